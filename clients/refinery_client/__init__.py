@@ -1,0 +1,1 @@
+"""The door from outside: the typed, asynchronous Python client."""

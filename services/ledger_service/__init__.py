@@ -1,0 +1,1 @@
+"""The ledger: the one write, and every question about what is written."""

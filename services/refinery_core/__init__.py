@@ -1,0 +1,1 @@
+"""What the services share: the noun, the door, the store."""

@@ -1,0 +1,1 @@
+"""Schemas that check: compiled validators, cached. Pure."""

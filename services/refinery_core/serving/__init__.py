@@ -1,0 +1,1 @@
+"""The door from inside: server, interceptors, refusals to statuses."""

@@ -1,0 +1,1 @@
+"""The resolver: what references mean, then and now, and what a change breaks."""
