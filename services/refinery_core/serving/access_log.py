@@ -1,0 +1,46 @@
+"""One line in the log for each call: what was asked, by whom, how it ended, how long it took."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+
+from refinery_core.serving.around import Call
+
+_log = structlog.get_logger("refinery.access")
+
+_NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+@asynccontextmanager
+async def access_log(call: Call) -> AsyncIterator[None]:
+    """Log the call when it has ended. Health checks and reflection are for debugging only."""
+    start = time.perf_counter()
+    code = ""
+    try:
+        yield
+    except asyncio.CancelledError:
+        code = "CANCELLED"
+        raise
+    finally:
+        line = _log.debug if call.infrastructure else _log.info
+        line(
+            "call",
+            method=call.method,
+            code=code or _code_name(call.context.code()),
+            ms=round((time.perf_counter() - start) * 1e3, 2),
+            principal=call.principal,
+            peer=call.context.peer(),
+            **({} if call.refusal is None else {"reason": call.refusal.reason}),
+        )
+
+
+def _code_name(code: Any) -> str:
+    # An aborted call knows its code as a number, one that a servicer set as the enum.
+    return code.name if isinstance(code, grpc.StatusCode) else _NAMES.get(code or 0, "UNKNOWN")

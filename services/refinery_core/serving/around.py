@@ -1,0 +1,142 @@
+"""One adapter that puts async context managers around every gRPC call, whatever its shape."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from refinery_core.errors import AnswerTooLarge, MalformedRequest, RefineryError
+from refinery_core.serving.capacity import Capacity
+
+MAX_MESSAGE_BYTES = 4 << 20
+"""Of a request and of an answer: what a gRPC client takes unless it was told otherwise."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, for the layers around it."""
+
+    method: str
+    context: grpc.aio.ServicerContext[Any, Any]
+    capacity: Capacity
+    streaming: bool
+    principal: str = "anonymous"
+    refusal: RefineryError | None = None
+
+    @property
+    def infrastructure(self) -> bool:
+        """Whether it is a question about the server itself: health or reflection."""
+        return self.method.startswith("/grpc.")
+
+
+Layer = Callable[[Call], AbstractAsyncContextManager[None]]
+"""What is done around a call. It may raise a RefineryError before the call runs, or instead of it."""
+
+_Act = Callable[[Call, Any], Awaitable[Any]]
+
+
+class Around(grpc.aio.ServerInterceptor):
+    """
+    The one interceptor: layers around every method, outermost first, put together once a method.
+
+    Requests are parsed and answers serialized inside the layers, because gRPC answers UNKNOWN
+    with the text of the exception when one of them fails outside.
+    """
+
+    def __init__(self, layers: Sequence[Layer], capacity: Capacity) -> None:
+        self._layers = tuple(layers)
+        self._capacity = capacity
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Give the method with the layers around it; None, which is UNIMPLEMENTED, for an unknown one."""
+        method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        found = await continuation(handler_call_details)
+        if found is None:
+            return None
+        self._wrapped[method] = self._wrap(method, found)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, found: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        run = functools.reduce(_within, reversed(self._layers), _innermost(found))
+        capacity, streaming = self._capacity, found.request_streaming or found.response_streaming
+
+        async def served(raw: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            return await run(Call(method, context, capacity, streaming), raw)
+
+        shape = _SHAPES[found.request_streaming, found.response_streaming]
+        return shape(served, None, None)
+
+
+_SHAPES: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+def _within(inner: _Act, layer: Layer) -> _Act:
+    async def run(call: Call, raw: Any) -> Any:
+        async with layer(call):
+            return await inner(call, raw)
+
+    return run
+
+
+def _innermost(found: grpc.RpcMethodHandler[Any, Any]) -> _Act:
+    """The method itself: from raw requests to raw answers."""
+    behavior: Any = found.unary_unary or found.unary_stream or found.stream_unary or found.stream_stream
+    parse = found.request_deserializer or bytes
+    serialize = _bounded(found.response_serializer or bytes)
+    read = functools.partial(_each, parse) if found.request_streaming else functools.partial(_one, parse)
+
+    async def unary(call: Call, raw: Any) -> bytes:
+        return serialize(await behavior(read(raw), call.context))
+
+    async def stream(call: Call, raw: Any) -> None:
+        # Written here, and not yielded to gRPC, so that a cancelled call unwinds its layers at once.
+        async with aclosing(behavior(read(raw), call.context)) as answers:
+            async for answer in answers:
+                await call.context.write(serialize(answer))
+
+    if not found.response_streaming:
+        return unary
+    if not inspect.isasyncgenfunction(behavior):
+        raise TypeError(f"{behavior.__qualname__} has to be an async generator")
+    return stream
+
+
+def _one(parse: Callable[[bytes], Any], raw: bytes) -> Any:
+    try:
+        return parse(raw)
+    except DecodeError as fault:
+        raise MalformedRequest from fault
+
+
+async def _each(parse: Callable[[bytes], Any], raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for raw in raws:
+        yield _one(parse, raw)
+
+
+def _bounded(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def bounded(answer: Any) -> bytes:
+        raw = serialize(answer)
+        if len(raw) > MAX_MESSAGE_BYTES:
+            raise AnswerTooLarge(bytes=len(raw))
+        return raw
+
+    return bounded

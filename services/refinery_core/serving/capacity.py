@@ -1,0 +1,32 @@
+"""How much a server takes on at once: what is beyond is refused fast instead of queued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from refinery_core.errors import Overloaded
+
+
+class Capacity:
+    """Room for so many calls and so many streams; streams are counted apart, as they stay."""
+
+    def __init__(self, *, calls: int = 1_000, streams: int = 1_000) -> None:
+        self._limits = {False: calls, True: streams}
+        self._running = {False: 0, True: 0}
+
+    @contextmanager
+    def one(self, *, streaming: bool) -> Iterator[None]:
+        """
+        Take the room of one call.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        if self._running[streaming] >= self._limits[streaming]:
+            raise Overloaded
+        self._running[streaming] += 1
+        try:
+            yield
+        finally:
+            self._running[streaming] -= 1

@@ -1,0 +1,68 @@
+"""Drain: how a server that is asked to stop lets its streams end politely."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from refinery_core.errors import Draining
+
+T = TypeVar("T")
+
+
+class Drain:
+    """
+    Two moments: somebody asked the server to stop, and the streams are to end now.
+
+    Between them the server tells health checks, so that callers go elsewhere first. Servicers
+    only watch the second moment.
+    """
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._begun = asyncio.Event()
+
+    def ask(self) -> None:
+        """Ask the server to stop. Asking twice is asking once."""
+        self._asked.set()
+
+    def begin(self) -> None:
+        """End the streams. The server does it; a test of a servicer may."""
+        self._asked.set()
+        self._begun.set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether streams are to end now."""
+        return self._begun.is_set()
+
+    async def asked(self) -> None:
+        """Wait until somebody asks the server to stop."""
+        await self._asked.wait()
+
+    async def wait(self) -> None:
+        """Wait until streams are to end."""
+        await self._begun.wait()
+
+    async def or_result(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """
+        Wait for a result, but not beyond the drain.
+
+        What is awaited is cancelled when the drain comes first, or when this is cancelled.
+
+        Raises:
+            Draining: the drain came first.
+        """
+        work = asyncio.ensure_future(awaited)
+        drain = asyncio.ensure_future(self._begun.wait())
+        try:
+            await asyncio.wait((work, drain), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise Draining
+        finally:
+            drain.cancel()
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))

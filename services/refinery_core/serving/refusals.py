@@ -1,0 +1,155 @@
+"""The only place where a RefineryError becomes a gRPC status, with details that fit its trailers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import quote
+from uuid import uuid4
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from refinery_core.errors import (
+    Code,
+    Contention,
+    DatabaseUnavailable,
+    Draining,
+    InternalError,
+    OutcomeUnknown,
+    Overloaded,
+    RefineryError,
+    SolutionInvalid,
+    StorageFull,
+    Violation,
+)
+from refinery_core.serving.around import Call
+
+DOMAIN: Final = "refinery"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+# Peers drop trailers beyond 8 KB, and some of them count base64: a third more than what is here.
+MAX_DETAILS_BYTES: Final = 5_000
+MAX_SENTENCE_BYTES: Final = 1_000
+MAX_VIOLATIONS: Final = 20
+
+_RETRY_AFTER_MS: Final[dict[type[RefineryError], int]] = {
+    Contention: 20,
+    OutcomeUnknown: 100,
+    DatabaseUnavailable: 500,
+    Draining: 100,
+    Overloaded: 1_000,
+    StorageFull: 60_000,
+}
+
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+_log = structlog.get_logger("refinery.refusals")
+
+
+@asynccontextmanager
+async def refusals(call: Call) -> AsyncIterator[None]:
+    """Answer every error with its status. A cancelled or already aborted call passes as it is."""
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- this is the edge: nothing unforeseen may pass it
+        refusal = call.refusal = as_refusal(error, where=call.method)
+        status = status_of(refusal)
+        await call.context.abort(
+            _CODES[refusal.code], status.message, ((DETAILS_KEY, status.SerializeToString()),)
+        )
+
+
+def as_refusal(error: Exception, *, where: str) -> RefineryError:
+    """Give the refusal that an error is; what is none is our mistake: logged in full, told in short."""
+    if isinstance(error, RefineryError):
+        return error
+    incident = uuid4().hex[:12]
+    _log.error("incident", incident=incident, where=where, exc_info=error)
+    return InternalError(incident=incident)
+
+
+def status_of(refusal: RefineryError) -> Status:
+    """Give the rich status: violations are left out first, then long values are cut, until it fits."""
+    violations = refusal.violations[:MAX_VIOLATIONS] if isinstance(refusal, SolutionInvalid) else ()
+    longest = 600
+    status = _status(refusal, violations, longest)
+    while status.ByteSize() > MAX_DETAILS_BYTES:
+        if violations:
+            violations = violations[:-1]
+        else:
+            longest //= 2
+        status = _status(refusal, violations, longest)
+    return status
+
+
+def _status(refusal: RefineryError, violations: tuple[Violation, ...], longest: int) -> Status:
+    metadata = {key: _cut(value, longest) for key, value in refusal.metadata.items()}
+    details: list[Message] = [ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata)]
+    message = _cut_quoted(refusal.message, MAX_SENTENCE_BYTES)
+    sentence = _cut(message, longest)
+    if refusal.code in (Code.FAILED_PRECONDITION, Code.ABORTED):
+        details.append(_precondition(refusal.reason, metadata, sentence))
+    elif violations:
+        details.append(_bad_request(metadata["field"], violations))
+    elif "field" in metadata:
+        field = BadRequest.FieldViolation(field=metadata["field"], description=sentence)
+        details.append(BadRequest(field_violations=[field]))
+    if type(refusal) in _RETRY_AFTER_MS:
+        retry = RetryInfo()
+        retry.retry_delay.FromMilliseconds(_RETRY_AFTER_MS[type(refusal)])
+        details.append(retry)
+    return Status(code=int(refusal.code), message=message, details=[_packed(detail) for detail in details])
+
+
+def _precondition(reason: str, metadata: dict[str, str], sentence: str) -> PreconditionFailure:
+    named = (metadata[key] for key in ("id", "reference", "ref", "field") if key in metadata)
+    violation = PreconditionFailure.Violation(type=reason, subject=next(named, ""), description=sentence)
+    return PreconditionFailure(violations=[violation])
+
+
+def _bad_request(field: str, violations: tuple[Violation, ...]) -> BadRequest:
+    """Both paths travel as URI fragments (RFC 6901, section 6): a client can tell them from the rest."""
+    return BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(
+                field=f"{field}#{_fragment(violation.instance_path)}",
+                description=f"#{_fragment(violation.schema_path)}: {_cut(violation.message, 200)}",
+            )
+            for violation in violations
+        ]
+    )
+
+
+def _fragment(pointer: str) -> str:
+    return quote(pointer, safe="/~!$&'()*+,;=:@?", errors="replace")
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed
+
+
+def _cut(value: str, longest: int) -> str:
+    """Cut to so many bytes of UTF-8, at a character."""
+    raw = value.encode(errors="backslashreplace")
+    return raw.decode() if len(raw) <= longest else raw[: longest - 3].decode(errors="ignore") + "…"
+
+
+def _cut_quoted(message: str, longest: int) -> str:
+    """Cut a message to so many bytes as gRPC writes it: percent-encoded."""
+    message = _cut(message, longest)
+    while len(quote(message, safe=_PRINTABLE)) > longest:
+        message = message[: len(message) * 3 // 4] + "…"
+    return message
+
+
+_PRINTABLE: Final = "".join(chr(point) for point in range(0x20, 0x7F) if chr(point) != "%")

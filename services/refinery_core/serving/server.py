@@ -1,0 +1,207 @@
+"""The server: one process, one loop, one port; it stops politely when it is asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from refinery_core.serving.around import MAX_MESSAGE_BYTES, Around
+from refinery_core.serving.capacity import Capacity
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.health import Health, Readiness
+from refinery_core.serving.layers import LAYERS
+from refinery_core.serving.reflection import add_reflection
+from refinery_core.settings import CannotStart
+
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # On by default, and then a second server shares the port unnoticed.
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
+    # Clients that balance by DNS look for new servers when a connection ends, and only then.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+)
+
+_FINAL: dict[int | None, str] = {
+    errno.EADDRINUSE: "the port is taken; stop what uses it, or choose another",
+    errno.EACCES: "this user may not use the port; choose one above 1023",
+}
+
+_log = structlog.get_logger("refinery.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service of a server: its full name in the contract, and how its servicer is added."""
+
+    name: str
+    add: Callable[[grpc.aio.Server], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a server waits for what."""
+
+    grace_seconds: float = 25.0
+    """For running calls, once it drains; what still runs then is cancelled."""
+    linger_seconds: float = 0.1
+    """Between NOT_SERVING and the drain, so that health checks are heard first."""
+    readiness_every_seconds: float = 2.0
+    readiness_timeout_seconds: float = 5.0
+
+
+async def _always_ready() -> bool:
+    return True
+
+
+async def serve(
+    services: Sequence[Service],
+    *,
+    listen: str,
+    drain: Drain,
+    readiness: Readiness = _always_ready,
+    capacity: Capacity | None = None,
+    patience: Patience = Patience(),
+    started: Callable[[int], None] = lambda _: None,
+) -> None:
+    """
+    Serve until SIGTERM, SIGINT or `drain.ask()`, and return when the last call has ended.
+
+    Health and reflection are served beside the services. `started` is told the port once calls
+    are taken; with port 0 in `listen` the system chooses one.
+
+    Raises:
+        CannotStart: nobody can listen there.
+    """
+    _refuse_taken(listen)
+    server = grpc.aio.server(
+        interceptors=(Around(LAYERS, capacity or Capacity()),), options=_OPTIONS, compression=None
+    )
+    names = [service.name for service in services]
+    for service in services:
+        service.add(server)
+    health = Health(names, drain)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    add_reflection(server, [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name])
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as fault:
+        raise CannotStart(f"Cannot listen on {listen}.") from fault
+    with _signals(drain):
+        await _run(
+            server, health, drain, readiness=readiness, patience=patience, started=lambda: started(port)
+        )
+
+
+async def _run(
+    server: grpc.aio.Server,
+    health: Health,
+    drain: Drain,
+    *,
+    readiness: Readiness,
+    patience: Patience,
+    started: Callable[[], None],
+) -> None:
+    await server.start()
+    following = asyncio.create_task(
+        health.follow(
+            readiness,
+            every_seconds=patience.readiness_every_seconds,
+            timeout_seconds=patience.readiness_timeout_seconds,
+        )
+    )
+    try:
+        started()
+        await drain.asked()
+        _log.info("draining", grace_seconds=patience.grace_seconds)
+        health.stop()
+        await asyncio.sleep(patience.linger_seconds)
+    finally:
+        following.cancel()
+        drain.begin()
+        await server.stop(patience.grace_seconds)
+        _log.info("stopped")
+
+
+@contextlib.contextmanager
+def _signals(drain: Drain) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    caught = (signal.SIGTERM, signal.SIGINT)
+    for number in caught:
+        loop.add_signal_handler(number, drain.ask)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+def _refuse_taken(listen: str) -> None:
+    """
+    Find out why nobody could listen there, and refuse it in one sentence.
+
+    gRPC does not say why, and is content when only one of the addresses of `localhost` is free.
+    """
+    if listen.startswith(("unix:", "vsock:")):
+        return
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise CannotStart(f"Cannot listen on '{listen}': write it as HOST:PORT, for example 127.0.0.1:50051.")
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as fault:
+        raise CannotStart(f"Cannot listen on {listen}: {fault.strerror}.") from fault
+    refused = [why for family, *_, address in found if (why := _try(family, address)) is not None]
+    final = [_FINAL[why.errno] for why in refused if why.errno in _FINAL]
+    if final:
+        raise CannotStart(f"Cannot listen on {listen}: {final[0]}.")
+    if len(refused) == len(found):
+        raise CannotStart(f"Cannot listen on {listen}: {refused[0].strerror}.")
+
+
+def _try(family: int, address: Any) -> OSError | None:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as fault:
+        return fault
+    return None
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """
+    Run a service: on uvloop, unless REFINERY_UVLOOP=0.
+
+    What it cannot start with is one sentence on stderr, and exit code 1.
+    """
+    try:
+        if os.environ.get("REFINERY_UVLOOP", "1") == "0":
+            asyncio.run(main())
+        else:
+            uvloop.run(main())
+    except CannotStart as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        sys.exit(1)
