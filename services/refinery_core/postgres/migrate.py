@@ -1,8 +1,8 @@
 """Brings a database up to this version: migrations once, code when it changed, seeds once.
 
 `migrations/` and `seeds/` are state: each file is applied once, in one transaction, and must never be
-edited again. `functions/`, `triggers/` and `privileges.sql` are code: all of it is applied again, in one
-transaction, whenever any of it or the state changed. Seeds come last, because they use the functions.
+edited again. `views/`, `functions/`, `triggers/` and `privileges.sql` are code: all of it is applied
+again, in one transaction, whenever any of it or the state changed. Seeds come last: they use functions.
 
 Three roles exist in the whole cluster: `refinery_owner` (no login) owns everything; `refinery_app`
 and `refinery_reader` may log in, and what they may do says privileges.sql. They are made without a
@@ -25,7 +25,7 @@ import asyncpg
 from refinery_core.settings import CannotStart
 
 _LOCK = 0x5245_4649_4E45_5259  # "REFINERY"
-_CODE = ("functions", "triggers", "privileges.sql")
+_CODE = ("views", "functions", "triggers", "privileges.sql")
 
 
 @dataclass(frozen=True, slots=True)

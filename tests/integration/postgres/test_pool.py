@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from refinery_core.errors import (
+    BranchNotFound,
+    Contention,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    Overloaded,
+    RefineryError,
+)
+from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_core.postgres.pool import open_pool, reading, writing
+from refinery_core.postgres.translate import store_errors
+from refinery_core.settings import CannotStart
+from tests.conftest import Database
+
+
+async def end(owner_url: str, pid: int) -> None:
+    """Have a session ended by somebody else, and see that it is gone."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        assert await connection.fetchval("select pg_terminate_backend($1, 5000)", pid)
+    finally:
+        await connection.close()
+
+
+async def test_jsonb_is_text_and_the_session_is_named(database: Database) -> None:
+    async with (
+        await open_pool(database.app_url, application_name="ledger") as pool,
+        reading(pool) as connection,
+    ):
+        assert await connection.fetchval("select '{\"b\": 1}'::jsonb") == '{"b": 1}'
+        assert await connection.fetchval("show application_name") == "ledger"
+        assert await connection.fetchval("show search_path") == "pg_catalog"
+
+
+async def test_a_backend_that_is_killed_is_unavailable_and_the_next_question_is_answered(
+    database: Database,
+) -> None:
+    async with await open_pool(database.app_url, application_name="t", min_size=1, max_size=1) as pool:
+        with pytest.raises(DatabaseUnavailable):
+            async with reading(pool) as connection:
+                await end(database.owner_url, connection.get_server_pid())
+                await connection.fetchval("select 1")
+        async with reading(pool) as connection:
+            assert await connection.fetchval("select 1") == 1
+
+
+async def test_a_backend_that_is_killed_before_commit_has_certainly_written_nothing(
+    database: Database,
+) -> None:
+    async with await open_pool(database.app_url, application_name="t") as pool:
+        with pytest.raises(DatabaseUnavailable):
+            async with writing(pool) as connection:
+                await end(database.owner_url, connection.get_server_pid())
+                await connection.fetchval("select 1")
+
+
+async def test_a_backend_that_is_killed_at_commit_leaves_the_outcome_unknown(database: Database) -> None:
+    async with await open_pool(database.app_url, application_name="t") as pool:
+        with pytest.raises(OutcomeUnknown):
+            async with writing(pool) as connection:
+                await end(database.owner_url, connection.get_server_pid())
+
+
+async def test_a_statement_that_commits_by_itself_can_be_marked_as_such(database: Database) -> None:
+    connection = await asyncpg.connect(database.app_url)
+    with pytest.raises(OutcomeUnknown), store_errors(during_commit=True):
+        sleeping = asyncio.create_task(connection.execute("select pg_sleep(10)"))
+        await asyncio.sleep(0.05)
+        await end(database.owner_url, connection.get_server_pid())
+        await sleeping
+
+
+async def test_our_own_refusals_arrive_with_their_data(database: Database) -> None:
+    async with await open_pool(database.owner_url, application_name="t") as pool:
+        with pytest.raises(BranchNotFound) as refused:
+            async with writing(pool) as connection:
+                await connection.execute(
+                    "do $$ begin raise sqlstate 'RF000' using message = 'x', detail = "
+                    """'{"reason": "BRANCH_NOT_FOUND", "metadata": {"branch": "dev"}}'; end $$"""
+                )
+        assert refused.value.metadata == {"branch": "dev"}
+        assert isinstance(refused.value.__cause__, asyncpg.PostgresError)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "reason"),
+    [
+        ("25006", "DATABASE_UNAVAILABLE"),
+        ("40001", "CONTENTION"),
+        ("40P01", "CONTENTION"),
+        ("55P03", "CONTENTION"),
+        ("53100", "STORAGE_FULL"),
+        ("53300", "OVERLOADED"),
+        ("57014", "OVERLOADED"),
+        ("57P03", "DATABASE_UNAVAILABLE"),
+        ("08006", "DATABASE_UNAVAILABLE"),
+        ("XX001", "DATA_CORRUPTED"),
+    ],
+)
+async def test_each_state_of_the_server_is_one_refusal(
+    database: Database, sqlstate: str, reason: str
+) -> None:
+    connection = await asyncpg.connect(database.app_url)
+    with pytest.raises(RefineryError) as refused, store_errors():
+        await connection.execute(f"do $$ begin raise sqlstate '{sqlstate}'; end $$")
+    assert refused.value.reason == reason
+    await connection.close()
+
+
+async def test_a_mistake_of_ours_is_not_dressed_up(database: Database) -> None:
+    async with await open_pool(database.app_url, application_name="t") as pool:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            async with reading(pool) as connection:
+                await connection.fetchval("select * from refinery.no_such_table")
+        with pytest.raises(asyncpg.DataError):
+            async with reading(pool) as connection:
+                await connection.fetchval("select $1::int", "seven")
+
+
+async def test_a_lock_that_is_held_too_long_is_contention_and_the_transaction_is_over(
+    database: Database,
+) -> None:
+    async with await open_pool(database.app_url, application_name="t") as pool, writing(pool) as holder:
+        await holder.execute("select pg_advisory_xact_lock(1)")
+        with pytest.raises(Contention):
+            async with writing(pool) as other:
+                await other.execute("set local lock_timeout = '50ms'")
+                await other.execute("select pg_advisory_xact_lock(1)")
+
+
+async def test_a_pool_with_everything_in_use_is_overloaded(database: Database) -> None:
+    async with (
+        await open_pool(database.app_url, application_name="t", min_size=1, max_size=1) as pool,
+        reading(pool),
+    ):
+        with pytest.raises(Overloaded):
+            async with reading(pool, patience=0.1):
+                pass
+
+
+async def test_a_standby_is_unavailable_and_all_connections_are_given_up(database: Database) -> None:
+    async with await open_pool(database.app_url, application_name="t", min_size=1, max_size=1) as pool:
+        async with reading(pool) as connection:
+            before = connection.get_server_pid()
+        with pytest.raises(DatabaseUnavailable):
+            async with writing(pool) as connection:
+                await connection.execute("set local transaction_read_only = on")
+                await connection.execute("insert into refinery.branches (name) values ('dev')")
+        async with reading(pool) as connection:
+            assert connection.get_server_pid() != before
+
+
+async def test_a_block_that_fails_writes_nothing(database: Database) -> None:
+    async with await open_pool(database.owner_url, application_name="t") as pool:
+        with pytest.raises(ZeroDivisionError):
+            async with writing(pool) as connection:
+                await connection.execute("create table public.t (n int)")
+                raise ZeroDivisionError
+        async with reading(pool) as connection:
+            assert await connection.fetchval("select to_regclass('public.t')") is None
+
+
+async def test_a_caller_who_gives_up_leaves_no_transaction_behind(database: Database) -> None:
+    async with await open_pool(database.owner_url, application_name="t", min_size=1, max_size=1) as pool:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), writing(pool) as connection:
+                await connection.execute("create table public.t (n int)")
+                await asyncio.sleep(10)
+        async with reading(pool) as connection:
+            assert await connection.fetchval("select to_regclass('public.t')") is None
+
+
+async def test_a_pool_survives_the_restart_of_the_server(
+    short_folder: Path, postgres_bin: Path | None
+) -> None:
+    with EmbeddedPostgres(short_folder / "pg", bin_dir=postgres_bin) as server:
+        async with await open_pool(server.url("postgres"), application_name="t") as pool:
+            server.kill()
+            for _ in range(3):
+                with pytest.raises(DatabaseUnavailable):
+                    async with reading(pool) as connection:
+                        await connection.fetchval("select 1")
+            server.start()
+            async with reading(pool) as connection:
+                assert await connection.fetchval("select 1") == 1
+
+
+async def test_opening_waits_for_a_database_that_is_on_its_way(
+    short_folder: Path, postgres_bin: Path | None
+) -> None:
+    server = EmbeddedPostgres(short_folder / "pg", bin_dir=postgres_bin)
+    opening = asyncio.create_task(open_pool(server.url("postgres"), application_name="t"))
+    await asyncio.sleep(0.1)
+    assert not opening.done()
+    with server:
+        await (await opening).close()
+
+
+async def test_a_database_that_never_comes_is_one_sentence(short_folder: Path) -> None:
+    nowhere = f"postgresql://me@/ledger?host={short_folder}"
+    with pytest.raises(CannotStart, match="could not be reached"):
+        await open_pool(nowhere, application_name="t", patience=0.2)
+
+
+async def test_a_database_that_does_not_exist_is_told_at_once(postgres: EmbeddedPostgres) -> None:
+    with pytest.raises(CannotStart, match="refuses us"):
+        await open_pool(postgres.url("no_such_database"), application_name="t")
