@@ -68,6 +68,7 @@ class EmbeddedPostgres:
         self._account = account_for(self.data)
         self._sockets: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
 
     def __enter__(self) -> Self:
         """Start."""
@@ -87,7 +88,7 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """The process id of the server, or None where it does not run."""
-        return self._process.pid if self._process and self._process.poll() is None else None
+        return self._pid if self._process and self._process.poll() is None else None
 
     def start(self, timeout: float = 60.0) -> None:
         """
@@ -98,6 +99,7 @@ class EmbeddedPostgres:
         """
         if self.pid is not None:
             return
+        self._release()
         if self._account:
             check_reachable(self._account, self.bin_dir, self.data)
         if not (self.data / "PG_VERSION").exists():
@@ -111,7 +113,7 @@ class EmbeddedPostgres:
 
     def stop(self, timeout: float = 30.0) -> None:
         """End all sessions, write everything down, stop; a server that takes longer is killed."""
-        if self._process and self.pid is not None:
+        if self._process:
             self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(timeout)
@@ -124,15 +126,15 @@ class EmbeddedPostgres:
 
     def kill(self) -> None:
         """SIGKILL the server, as a power cut would; start() recovers it at the same address."""
-        if self._process and self.pid is not None:
-            self._process.kill()
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._release()
 
     def _release(self) -> None:
         if self._process and self._process.stdin:
             self._process.stdin.close()
-        self._process = None
+        self._process = self._pid = None
 
     def _create(self) -> None:
         fresh = self.data.with_name(self.data.name + ".new")
@@ -140,14 +142,8 @@ class EmbeddedPostgres:
         fresh.mkdir(mode=0o700, parents=True)
         self._give(fresh)
         options = ["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
-        program = [
-            str(self.bin_dir / "initdb"),
-            "-D",
-            str(fresh),
-            *options,
-            "--data-checksums",
-            "--no-instructions",
-        ]
+        options += ["--data-checksums", "--no-instructions"]
+        program = [str(self.bin_dir / "initdb"), "-D", str(fresh), *options]
         if "fsync" in self._settings:
             program.append("--no-sync")
         done = subprocess.run(  # noqa: S603 -- our own program and arguments
@@ -188,7 +184,11 @@ class EmbeddedPostgres:
 
     def _is_ready(self) -> bool:
         lines = _read_lines(self.data / "postmaster.pid")
-        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        # A file that a killed server left behind says "ready", too.
+        if len(lines) < 8 or lines[7].strip() != "ready" or not _is_postgres(int(lines[0])):
+            return False
+        self._pid = int(lines[0])
+        return True
 
     def _clear_stale_pid(self, deadline: float) -> None:
         """Wait for a server that is on its way out; take its lock file away if no server holds it."""
