@@ -10,7 +10,7 @@ begin
     end if;
     _refs := array(
         select case jsonb_typeof(i.input)
-            when 'string' then (select v.ref from refinery.vibes v where v.ref = i.input #>> '{}')
+            when 'string' then refinery.canonical_ref(i.input #>> '{}')
             else refinery.resolve_reference(
                 i.input ->> 'branch', i.input ->> 'id', (i.input ->> 'revision')::integer, 9223372036854775807)
         end

@@ -1,0 +1,87 @@
+"""Branches are Vibes: to create one is to refine the RECORD system/branches/<name> on main."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from ledger_service.commands import Draft, Refine, Refined
+from ledger_service.refine import Refiner
+from refinery_core.errors import BranchExists, InvalidField, RevisionConflict
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.vibe import documents
+from refinery_core.vibe.model import Branch, Context, VibeType
+from refinery_core.vibe.refs import AugUri
+
+FOLDER = "system/branches/"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBranch:
+    """A branch to be. `fork` None means: at the end of the ledger, when the request is handled."""
+
+    request_id: UUID
+    principal: str
+    name: str
+    author: AugUri
+    parent: str
+    fork: int | datetime | None
+
+    @property
+    def digest(self) -> bytes:
+        """Stands for the content of the request as it was sent."""
+        fork = self.fork.isoformat() if isinstance(self.fork, datetime) else self.fork
+        content = ["refinery:create-branch:v1", self.name, str(self.author), self.parent, fork]
+        return hashlib.sha256(orjson.dumps(content)).digest()
+
+
+async def create_branch(refiner: Refiner, vibes: Vibes, command: CreateBranch) -> tuple[Branch, Refined]:
+    """
+    Create a branch, once.
+
+    Raises:
+        BranchExists: by another request.
+        BranchNotFound: the parent does not exist.
+        PositionOutOfRange: the ledger does not reach to the fork.
+    """
+    if command.name == "main":
+        raise BranchExists(branch="main")
+    await vibes.check_branch(command.parent)
+    as_of = await vibes.as_of(Context(command.parent, command.fork), field="fork")
+    fork = min(as_of, await vibes.database.last_position())
+    if fork < 1:
+        raise InvalidField(field="fork", problem="is before the first refinement")
+    draft = Draft(
+        type=VibeType.RECORD,
+        id=FOLDER + command.name,
+        branches=("main",),
+        expected_revision=0,
+        prototype=None,
+        repin=False,
+        context=None,
+        schema=None,
+        solution=documents.from_value({"parent": command.parent, "fork_position": fork}),
+    )
+    refine = Refine(
+        request_id=command.request_id,
+        digest=command.digest,
+        principal=command.principal,
+        branch="main",
+        author=command.author,
+        targets=(),
+        instructions=(),
+        budgets=(),
+        drafts=(draft,),
+    )
+    try:
+        refined = await refiner.refine(refine)
+    except RevisionConflict as conflict:
+        raise BranchExists(branch=command.name) from conflict
+    solution = (await vibes.by_names([refined.vibes[0].ref]))[refined.vibes[0].ref].solution
+    assert solution is not None
+    recorded = orjson.loads(solution)
+    return Branch(command.name, recorded["parent"], recorded["fork_position"], refined.vibes[0].ref), refined

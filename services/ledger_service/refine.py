@@ -1,0 +1,160 @@
+"""The one write: prepare, commit, answer; and again where the ledger moved in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ledger_service.commands import Refine, Refined
+from ledger_service.commit import Committer, Outcome
+from ledger_service.heads import Heads
+from ledger_service.prepare import Preparation, Prepared, PreparedDraft
+from refinery_core.errors import (
+    CATALOGUE,
+    Contention,
+    DataCorrupted,
+    RefineryError,
+    RequestIdReused,
+)
+from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.refinements import refinement_from_row
+from refinery_core.postgres.vibes import Vibes, vibe_from_row
+from refinery_core.vibe.model import Refinement, Vibe
+
+MAX_ATTEMPTS = 10
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Refiner:
+    """Refines. One for each process."""
+
+    def __init__(self, vibes: Vibes, composer: Composer, committer: Committer) -> None:
+        self._vibes = vibes
+        self._composer = composer
+        self._committer = committer
+        self._heads = Heads()
+
+    async def refine(self, command: Refine) -> Refined:
+        """
+        Commit the drafts of a request, all or nothing, once, and answer when they are durable.
+
+        Raises:
+            RefineryError: nothing was written, except for OutcomeUnknown, which says that nobody knows.
+        """
+        try:
+            return await self._attempt(command)
+        except RefineryError as refusal:
+            # What was committed under this request_id is answered, whatever the ledger would say today.
+            if refusal.reason in ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "REQUEST_ID_REUSED"):
+                raise
+            before = await self._committed_before(command)
+            if before is None:
+                raise
+            return before
+
+    async def _attempt(self, command: Refine) -> Refined:
+        for attempt in range(MAX_ATTEMPTS):
+            prepared = await self._prepare(command, trust=attempt == 0)
+            if command.validate_only:
+                outcome = await self._forecast(prepared)
+            else:
+                outcome = await self._committer.commit(prepared.request())
+            if outcome.kind == "committed":
+                return self._answer(prepared, outcome.answer)
+            if outcome.kind == "refused":
+                raise _refusal(outcome)
+            if outcome.kind == "replayed":
+                return await self._replayed(int(outcome.answer["position"]))
+            for line in prepared.pins:
+                self._heads.forget(line)
+        raise Contention(attempts=MAX_ATTEMPTS)
+
+    async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
+        try:
+            return await Preparation(
+                command, self._vibes, self._composer, self._heads, trust=trust and not command.validate_only
+            ).run()
+        except RefineryError:
+            if not trust:
+                raise
+        # What was remembered may be why it was refused: look again before saying so.
+        return await Preparation(command, self._vibes, self._composer, self._heads, trust=False).run()
+
+    async def _committed_before(self, command: Refine) -> Refined | None:
+        row = await self._vibes.database.first("refinement_by_request_id", command.request_id)
+        if row is None or command.validate_only:
+            return None
+        if row["request_digest"] != command.digest:
+            raise RequestIdReused(request_id=command.request_id)
+        return await self._replayed(row["position"])
+
+    async def _replayed(self, position: int) -> Refined:
+        database = self._vibes.database
+        row = await database.first("refinement_by_position", position)
+        if row is None:
+            raise DataCorrupted
+        vibes = await database.fetch("vibes_of_refinement", position)
+        return Refined(refinement_from_row(row), tuple(vibe_from_row(vibe) for vibe in vibes), replayed=True)
+
+    async def _forecast(self, prepared: Prepared) -> Outcome:
+        """What refine() would answer; it is taken back before anybody can see it."""
+        rows = await self._vibes.database.write("forecast", prepared.request().decode())
+        return Outcome.from_row(rows[0])
+
+    def _answer(self, prepared: Prepared, answer: dict[str, Any]) -> Refined:
+        refinement = _refinement(prepared.command, answer)
+        vibes = []
+        for draft, ref, revision, digest in zip(
+            prepared.drafts, answer["refs"], answer["revisions"], answer["digests"], strict=True
+        ):
+            vibe = _vibe(draft, ref, revision, bytes.fromhex(digest), refinement)
+            vibes.append(vibe)
+            if not prepared.command.validate_only:
+                self._vibes.keep(vibe)
+                for branch in vibe.branches:
+                    self._heads.follow((branch, vibe.id), ref)
+        return Refined(refinement, tuple(vibes))
+
+
+def _refusal(outcome: Outcome) -> RefineryError:
+    return CATALOGUE[outcome.answer["reason"]](**outcome.answer["metadata"])
+
+
+def _refinement(command: Refine, answer: dict[str, Any]) -> Refinement:
+    forecast = command.validate_only
+    return Refinement(
+        id=UUID(answer["id"]),
+        position=0 if forecast else answer["position"],
+        request_id=command.request_id,
+        principal=command.principal,
+        time=_EPOCH + timedelta(microseconds=answer["time"]),
+        author_ref=answer["author_ref"],
+        target_refs=tuple(answer["target_refs"]),
+        instruction_refs=tuple(answer["instruction_refs"]),
+        budget_refs=tuple(answer["budget_refs"]),
+        vibe_refs=tuple(answer["refs"]),
+        chain=b"" if forecast else bytes.fromhex(answer["chain"]),
+    )
+
+
+def _vibe(draft: PreparedDraft, ref: str, revision: int, digest: bytes, refinement: Refinement) -> Vibe:
+    return Vibe(
+        ref=ref,
+        id=draft.draft.id,
+        branches=draft.draft.branches,
+        revision=revision,
+        type=draft.draft.type,
+        author_ref=refinement.author_ref,
+        prototype_ref=draft.prototype_ref,
+        refinement_id=refinement.id,
+        position=refinement.position,
+        time=refinement.time,
+        content_digest=draft.content_digest,
+        digest=digest,
+        schema_refs=draft.schema_refs,
+        context=draft.context,
+        schema=draft.schema,
+        solution=draft.solution,
+    )

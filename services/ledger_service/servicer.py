@@ -1,0 +1,207 @@
+"""LedgerService: each method reads the request, asks, and writes the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from grpc.aio import ServicerContext as Context
+
+from ledger_service import branches, lineage, reads, wire
+from ledger_service.refine import Refiner
+from ledger_service.watch import Feed, watch
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
+from refinery_core.errors import InvalidField
+from refinery_core.fields import (
+    context_from,
+    position_from,
+    prefix_from,
+    reference_from,
+    references_from,
+)
+from refinery_core.pages import page_size
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.refusals import as_refusal
+from refinery_core.vibe.model import Vibe
+from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
+
+MAX_BATCH = 1_000
+MAX_BATCH_BYTES = 3 << 20
+STREAM_IN_FLIGHT = 256
+DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class LedgerServicer(pb_grpc.LedgerServiceServicer):
+    """The ledger over gRPC."""
+
+    refiner: Refiner
+    vibes: Vibes
+    feed: Feed
+    drain: Drain
+
+    async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
+        """Commit one refine."""
+        return wire.refine_response(await self.refiner.refine(wire.refine_command(request)))
+
+    async def RefineStream(
+        self, request_iterator: AsyncIterator[pb.RefineStreamRequest], context: Context
+    ) -> AsyncIterator[pb.RefineStreamResponse]:
+        """Commit many, each for itself, a bounded number at once."""
+        answers: asyncio.Queue[pb.RefineStreamResponse | None] = asyncio.Queue()
+        places = asyncio.Semaphore(STREAM_IN_FLIGHT)
+
+        async def one(request: pb.RefineRequest) -> None:
+            try:
+                answers.put_nowait(await self._answer(request))
+            finally:
+                places.release()
+
+        async def all_of_them() -> None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    async for message in request_iterator:
+                        await places.acquire()
+                        group.create_task(one(message.refine))
+            finally:
+                answers.put_nowait(None)
+
+        reading = asyncio.create_task(all_of_them())
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            await reading
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, BaseExceptionGroup):
+                await reading
+
+    async def _answer(self, request: pb.RefineRequest) -> pb.RefineStreamResponse:
+        try:
+            refined = await self.refiner.refine(wire.refine_command(request))
+        except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
+            refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))
+            return pb.RefineStreamResponse(request_id=request.request_id, refusal=refusal)
+        response = wire.refine_response(refined)
+        return pb.RefineStreamResponse(request_id=request.request_id, response=response)
+
+    async def GetVibe(self, request: pb.GetVibeRequest, context: Context[Any, Any]) -> pb.GetVibeResponse:
+        """Find one Vibe."""
+        full = wants_full(request.view, absent=True)
+        form = document_form(context.invocation_metadata())
+        vibe = await self._vibe(request)
+        return pb.GetVibeResponse(vibe=vibe_message(vibe, full=full, form=form))
+
+    async def _vibe(self, request: pb.GetVibeRequest) -> Vibe:
+        name = request.WhichOneof("name")
+        if name == "digest":
+            if request.HasField("context"):
+                raise InvalidField(field="context", problem="may not be combined with digest")
+            if len(request.digest) != DIGEST_BYTES:
+                raise InvalidField(field="digest", problem=f"is not {DIGEST_BYTES} bytes long")
+            return await reads.vibe_by_digest(self.vibes, request.digest)
+        if name is None:
+            raise InvalidField(field="reference", problem="is required")
+        uri = reference_from(request.reference, "reference")
+        return (await self.vibes.find([uri], context_from(request.context)))[0]
+
+    async def BatchGetVibes(
+        self, request: pb.BatchGetVibesRequest, context: Context
+    ) -> pb.BatchGetVibesResponse:
+        """Find many, in order, as many as an answer can hold."""
+        full = wants_full(request.view, absent=True)
+        form = document_form(context.invocation_metadata())
+        if not 1 <= len(request.references) <= MAX_BATCH:
+            problem = f"takes 1 to {MAX_BATCH}, not {len(request.references)}"
+            raise InvalidField(field="references", problem=problem)
+        uris = references_from(request.references, "references")
+        answer, size = pb.BatchGetVibesResponse(), 0
+        for vibe in await self.vibes.find(uris, context_from(request.context)):
+            message = vibe_message(vibe, full=full, form=form)
+            size += message.ByteSize()
+            if answer.vibes and size > MAX_BATCH_BYTES:
+                break
+            answer.vibes.append(message)
+        return answer
+
+    async def ListVibes(
+        self, request: pb.ListVibesRequest, context: Context[Any, Any]
+    ) -> pb.ListVibesResponse:
+        """List a page of Vibes."""
+        full = wants_full(request.view, absent=False)
+        form = document_form(context.invocation_metadata())
+        size, filter_ = page_size(request.page_size), wire.vibe_filter(request)
+        page = await reads.list_vibes(self.vibes, filter_, size, request.page_token, full=full)
+        vibes = [vibe_message(vibe, full=full, form=form) for vibe in page.items]
+        return pb.ListVibesResponse(vibes=vibes, next_page_token=page.next_page_token)
+
+    async def ListRevisions(
+        self, request: pb.ListRevisionsRequest, context: Context
+    ) -> pb.ListRevisionsResponse:
+        """List a page of versions."""
+        full = wants_full(request.view, absent=False)
+        form = document_form(context.invocation_metadata())
+        size, asked = page_size(request.page_size), wire.revisions(request)
+        page = await reads.list_revisions(self.vibes, asked, size, request.page_token, full=full)
+        vibes = [vibe_message(vibe, full=full, form=form) for vibe in page.items]
+        return pb.ListRevisionsResponse(vibes=vibes, next_page_token=page.next_page_token)
+
+    async def GetRefinement(
+        self, request: pb.GetRefinementRequest, context: Context
+    ) -> pb.GetRefinementResponse:
+        """Find one refinement."""
+        query, name = wire.refinement_name(request)
+        refinement = await reads.refinement(self.vibes.database, query, name)
+        return pb.GetRefinementResponse(refinement=refinement_message(refinement))
+
+    async def ListRefinements(
+        self, request: pb.ListRefinementsRequest, context: Context
+    ) -> pb.ListRefinementsResponse:
+        """List a page of refinements."""
+        size, filter_ = page_size(request.page_size), wire.refinement_filter(request)
+        page = await reads.list_refinements(self.vibes.database, filter_, size, request.page_token)
+        found = [refinement_message(refinement) for refinement in page.items]
+        return pb.ListRefinementsResponse(refinements=found, next_page_token=page.next_page_token)
+
+    async def TraceLineage(
+        self, request: pb.TraceLineageRequest, context: Context
+    ) -> AsyncIterator[pb.TraceLineageResponse]:
+        """Walk the edges."""
+        uri, from_ = reference_from(request.reference, "reference"), context_from(request.context)
+        walk = wire.walk(request, await self.vibes.as_of(from_))
+        (start,) = await self.vibes.find([uri], from_)
+        async for part in lineage.trace(self.vibes.database, start, walk):
+            yield wire.lineage_part(part)
+
+    async def WatchVibes(
+        self, request: pb.WatchVibesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchVibesResponse]:
+        """Send what is committed, as it is committed."""
+        full = wants_full(request.view, absent=False)
+        form = document_form(context.invocation_metadata())
+        after = position_from(request.after_position, "after_position")
+        filter_ = wire.watch_filter(request)
+        async for news in watch(self.vibes, self.feed, self.drain, after, filter_, full=full):
+            yield wire.news(news, full=full, form=form)
+
+    async def CreateBranch(
+        self, request: pb.CreateBranchRequest, context: Context
+    ) -> pb.CreateBranchResponse:
+        """Make a branch."""
+        command = wire.create_branch(request)
+        branch, refined = await branches.create_branch(self.refiner, self.vibes, command)
+        return wire.create_branch_response(branch, refined)
+
+    async def ListBranches(
+        self, request: pb.ListBranchesRequest, context: Context
+    ) -> pb.ListBranchesResponse:
+        """List a page of branches."""
+        size, prefix = page_size(request.page_size), prefix_from(request.name_prefix, "name_prefix")
+        page = await reads.list_branches(self.vibes.database, prefix, size, request.page_token)
+        found = [branch_message(branch) for branch in page.items]
+        return pb.ListBranchesResponse(branches=found, next_page_token=page.next_page_token)

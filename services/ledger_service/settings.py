@@ -1,0 +1,20 @@
+"""What the ledger service reads from its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refinery_core.logs import LogFormat
+from refinery_core.settings import setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the ledger service."""
+
+    database_url: str = setting("where PostgreSQL is; a login with the role refinery_app")
+    listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50051")
+    pool_size: int = setting("connections to PostgreSQL, at most", 12)
+    cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64)
+    log_format: LogFormat = setting("json or console", "json")
+    log_level: str = setting("debug, info, warning or error", "info")

@@ -1,0 +1,250 @@
+"""Where protobuf and the ledger's commands meet. Each field of a request is read here, strictly, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from ledger_service.branches import CreateBranch
+from ledger_service.commands import Draft, Refine, Refined, request_digest
+from ledger_service.lineage import DEFAULT_VIBES, MAX_DEPTH, MAX_VIBES, Part, Walk
+from ledger_service.reads import RefinementFilter, Revisions, VibeFilter
+from ledger_service.watch import News, WatchFilter
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core import wire
+from refinery_core.errors import InvalidField, RefineryError, SolutionInvalid
+from refinery_core.fields import (
+    bounded_from,
+    branch_from,
+    context_from,
+    id_from,
+    own_id_from,
+    position_from,
+    prefix_from,
+    ref_from,
+    reference_from,
+    references_from,
+)
+from refinery_core.serving.principal import current_principal
+from refinery_core.vibe.model import Branch, EdgeType
+from refinery_core.wire import DocumentForm
+
+MAX_DRAFTS = 1_000
+MAX_DRAFTS_TIMES_INPUTS = 10_000
+MAX_BRANCHES = 16
+
+
+# --- Refine -------------------------------------------------------------------------------
+
+
+def refine_command(request: pb.RefineRequest) -> Refine:
+    """Read a refine; raise the refusal that names the first field at fault."""
+    request_id = wire.uuid_from(request.request_id, "request_id")
+    branch = branch_from(request.branch, "branch")
+    author = reference_from(request.author_ref, "author_ref")
+    inputs = (
+        references_from(request.target_refs, "target_refs"),
+        references_from(request.instruction_refs, "instruction_refs"),
+        references_from(request.budget_refs, "budget_refs"),
+    )
+    if not 1 <= len(request.drafts) <= MAX_DRAFTS:
+        raise InvalidField(field="drafts", problem=f"takes 1 to {MAX_DRAFTS}, not {len(request.drafts)}")
+    edges = len(request.drafts) * sum(len(uris) for uris in inputs)
+    if edges > MAX_DRAFTS_TIMES_INPUTS:
+        raise InvalidField(
+            field="drafts", problem=f"times inputs is {edges}, more than {MAX_DRAFTS_TIMES_INPUTS}"
+        )
+    drafts = tuple(_draft(draft, branch, f"drafts[{index}]") for index, draft in enumerate(request.drafts))
+    return Refine(
+        request_id=request_id,
+        digest=request_digest(branch, author, inputs, drafts),
+        principal=current_principal(),
+        branch=branch,
+        author=author,
+        targets=inputs[0],
+        instructions=inputs[1],
+        budgets=inputs[2],
+        drafts=drafts,
+        validate_only=request.validate_only,
+    )
+
+
+def _draft(draft: pb.Draft, branch: str, field: str) -> Draft:
+    expected = draft.expected_revision if draft.HasField("expected_revision") else None
+    if expected is not None and expected < 0:
+        raise InvalidField(field=f"{field}.expected_revision", problem="is negative")
+    prototype = draft.prototype_ref if draft.HasField("prototype_ref") else None
+    return Draft(
+        type=wire.vibe_type_from(draft.type, f"{field}.type"),
+        id=own_id_from(draft.id, f"{field}.id"),
+        branches=_branches(draft.branches, f"{field}.branches") or (branch,),
+        expected_revision=expected,
+        prototype=None if prototype is None else reference_from(prototype, f"{field}.prototype_ref"),
+        repin=draft.repin,
+        context=wire.document_from(draft.context, f"{field}.context") if draft.HasField("context") else None,
+        schema=wire.document_from(draft.schema, f"{field}.schema") if draft.HasField("schema") else None,
+        solution=wire.document_from(draft.solution, f"{field}.solution")
+        if draft.HasField("solution")
+        else None,
+    )
+
+
+def _branches(names: Iterable[str], field: str) -> tuple[str, ...]:
+    branches = tuple(
+        branch_from(name, f"{field}[{index}]", required=True) for index, name in enumerate(names)
+    )
+    if len(branches) > MAX_BRANCHES:
+        raise InvalidField(field=field, problem=f"takes at most {MAX_BRANCHES}, not {len(branches)}")
+    if len(set(branches)) < len(branches):
+        raise InvalidField(field=field, problem="names a branch twice")
+    return branches
+
+
+def refine_response(refined: Refined) -> pb.RefineResponse:
+    """Write what was committed."""
+    return pb.RefineResponse(
+        refinement=wire.refinement_message(refined.refinement),
+        vibes=[wire.vibe_message(vibe, full=False) for vibe in refined.vibes],
+        replayed=refined.replayed,
+    )
+
+
+def refusal_message(refusal: RefineryError) -> pb.Refusal:
+    """Write a refusal inside a stream that goes on."""
+    violations = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
+    return pb.Refusal(
+        code=refusal.code,
+        reason=refusal.reason,
+        message=refusal.message,
+        metadata=refusal.metadata,
+        violations=[wire.violation_message(violation) for violation in violations],
+    )
+
+
+# --- Questions ----------------------------------------------------------------------------
+
+
+def vibe_filter(request: pb.ListVibesRequest) -> VibeFilter:
+    """Read which Vibes to list."""
+    if request.latest_only and not request.branch:
+        raise InvalidField(field="latest_only", problem="needs branch")
+    if request.latest_only and request.author_ref:
+        raise InvalidField(field="latest_only", problem="may not be combined with author_ref")
+    return VibeFilter(
+        branch=branch_from(request.branch, "branch") if request.branch else "",
+        id_prefix=prefix_from(request.id_prefix, "id_prefix"),
+        type=wire.vibe_type_from(request.type, "type") if request.type else None,
+        author_ref=ref_from(request.author_ref, "author_ref"),
+        after=position_from(request.after_position, "after_position"),
+        until=position_from(request.until_position, "until_position"),
+        latest_only=request.latest_only,
+    )
+
+
+def refinement_filter(request: pb.ListRefinementsRequest) -> RefinementFilter:
+    """Read which refinements to list."""
+    return RefinementFilter(
+        author_ref=ref_from(request.author_ref, "author_ref"),
+        after=position_from(request.after_position, "after_position"),
+        until=position_from(request.until_position, "until_position"),
+    )
+
+
+def refinement_name(request: pb.GetRefinementRequest) -> tuple[str, UUID | int | str]:
+    """Read how a refinement is named: the query that finds it, and its argument."""
+    name = request.WhichOneof("name")
+    if name == "id":
+        return "refinement_by_id", wire.uuid_from(request.id, "id")
+    if name == "request_id":
+        return "refinement_by_request_id", wire.uuid_from(request.request_id, "request_id")
+    if name == "position":
+        return "refinement_by_position", position_from(request.position, "position")
+    if name == "vibe_ref":
+        if not request.vibe_ref:
+            raise InvalidField(field="vibe_ref", problem="is required")
+        return "refinement_by_vibe", ref_from(request.vibe_ref, "vibe_ref")
+    raise InvalidField(field="id", problem="is required, or one of the other names")
+
+
+def revisions(request: pb.ListRevisionsRequest) -> Revisions:
+    """Read whose versions to list."""
+    return Revisions(id_from(request.id, "id"), context_from(request.context))
+
+
+def walk(request: pb.TraceLineageRequest, as_of: int) -> Walk:
+    """Read how to walk."""
+    if request.direction not in (0, pb.LINEAGE_DIRECTION_UP, pb.LINEAGE_DIRECTION_DOWN):
+        raise InvalidField(field="direction", problem=f"{request.direction} is not a direction")
+    types = tuple(
+        wire.edge_type_from(number, f"edge_types[{index}]") for index, number in enumerate(request.edge_types)
+    )
+    return Walk(
+        up=request.direction != pb.LINEAGE_DIRECTION_DOWN,
+        types=tuple(dict.fromkeys(types)) or tuple(EdgeType),
+        max_depth=bounded_from(request.max_depth, MAX_DEPTH, MAX_DEPTH, "max_depth"),
+        max_vibes=bounded_from(request.max_vibes, DEFAULT_VIBES, MAX_VIBES, "max_vibes"),
+        as_of=as_of,
+    )
+
+
+def lineage_part(part: Part) -> pb.TraceLineageResponse:
+    """Write a part of a walk."""
+    return pb.TraceLineageResponse(
+        steps=[
+            pb.LineageStep(
+                ref=step.ref,
+                depth=step.depth,
+                type=wire.vibe_type_number(step.type),
+                position=step.position,
+                edges=[wire.edge_message(edge) for edge in step.edges],
+            )
+            for step in part.steps
+        ],
+        truncated=part.truncated,
+    )
+
+
+def watch_filter(request: pb.WatchVibesRequest) -> WatchFilter:
+    """Read what to watch."""
+    return WatchFilter(
+        branch=branch_from(request.branch, "branch") if request.branch else "",
+        id_prefix=prefix_from(request.id_prefix, "id_prefix"),
+    )
+
+
+def news(news: News, *, full: bool, form: DocumentForm) -> pb.WatchVibesResponse:
+    """Write one refinement of a watch, or how far it has come."""
+    return pb.WatchVibesResponse(
+        position=news.position,
+        refinement=None if news.refinement is None else wire.refinement_message(news.refinement),
+        vibes=[wire.vibe_message(vibe, full=full, form=form) for vibe in news.vibes],
+    )
+
+
+# --- Branches -----------------------------------------------------------------------------
+
+
+def create_branch(request: pb.CreateBranchRequest) -> CreateBranch:
+    """Read a branch to be."""
+    fork = request.WhichOneof("fork")
+    return CreateBranch(
+        request_id=wire.uuid_from(request.request_id, "request_id"),
+        principal=current_principal(),
+        name=branch_from(request.name, "name", required=True),
+        author=reference_from(request.author_ref, "author_ref"),
+        parent=branch_from(request.parent, "parent"),
+        fork=None
+        if fork is None
+        else wire.time_from(request.fork_time, "fork_time")
+        if fork == "fork_time"
+        else position_from(request.fork_position, "fork_position"),
+    )
+
+
+def create_branch_response(branch: Branch, refined: Refined) -> pb.CreateBranchResponse:
+    """Write a branch."""
+    return pb.CreateBranchResponse(
+        branch=wire.branch_message(branch),
+        refinement=wire.refinement_message(refined.refinement),
+        replayed=refined.replayed,
+    )

@@ -1,0 +1,56 @@
+"""Page tokens: where a list goes on, for whom it went on so far, and for which filter."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import orjson
+
+from refinery_core.errors import InvalidField, InvalidPageToken
+
+DEFAULT_SIZE = 100
+MAX_SIZE = 1_000
+
+
+def page_size(asked: int) -> int:
+    """How many at the most: 0 means the default, and more than the most is the most."""
+    if asked < 0:
+        raise InvalidField(field="page_size", problem="is negative")
+    return min(asked or DEFAULT_SIZE, MAX_SIZE)
+
+
+def page_token(filter_: object, until: int, key: list[Any]) -> str:
+    """Seal the last key of a page, and the position that the list is read at, for one filter."""
+    sealed = orjson.dumps([_hash(filter_), until, key])
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def open_token(token: str, filter_: object, kinds: tuple[type, ...]) -> tuple[int, list[Any]]:
+    """
+    Read a token back: the position that the list is read at, and the last key, of these types.
+
+    Raises:
+        InvalidPageToken: it was not made here, or for another filter.
+    """
+    try:
+        sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        hash_, until, key = orjson.loads(sealed)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise InvalidPageToken from error
+    fits = isinstance(key, list) and tuple(type(part) for part in key) == kinds
+    if hash_ != _hash(filter_) or type(until) is not int or not fits or not _are_small([until, *key]):
+        raise InvalidPageToken
+    return until, key
+
+
+def _are_small(parts: list[Any]) -> bool:
+    return all(not isinstance(part, int) or 0 <= part < 2**63 for part in parts) and not any(
+        isinstance(part, str) and "\x00" in part for part in parts
+    )
+
+
+def _hash(filter_: object) -> str:
+    return hashlib.sha256(repr(filter_).encode()).hexdigest()[:16]

@@ -1,0 +1,213 @@
+"""Composed schemas: pinned before they are written, resolved and compiled when they are used."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from refinery_core.errors import (
+    InvalidSchema,
+    RefineryError,
+    SchemaMissing,
+    UnknownReference,
+    Violation,
+)
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.schema.validator import Validator, ValidatorCache, compile_schema, violations
+from refinery_core.vibe import documents
+from refinery_core.vibe.references import (
+    Reference,
+    SchemaFault,
+    SchemaReading,
+    pin,
+    read_schema,
+    schema_at,
+    unpin,
+)
+from refinery_core.vibe.refs import AugUri, pointer_tokens
+
+Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
+"""Says which refs references without fragment mean; None where there is none."""
+
+_LARGE = 32 << 10
+"""Bytes of JSON above which compiling and validating leave the event loop for a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedSchema:
+    """A schema in pinned form, with what was pinned: `pins` has each reference as written and its ref."""
+
+    value: Any
+    text: str
+    reading: SchemaReading
+    pins: Mapping[str, str]
+
+
+class Composer:
+    """Pins, resolves and compiles schemas. `extra` is pinned schemas, by ref, that are not stored (yet)."""
+
+    def __init__(self, vibes: Vibes, *, cache: ValidatorCache | None = None) -> None:
+        self._vibes = vibes
+        self._validators = cache or ValidatorCache()
+
+    async def pin(
+        self,
+        schema: Any,
+        resolve: Resolve,
+        *,
+        field: str,
+        extra: Mapping[str, str] | None = None,
+        repin: bool = False,
+    ) -> PinnedSchema:
+        """
+        Give every reference of a schema that has no pin the ref that it means; with `repin`, every floating one.
+
+        Raises:
+            InvalidSchema: a reference, or what it leads to, is no schema.
+            UnknownReference: a reference, or a pin that came with it, means nothing.
+            SchemaMissing: it means a Vibe without schema.
+        """
+        try:
+            reading = read_schema(schema)
+            if repin and reading.references:
+                schema = unpin(schema, reading)
+                reading = read_schema(schema)
+        except SchemaFault as fault:
+            raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
+        if not reading.references:
+            return PinnedSchema(schema, documents.from_value(schema).text, reading, {})
+        open_ = list(dict.fromkeys(r.uri.without_fragment for r in reading.references if r.pinned is None))
+        answers = await resolve(open_) if open_ else {}
+        missing = next((uri for uri in open_ if answers[uri] is None), None)
+        if missing is not None:
+            raise UnknownReference(field=field, reference=missing)
+        refs = {str(uri): str(answers[uri]) for uri in open_}
+        await self._check_guests(reading, refs, field, extra or {})
+        value = pin(schema, reading, refs)
+        return PinnedSchema(value, documents.from_value(value).text, reading, _pins(reading, refs))
+
+    async def _check_guests(
+        self, reading: SchemaReading, refs: Mapping[str, str], field: str, extra: Mapping[str, str]
+    ) -> None:
+        names = {reference: _guest(reference, refs) for reference in reading.references}
+        guests = await self._vibes.by_names(name for name in names.values() if name not in extra)
+        for reference, name in names.items():
+            if name not in extra and name not in guests:
+                raise UnknownReference(field=field, reference=name if reference.pinned else reference.written)
+            if reference.pinned is not None and name in guests and guests[name].ref != name:
+                raise InvalidSchema(
+                    field=field,
+                    path=reference.pointer,
+                    problem=f"$refResolved is an alias; write {guests[name].ref}",
+                )
+            schema = extra[name] if name in extra else guests[name].schema
+            if schema is None:
+                raise SchemaMissing(ref=name)
+            if not _leads_to_schema(reference, schema):
+                raise InvalidSchema(
+                    field=field,
+                    path=reference.pointer,
+                    problem=f"'{reference.written}' leads to no schema in {name}",
+                )
+
+    async def bundle(
+        self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
+    ) -> str:
+        """A pinned schema as a compound document for any standard validator, as JSON text."""
+        return await self._compose("bundle_schema", pinned, field, root, extra)
+
+    async def embed(self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None) -> str:
+        """A pinned schema with its references' schemas embedded beside them, as JSON text."""
+        return await self._compose("embed_schema", pinned, field, None, extra)
+
+    async def _compose(
+        self, query: str, pinned: str, field: str, root: str | None, extra: Mapping[str, str] | None
+    ) -> str:
+        given = orjson.dumps({ref: orjson.Fragment(text) for ref, text in (extra or {}).items()}).decode()
+        with refusals_at(field):
+            row = await self._vibes.database.first(query, pinned, root, given)
+        assert row is not None
+        return str(row["schema"])
+
+    async def validator(
+        self, pinned: str, *, field: str, fragment: str | None = None, extra: Mapping[str, str] | None = None
+    ) -> Validator:
+        """
+        What checks solutions against a pinned schema, from the cache where the schema alone decides.
+
+        Raises:
+            InvalidSchema: it, or what it is composed from, is not a JSON Schema.
+            ResolutionTooDeep, ResolutionTooLarge: it is composed from too much.
+        """
+        key = None
+        if not extra:
+            key = hashlib.sha256(f"{fragment}\n{pinned}".encode()).digest()
+            cached = self._validators.get(key)
+            if cached is not None:
+                return cached
+        composed = '"$refResolved"' in pinned
+        text = await self.bundle(pinned, field=field, extra=extra) if composed else pinned
+        bundle = orjson.loads(text)
+        if fragment:
+            bundle = _part(bundle, fragment)
+        try:
+            validator = await _aside(len(text), compile_schema, bundle)
+        except SchemaFault as fault:
+            raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
+        if key is not None:
+            self._validators.put(key, validator, len(text))
+        return validator
+
+    async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
+        """What is wrong with a solution, up to `limit` violations."""
+        return await _aside(len(solution), violations, validator, orjson.loads(solution), limit)
+
+
+@contextmanager
+def refusals_at(field: str) -> Iterator[None]:
+    """Say in which field of the request the schema stands that SQL refuses to compose."""
+    try:
+        yield
+    except RefineryError as refusal:
+        if refusal.metadata.get("field") != "schema":
+            raise
+        raise type(refusal)(**{**refusal.metadata, "field": field}) from refusal
+
+
+async def _aside(size: int, work: Callable[..., Any], *arguments: Any) -> Any:
+    if size < _LARGE:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+def _guest(reference: Reference, refs: Mapping[str, str]) -> str:
+    return reference.pinned or refs[str(reference.uri.without_fragment)]
+
+
+def _leads_to_schema(reference: Reference, schema: str) -> bool:
+    if not reference.uri.fragment:
+        return True
+    return schema_at(orjson.loads(schema), pointer_tokens(reference.uri.fragment)) is not None
+
+
+def _pins(reading: SchemaReading, refs: Mapping[str, str]) -> dict[str, str]:
+    return {reference.written: _guest(reference, refs) for reference in reading.references}
+
+
+def _part(bundle: Any, fragment: str) -> Any:
+    """The part of a bundle that a fragment leads to, as a schema that still finds its definitions."""
+    whole = (
+        "$defs" if "2020" in bundle.get("$schema", "2020") or "2019" in bundle["$schema"] else "definitions"
+    )
+    identity = bundle.get("$id", "aug:part")
+    return {
+        **({"$schema": bundle["$schema"]} if "$schema" in bundle else {}),
+        "allOf": [{"$ref": f"{identity}#{fragment}"}],
+        whole: {"whole": {**bundle, "$id": identity}},
+    }
