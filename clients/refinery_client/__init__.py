@@ -1,1 +1,49 @@
-"""The door from outside: the typed, asynchronous Python client."""
+"""The Python client of Refinery: typed, async, and patient with servers that come and go."""
+
+from refinery_client.answers import (
+    Answers,
+    BranchCreated,
+    Change,
+    Dependency,
+    Impact,
+    ImpactVerdict,
+    LineageDirection,
+    LineageStep,
+    Refined,
+    ResolvedReference,
+    ResolvedSchema,
+    SchemaForm,
+    Validation,
+    Vibe,
+)
+from refinery_client.connection import Refinery
+from refinery_client.drafts import ABSENT, Absent, Draft, JsonText, Refine
+from refinery_client.many import Outcome
+from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Answers",
+    "BranchCreated",
+    "Change",
+    "DeadlineExceeded",
+    "Dependency",
+    "Draft",
+    "Impact",
+    "ImpactVerdict",
+    "JsonText",
+    "LineageDirection",
+    "LineageStep",
+    "Outcome",
+    "Refine",
+    "Refined",
+    "Refinery",
+    "Refused",
+    "ResolvedReference",
+    "ResolvedSchema",
+    "SchemaForm",
+    "Unreachable",
+    "Validation",
+    "Vibe",
+]

@@ -15,18 +15,24 @@ from typing import ClassVar
 
 
 class Code(enum.IntEnum):
-    """The gRPC status codes that refusals use (google.rpc.Code)."""
+    """The gRPC status codes of an error (google.rpc.Code)."""
 
+    CANCELLED = 1
+    UNKNOWN = 2
     INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
     OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
     DATA_LOSS = 15
+    UNAUTHENTICATED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ MAX_METADATA_VALUE = 600
 class RefineryError(Exception):
     """A refusal: a reason, a code, a sentence that a person can act on, and its data."""
 
-    reason: ClassVar[str]
-    code: ClassVar[Code]
+    reason: str
+    code: Code
     keys: ClassVar[frozenset[str]]
 
     def __init_subclass__(cls) -> None:
@@ -278,7 +284,5 @@ class InternalError(RefineryError):
     reason, code = "INTERNAL", Code.INTERNAL
 
 
-CATALOGUE: dict[str, type[RefineryError]] = {
-    error.reason: error for error in RefineryError.__subclasses__()
-}
+CATALOGUE: dict[str, type[RefineryError]] = {error.reason: error for error in RefineryError.__subclasses__()}
 """Every refusal by its reason."""

@@ -11,8 +11,8 @@ from uuid import UUID
 import orjson
 from google.protobuf.struct_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
-from refinery.vibe.v1 import vibe_pb2 as pb
 
+from refinery.vibe.v1 import vibe_pb2 as pb
 from refinery_core.errors import InvalidDocument, InvalidField, Violation
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
@@ -249,7 +249,8 @@ def vibe_from(message: pb.Vibe) -> Vibe:
         type=vibe_type_from(message.type),
         author_ref=message.author_ref,
         prototype_ref=message.prototype_ref if message.HasField("prototype_ref") else None,
-        refinement_id=UUID(message.refinement_id),
+        # What was only validated has no refinement.
+        refinement_id=UUID(message.refinement_id) if message.refinement_id else UUID(int=0),
         position=message.position,
         time=time_from(message.create_time),
         content_digest=message.content_digest,

@@ -1,0 +1,256 @@
+"""What a client gets: the nouns of the model, with documents as Python values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+
+from refinery.ledger.v1 import ledger_service_pb2 as ledger_pb
+from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
+from refinery.vibe.v1 import vibe_pb2
+from refinery_client.drafts import ABSENT
+from refinery_core import wire
+from refinery_core.errors import Violation
+from refinery_core.vibe.model import Branch, Edge, Pin, Refinement, VibeType
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Vibe:
+    """One immutable version of a thing. A document that is not there is ABSENT, as all are in lists."""
+
+    ref: str
+    id: str
+    branches: tuple[str, ...]
+    revision: int
+    type: VibeType
+    author_ref: str
+    prototype_ref: str | None
+    refinement_id: UUID
+    position: int
+    time: datetime
+    content_digest: bytes
+    digest: bytes
+    schema_refs: tuple[str, ...]
+    context: Any = ABSENT
+    schema: Any = ABSENT
+    solution: Any = ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """What was committed. Of a refine that only validated there is no refinement."""
+
+    request_id: UUID
+    refinement: Refinement | None
+    vibes: tuple[Vibe, ...]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BranchCreated:
+    """A new branch, and the record of its creation."""
+
+    branch: Branch
+    refinement: Refinement
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One refinement that a watch saw, with those of its Vibes that match."""
+
+    position: int
+    refinement: Refinement
+    vibes: tuple[Vibe, ...]
+
+
+class LineageDirection(enum.StrEnum):
+    """Which way the edges are walked: what made this, or what came of this."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class LineageStep:
+    """One Vibe that a walk reached, and the edges that join it to those one step nearer."""
+
+    ref: str
+    depth: int
+    type: VibeType
+    position: int
+    edges: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedReference:
+    """What a reference means, and the moment at which that was read."""
+
+    vibe: Vibe
+    read_position: int
+
+
+class SchemaForm(enum.StrEnum):
+    """How a schema is composed from those that it refers to."""
+
+    PINNED = "pinned"
+    EMBEDDED = "embedded"
+    BUNDLED = "bundled"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSchema:
+    """A composed schema, as a value and as the text that was answered. `ref` is None for one not stored."""
+
+    schema: Any
+    text: str
+    pins: tuple[Pin, ...]
+    dependencies: tuple[str, ...]
+    ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Whether a solution satisfies its schema, and why not."""
+
+    valid: bool
+    violations: tuple[Violation, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One Vibe at the other end of schema edges."""
+
+    ref: str
+    depth: int
+    floating: bool
+
+
+class ImpactVerdict(enum.StrEnum):
+    """What a change does to one Vibe."""
+
+    UNAFFECTED = "unaffected"
+    VALID = "valid"
+    INVALID = "invalid"
+    UNRESOLVABLE = "unresolvable"
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a change does to one Vibe, and why."""
+
+    ref: str
+    verdict: ImpactVerdict
+    depth: int
+    violations: tuple[Violation, ...]
+    message: str
+
+
+class Answers(Generic[T]):
+    """What is streamed, one by one. `truncated` is known when all have been read."""
+
+    def __init__(self, parts: AsyncIterator[tuple[list[T], bool]]) -> None:
+        """Take the parts of the answer, each with whether it was cut."""
+        self._parts = parts
+        self.truncated = False
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for items, truncated in self._parts:
+            self.truncated |= truncated
+            for item in items:
+                yield item
+
+
+# --- From the contract --------------------------------------------------------------------
+
+
+def vibe_from(message: vibe_pb2.Vibe) -> Vibe:
+    """Read a Vibe."""
+    vibe = wire.vibe_from(message)
+    return Vibe(
+        ref=vibe.ref,
+        id=vibe.id,
+        branches=vibe.branches,
+        revision=vibe.revision,
+        type=vibe.type,
+        author_ref=vibe.author_ref,
+        prototype_ref=vibe.prototype_ref,
+        refinement_id=vibe.refinement_id,
+        position=vibe.position,
+        time=vibe.time,
+        content_digest=vibe.content_digest,
+        digest=vibe.digest,
+        schema_refs=vibe.schema_refs,
+        context=_value(vibe.context),
+        schema=_value(vibe.schema),
+        solution=_value(vibe.solution),
+    )
+
+
+def _value(text: str | None) -> Any:
+    return ABSENT if text is None else orjson.loads(text)
+
+
+def refined_from(message: ledger_pb.RefineResponse, request_id: UUID) -> Refined:
+    """Read what was committed."""
+    committed = message.refinement.position > 0
+    return Refined(
+        request_id=request_id,
+        refinement=wire.refinement_from(message.refinement) if committed else None,
+        vibes=tuple(vibe_from(vibe) for vibe in message.vibes),
+        replayed=message.replayed,
+    )
+
+
+def lineage_step_from(message: ledger_pb.LineageStep) -> LineageStep:
+    """Read a step of a walk."""
+    return LineageStep(
+        ref=message.ref,
+        depth=message.depth,
+        type=wire.vibe_type_from(message.type),
+        position=message.position,
+        edges=tuple(wire.edge_from(edge) for edge in message.edges),
+    )
+
+
+def resolved_schema_from(message: resolver_pb.ResolveSchemaResponse) -> ResolvedSchema:
+    """Read a composed schema."""
+    return ResolvedSchema(
+        schema=orjson.loads(message.schema.json),
+        text=message.schema.json,
+        pins=tuple(wire.pin_from(pin) for pin in message.pins),
+        dependencies=tuple(message.dependencies),
+        ref=message.ref if message.HasField("ref") else None,
+    )
+
+
+def validation_from(message: resolver_pb.ValidateSolutionResponse) -> Validation:
+    """Read whether a solution satisfies its schema."""
+    violations = tuple(wire.violation_from(violation) for violation in message.violations)
+    return Validation(message.valid, violations, message.truncated)
+
+
+def dependency_from(message: resolver_pb.Dependency) -> Dependency:
+    """Read a dependency."""
+    return Dependency(message.ref, message.depth, message.floating)
+
+
+def impact_from(message: resolver_pb.Impact) -> Impact:
+    """Read what a change does to one Vibe."""
+    name = resolver_pb.ImpactVerdict.Name(message.verdict).removeprefix("IMPACT_VERDICT_")
+    return Impact(
+        ref=message.ref,
+        verdict=ImpactVerdict[name],
+        depth=message.depth,
+        violations=tuple(wire.violation_from(violation) for violation in message.violations),
+        message=message.message,
+    )

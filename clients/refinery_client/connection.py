@@ -1,0 +1,72 @@
+"""The door: one object that speaks to both services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import grpc
+import orjson
+
+from refinery_client.ledger import Ledger
+from refinery_client.resolver import Resolver
+from refinery_client.retry import Patience
+
+DEFAULT_LEDGER: Final = "localhost:50051"
+DEFAULT_RESOLVER: Final = "localhost:50052"
+
+# What proto/service_config.json is to clients in other languages, without its retries and its
+# health checks. Retries are our own: they send the same request_id, end with the deadline and
+# cover refusals inside streams; gRPC's on top would multiply the attempts. A server that is not
+# healthy says itself why it refuses, which is more than a channel that does not ask it can tell.
+_SERVICE_CONFIG: Final = orjson.dumps({"loadBalancingConfig": [{"round_robin": {}}]}).decode()
+
+_OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
+    ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.enable_retries", 0),
+    # gRPC waits up to two minutes before it connects again; a server is back in a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+
+class Refinery(Ledger, Resolver):
+    """
+    Refinery, as one process sees it. Make it with `connect`.
+
+        async with Refinery.connect() as refinery:
+            refined = await refinery.refine(author_ref="main@roles/local?1", drafts=[…])
+    """
+
+    def __init__(self, ledger: grpc.aio.Channel, resolver: grpc.aio.Channel, patience: Patience) -> None:
+        """Speak over two channels; the caller closes them."""
+        Ledger.__init__(self, ledger, patience)
+        Resolver.__init__(self, resolver, patience)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        *,
+        ledger: str | None = None,
+        resolver: str | None = None,
+        timeout_seconds: float = 10.0,
+    ) -> AsyncIterator[Refinery]:
+        """
+        Open the channels and close them at the end. Nothing is sent before the first call.
+
+        Addresses that are not given are those of REFINERY_LEDGER and REFINERY_RESOLVER.
+        `timeout_seconds` is the deadline of calls that bring none of their own.
+        """
+        ledger = ledger or os.environ.get("REFINERY_LEDGER") or DEFAULT_LEDGER
+        resolver = resolver or os.environ.get("REFINERY_RESOLVER") or DEFAULT_RESOLVER
+        async with (
+            grpc.aio.insecure_channel(ledger, _OPTIONS) as to_ledger,
+            grpc.aio.insecure_channel(resolver, _OPTIONS) as to_resolver,
+        ):
+            yield cls(to_ledger, to_resolver, Patience(timeout_seconds))

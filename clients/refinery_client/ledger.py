@@ -1,0 +1,322 @@
+"""The ledger's calls: the one write, and every question about what is written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import grpc
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from refinery.vibe.v1 import vibe_pb2
+from refinery_client import watch
+from refinery_client.answers import (
+    Answers,
+    BranchCreated,
+    Change,
+    LineageDirection,
+    LineageStep,
+    Refined,
+    Vibe,
+    lineage_step_from,
+    refined_from,
+    vibe_from,
+)
+from refinery_client.drafts import Draft, Refine, context_message
+from refinery_client.many import Flow, Outcome
+from refinery_client.pages import items_of
+from refinery_client.retry import Patience
+from refinery_core import wire
+from refinery_core.vibe.model import Branch, Context, EdgeType, Refinement, VibeType
+
+
+class Ledger:
+    """
+    What the LedgerService does, one method for each call.
+
+    Every method may raise a RefineryError: the refusal of the server, Unreachable or
+    DeadlineExceeded. `timeout_seconds` covers all attempts of one request.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
+        """Speak over a channel; the caller closes it."""
+        self._ledger = LedgerServiceStub(channel)
+        self._patience = patience
+
+    async def refine(
+        self,
+        *,
+        author_ref: str,
+        drafts: Sequence[Draft],
+        request_id: UUID | None = None,
+        branch: str = "",
+        target_refs: Sequence[str] = (),
+        instruction_refs: Sequence[str] = (),
+        budget_refs: Sequence[str] = (),
+        validate_only: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Refined:
+        """
+        Commit one to 1,000 Vibes, all or nothing; when this returns they are durable.
+
+        Give a request_id of your own where the intention outlives this process: the same one with
+        the same content gives the first answer again.
+        """
+        refine = Refine(
+            author_ref=author_ref,
+            drafts=drafts,
+            branch=branch,
+            target_refs=target_refs,
+            instruction_refs=instruction_refs,
+            budget_refs=budget_refs,
+            validate_only=validate_only,
+            request_id=request_id or uuid.uuid4(),
+        )
+        answer = await self._patience.call(self._ledger.Refine, refine.message(), timeout_seconds)
+        return refined_from(answer, refine.request_id)
+
+    def refine_many(
+        self,
+        refines: Iterable[Refine] | AsyncIterable[Refine],
+        *,
+        in_flight: int = 256,
+        timeout_seconds: float | None = None,
+    ) -> AsyncGenerator[Outcome, None]:
+        """
+        Commit many refines, each on its own; give what came of each, in no promised order.
+
+        At most `in_flight` are unanswered at a time. A lost connection is made again, and what was
+        unanswered is sent again under the same request_id. `timeout_seconds` is how long nothing at all
+        may be answered, and how long one refine is sent again while the server says UNAVAILABLE.
+        """
+        return Flow(
+            self._ledger, self._patience, in_flight=in_flight, timeout_seconds=timeout_seconds
+        ).outcomes(refines)
+
+    async def get_vibe(
+        self,
+        reference: str | None = None,
+        *,
+        digest: bytes | None = None,
+        context: Context | None = None,
+        full: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> Vibe:
+        """Find one Vibe, by a ref or `aug:` reference or else by its digest."""
+        request = pb.GetVibeRequest(context=context_message(context), view=_view(full=full))
+        if digest is not None:
+            request.digest = digest
+        if reference is not None:
+            request.reference = reference
+        return vibe_from((await self._patience.call(self._ledger.GetVibe, request, timeout_seconds)).vibe)
+
+    async def batch_get_vibes(
+        self,
+        references: Sequence[str],
+        *,
+        context: Context | None = None,
+        full: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> list[Vibe]:
+        """
+        Find up to 1,000 Vibes, in the order asked.
+
+        An answer that does not fit into one message is asked for in several; floating references
+        are then read at one moment only if the context has an `as_of`.
+        """
+        found: list[Vibe] = []
+        while True:
+            request = pb.BatchGetVibesRequest(
+                references=references[len(found) :], context=context_message(context), view=_view(full=full)
+            )
+            answer = await self._patience.call(self._ledger.BatchGetVibes, request, timeout_seconds)
+            found.extend(map(vibe_from, answer.vibes))
+            if len(found) >= len(references) or not answer.vibes:
+                return found
+
+    def list_vibes(
+        self,
+        *,
+        branch: str = "",
+        id_prefix: str = "",
+        type: VibeType | None = None,  # noqa: A002 -- the contract's word
+        author_ref: str = "",
+        after_position: int = 0,
+        until_position: int = 0,
+        latest_only: bool = False,
+        full: bool = False,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Vibe]:
+        """List Vibes in ledger order. `latest_only` requires a branch; 0 and "" mean no condition."""
+        request = pb.ListVibesRequest(
+            branch=branch,
+            id_prefix=id_prefix,
+            type=vibe_pb2.VIBE_TYPE_UNSPECIFIED if type is None else wire.vibe_type_number(type),
+            author_ref=author_ref,
+            after_position=after_position,
+            until_position=until_position,
+            latest_only=latest_only,
+            view=_view(full=full),
+            page_size=page_size,
+        )
+        return items_of(
+            self._patience,
+            self._ledger.ListVibes,
+            request,
+            lambda page: map(vibe_from, page.vibes),
+            timeout_seconds=timeout_seconds,
+        )
+
+    def list_revisions(
+        self,
+        id: str,  # noqa: A002 -- the contract's word
+        *,
+        context: Context | None = None,
+        full: bool = False,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Vibe]:
+        """List the versions of an id that a context sees, newest first."""
+        request = pb.ListRevisionsRequest(
+            id=id, context=context_message(context), view=_view(full=full), page_size=page_size
+        )
+        return items_of(
+            self._patience,
+            self._ledger.ListRevisions,
+            request,
+            lambda page: map(vibe_from, page.vibes),
+            timeout_seconds=timeout_seconds,
+        )
+
+    async def get_refinement(
+        self,
+        *,
+        id: UUID | None = None,  # noqa: A002 -- the contract's word
+        request_id: UUID | None = None,
+        position: int | None = None,
+        vibe_ref: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Refinement:
+        """Find one refinement by exactly one of its names. RefinementNotFound: it is not committed."""
+        names = {"id": id, "request_id": request_id, "position": position, "vibe_ref": vibe_ref}
+        given = {key: name for key, name in names.items() if name is not None}
+        if len(given) != 1:
+            raise TypeError(f"get_refinement takes exactly one of {', '.join(names)}")
+        request = pb.GetRefinementRequest()
+        for key, name in given.items():
+            setattr(request, key, str(name) if isinstance(name, UUID) else name)
+        answer = await self._patience.call(self._ledger.GetRefinement, request, timeout_seconds)
+        return wire.refinement_from(answer.refinement)
+
+    def list_refinements(
+        self,
+        *,
+        author_ref: str = "",
+        after_position: int = 0,
+        until_position: int = 0,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Refinement]:
+        """List refinements in ledger order."""
+        request = pb.ListRefinementsRequest(
+            author_ref=author_ref,
+            after_position=after_position,
+            until_position=until_position,
+            page_size=page_size,
+        )
+        return items_of(
+            self._patience,
+            self._ledger.ListRefinements,
+            request,
+            lambda page: map(wire.refinement_from, page.refinements),
+            timeout_seconds=timeout_seconds,
+        )
+
+    def trace_lineage(
+        self,
+        reference: str,
+        *,
+        context: Context | None = None,
+        direction: LineageDirection = LineageDirection.UP,
+        edge_types: Sequence[EdgeType] = (),
+        max_depth: int = 0,
+        max_vibes: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> Answers[LineageStep]:
+        """Walk the edges, nearest first; no edge_types means all. Ask `truncated` at the end."""
+        request = pb.TraceLineageRequest(
+            reference=reference,
+            context=context_message(context),
+            direction=pb.LineageDirection.Value(f"LINEAGE_DIRECTION_{direction.name}"),
+            edge_types=[wire.edge_type_number(kind) for kind in edge_types],
+            max_depth=max_depth,
+            max_vibes=max_vibes,
+        )
+        parts = self._patience.stream(self._ledger.TraceLineage, request, timeout_seconds)
+        return Answers(
+            ([lineage_step_from(step) for step in part.steps], part.truncated) async for part in parts
+        )
+
+    def watch(
+        self,
+        *,
+        after_position: int = 0,
+        branch: str = "",
+        id_prefix: str = "",
+        full: bool = False,
+        give_up_seconds: float = 60,
+    ) -> AsyncGenerator[Change, None]:
+        """
+        Give every refinement after a position, in order, none missed and none twice, without end.
+
+        A lost connection is made again and resumes after the last refinement that was given. Only
+        when nobody could be reached for `give_up_seconds` the refusal is raised.
+        """
+        request = pb.WatchVibesRequest(
+            after_position=after_position, branch=branch, id_prefix=id_prefix, view=_view(full=full)
+        )
+        return watch.changes(self._ledger.WatchVibes, request, give_up_seconds=give_up_seconds)
+
+    async def create_branch(
+        self,
+        name: str,
+        *,
+        author_ref: str,
+        parent: str = "",
+        fork: int | datetime | None = None,
+        request_id: UUID | None = None,
+        timeout_seconds: float | None = None,
+    ) -> BranchCreated:
+        """Make a branch that starts from what its parent has at a position or time; None means now."""
+        request = pb.CreateBranchRequest(
+            request_id=str(request_id or uuid.uuid4()), name=name, author_ref=author_ref, parent=parent
+        )
+        if isinstance(fork, datetime):
+            wire.write_time(request.fork_time, fork)
+        elif fork is not None:
+            request.fork_position = fork
+        answer = await self._patience.call(self._ledger.CreateBranch, request, timeout_seconds)
+        return BranchCreated(
+            wire.branch_from(answer.branch), wire.refinement_from(answer.refinement), answer.replayed
+        )
+
+    def list_branches(
+        self, *, name_prefix: str = "", page_size: int = 0, timeout_seconds: float | None = None
+    ) -> AsyncIterator[Branch]:
+        """List branches by name."""
+        request = pb.ListBranchesRequest(name_prefix=name_prefix, page_size=page_size)
+        return items_of(
+            self._patience,
+            self._ledger.ListBranches,
+            request,
+            lambda page: map(wire.branch_from, page.branches),
+            timeout_seconds=timeout_seconds,
+        )
+
+
+def _view(*, full: bool) -> vibe_pb2.VibeView.ValueType:
+    return vibe_pb2.VIBE_VIEW_FULL if full else vibe_pb2.VIBE_VIEW_BASIC

@@ -1,0 +1,210 @@
+"""Many refines over one stream: bounded in flight, and sent again until each is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from refinery_client.answers import Refined, refined_from
+from refinery_client.drafts import Refine
+from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable, refusal_from, refusal_in_stream
+from refinery_client.retry import Backoff, Patience
+from refinery_core.errors import Code, RefineryError
+
+_Stream = grpc.aio.StreamStreamCall[pb.RefineStreamRequest, pb.RefineStreamResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one refine: a result or a refusal."""
+
+    refine: Refine
+    result: Refined | None = None
+    refusal: RefineryError | None = None
+
+    def unwrap(self) -> Refined:
+        """Give the result, or raise the refusal."""
+        if self.result is None:
+            raise self.refusal or AssertionError("an outcome without result and refusal")
+        return self.result
+
+
+@dataclass(slots=True)
+class _Sent:
+    """One refine that is not answered yet."""
+
+    refine: Refine
+    message: pb.RefineStreamRequest
+    deadline: float
+    backoff: Backoff
+
+
+class Flow:
+    """One run of refine_many: a feeder, a talker, and between them what is not answered yet."""
+
+    def __init__(
+        self, stub: LedgerServiceStub, patience: Patience, *, in_flight: int, timeout_seconds: float | None
+    ) -> None:
+        """Prepare a run; `outcomes` may be called once."""
+        self._stub = stub
+        self._seconds = patience.seconds(timeout_seconds)
+        self._room = asyncio.Semaphore(in_flight)
+        self._unanswered: dict[str, _Sent] = {}
+        self._exhausted = False
+        self._heard = 0.0
+        self._wanted = asyncio.Event()
+        self._outbox: asyncio.Queue[_Sent | None] = asyncio.Queue()
+        self._outcomes: asyncio.Queue[Outcome | Exception | None] = asyncio.Queue()
+
+    async def outcomes(
+        self, refines: Iterable[Refine] | AsyncIterable[Refine]
+    ) -> AsyncGenerator[Outcome, None]:
+        """Give what came of each refine, until all are answered."""
+        tasks = [asyncio.create_task(self._guarded(part)) for part in (self._feed(refines), self._talk())]
+        try:
+            while (outcome := await self._outcomes.get()) is not None:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                self._room.release()
+                yield outcome
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guarded(self, part: Coroutine[Any, Any, None]) -> None:
+        try:
+            await part
+        except Exception as fault:  # noqa: BLE001 -- whatever it is, the caller is told
+            self._outcomes.put_nowait(fault)
+
+    # --- the feeder ---
+
+    async def _feed(self, refines: Iterable[Refine] | AsyncIterable[Refine]) -> None:
+        async for refine in _each(refines):
+            await self._room.acquire()
+            key = str(refine.request_id)
+            if key in self._unanswered:
+                raise ValueError(f"two refines share the request_id {key}")
+            try:
+                message = pb.RefineStreamRequest(refine=refine.message())
+            except RefineryError as refusal:
+                self._outcomes.put_nowait(Outcome(refine, refusal=refusal))
+                continue
+            if not self._unanswered:
+                self._heard = time.monotonic()
+            sent = _Sent(refine, message, time.monotonic() + self._seconds, Backoff())
+            self._unanswered[key] = sent
+            self._outbox.put_nowait(sent)
+            self._wanted.set()
+        self._exhausted = True
+        self._finish_if_done()
+
+    def _finish_if_done(self) -> None:
+        if self._exhausted and not self._unanswered:
+            self._wanted.set()
+            self._outbox.put_nowait(None)
+
+    # --- the talker ---
+
+    async def _talk(self) -> None:
+        backoff = Backoff()
+        while True:
+            # An idle stream that is lost is only made again for something to send.
+            await self._wanted.wait()
+            if self._exhausted and not self._unanswered:
+                break
+            refusal = await self._converse(backoff)
+            if refusal is None:
+                break
+            pause = backoff.next()
+            if refusal.code is not Code.UNAVAILABLE or self._overdue(pause):
+                raise refusal
+            await asyncio.sleep(pause)
+            if not self._unanswered and not self._exhausted:
+                self._wanted.clear()
+        self._outcomes.put_nowait(None)
+
+    def _overdue(self, seconds: float = 0) -> bool:
+        return bool(self._unanswered) and time.monotonic() + seconds > self._heard + self._seconds
+
+    async def _converse(self, backoff: Backoff) -> RefineryError | None:
+        """Hold one stream; None: everything is answered, else why it ended before that."""
+        self._outbox = asyncio.Queue()
+        for sent in self._unanswered.values():
+            self._outbox.put_nowait(sent)
+        call = self._stub.RefineStream(_drawn(self._outbox))
+        watchdog = asyncio.create_task(self._cancel_when_silent(call))
+        try:
+            async for answer in call:
+                self._heard = time.monotonic()
+                backoff.reset()
+                self._take(answer)
+        except grpc.aio.AioRpcError as error:
+            return _why_ended(refusal_from(error))
+        except asyncio.CancelledError:
+            if watchdog.done() and not watchdog.cancelled():
+                raise DeadlineExceeded from None
+            raise
+        finally:
+            watchdog.cancel()
+            call.cancel()
+        done = self._exhausted and not self._unanswered
+        return None if done else Unreachable(problem="the stream ended early")
+
+    async def _cancel_when_silent(self, call: _Stream) -> None:
+        # The call is cancelled from beside: a read that times out would lose its stream.
+        while not self._overdue():  # noqa: ASYNC110 -- time passes without an event
+            await asyncio.sleep(self._seconds / 8)
+        call.cancel()
+
+    def _take(self, answer: pb.RefineStreamResponse) -> None:
+        sent = self._unanswered.get(answer.request_id)
+        if sent is None:
+            return  # sent twice over a lost connection, and answered twice
+        if answer.HasField("response"):
+            result = refined_from(answer.response, sent.refine.request_id)
+            self._settle(answer.request_id, Outcome(sent.refine, result))
+            return
+        refusal, pause = refusal_in_stream(answer.refusal), sent.backoff.next()
+        if refusal.code is Code.UNAVAILABLE and time.monotonic() + pause < sent.deadline:
+            asyncio.get_running_loop().call_later(pause, self._again, answer.request_id)
+        else:
+            self._settle(answer.request_id, Outcome(sent.refine, refusal=refusal))
+
+    def _again(self, key: str) -> None:
+        if key in self._unanswered:
+            self._outbox.put_nowait(self._unanswered[key])
+
+    def _settle(self, key: str, outcome: Outcome) -> None:
+        del self._unanswered[key]
+        self._outcomes.put_nowait(outcome)
+        self._finish_if_done()
+
+
+def _why_ended(refusal: RefineryError) -> RefineryError:
+    # A write that meets the end of its stream hides the server's status behind an INTERNAL of gRPC's own.
+    if isinstance(refusal, Refused) and refusal.code is Code.INTERNAL:
+        return Unreachable(problem="the stream broke")
+    return refusal
+
+
+async def _each(refines: Iterable[Refine] | AsyncIterable[Refine]) -> AsyncIterator[Refine]:
+    if isinstance(refines, AsyncIterable):
+        async for refine in refines:
+            yield refine
+    else:
+        for refine in refines:
+            yield refine
+
+
+async def _drawn(outbox: asyncio.Queue[_Sent | None]) -> AsyncIterator[pb.RefineStreamRequest]:
+    while (sent := await outbox.get()) is not None:
+        yield sent.message

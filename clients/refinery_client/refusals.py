@@ -1,0 +1,95 @@
+"""A gRPC status becomes a refusal again: the same class that the server raised, with its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core.errors import CATALOGUE, Code, RefineryError, SolutionInvalid, Violation
+from refinery_core.wire import violation_from
+
+_DETAILS_KEY = "grpc-status-details-bin"
+_DOMAIN = "refinery"
+
+
+class Refused(RefineryError):  # noqa: N818 -- a refusal, as all of them are
+    """{sentence}"""  # noqa: D415 -- the sentence brings its own full stop
+
+    reason, code = "", Code.UNKNOWN
+
+    def __init__(self, sentence: str, *, code: Code, reason: str, metadata: Mapping[str, str]) -> None:
+        """Keep what the server said, for a reason that this client does not know."""
+        super().__init__(sentence=sentence)
+        self.code, self.reason, self.metadata = code, reason, dict(metadata)
+
+
+class Unreachable(RefineryError):  # noqa: N818 -- as above
+    """The server cannot be reached: {problem}."""
+
+    reason, code = "UNREACHABLE", Code.UNAVAILABLE
+
+
+class DeadlineExceeded(RefineryError):  # noqa: N818 -- as above
+    """There was no answer in time; a write may have been committed: send the same request_id again."""
+
+    reason, code = "DEADLINE_EXCEEDED", Code.DEADLINE_EXCEEDED
+
+
+def refusal_from(error: grpc.aio.AioRpcError) -> RefineryError:
+    """Read the refusal off a failed call."""
+    code, sentence = Code(error.code().value[0]), error.details() or error.code().name
+    for key, raw in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(raw, bytes):
+            status = Status.FromString(raw)
+            info, bad = ErrorInfo(), BadRequest()
+            for detail in status.details:
+                if not detail.Unpack(info):
+                    detail.Unpack(bad)
+            if info.domain == _DOMAIN:
+                return _rebuilt(info.reason, code, sentence, info.metadata, _violations(bad))
+    if code is Code.UNAVAILABLE:
+        return Unreachable(problem=sentence.rstrip("."))
+    if code is Code.DEADLINE_EXCEEDED:
+        return DeadlineExceeded()
+    return Refused(sentence, code=code, reason=code.name, metadata={})
+
+
+def refusal_in_stream(message: pb.Refusal) -> RefineryError:
+    """Read the refusal of one refine of a stream."""
+    violations = [violation_from(violation) for violation in message.violations]
+    return _rebuilt(message.reason, Code(message.code), message.message, message.metadata, violations)
+
+
+def _rebuilt(
+    reason: str, code: Code, sentence: str, metadata: Mapping[str, str], violations: list[Violation]
+) -> RefineryError:
+    """Make the class of the reason; a server that is newer than this client may say something else."""
+    kind = CATALOGUE.get(reason)
+    if kind is None or kind.code != code or kind.keys != metadata.keys():
+        return Refused(sentence, code=code, reason=reason, metadata=metadata)
+    if issubclass(kind, SolutionInvalid):
+        # The details of a refusal are cut to fit; the first violation is told in words as well.
+        path, _, message = metadata["first"].partition(": ")
+        first = Violation("" if path == "(root)" else path, "", message)
+        return SolutionInvalid(
+            field=metadata["field"], violations=tuple(violations) or (first,), count=metadata["count"]
+        )
+    return kind(**metadata)
+
+
+def _violations(bad: BadRequest) -> list[Violation]:
+    return [*_fragments((entry.field, entry.description) for entry in bad.field_violations)]
+
+
+def _fragments(entries: Iterable[tuple[str, str]]) -> Iterable[Violation]:
+    """Both paths travel as URI fragments: `drafts[0].solution#/age` and `#/properties/age: is too low`."""
+    for field, description in entries:
+        _, hash_mark, instance_path = field.partition("#")
+        schema_path, _, message = description.partition(": ")
+        if hash_mark and schema_path.startswith("#"):
+            yield Violation(unquote(instance_path), unquote(schema_path[1:]), message)

@@ -1,0 +1,109 @@
+"""Patience: the same request again, with the same request_id, until it is answered or its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Final, TypeVar
+
+import grpc
+
+from refinery_client.refusals import refusal_from
+from refinery_core.errors import Code, RefineryError
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+FIRST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 2.0
+# An attempt that is left less time than this would only turn a refusal into a timeout.
+SHORTEST_ATTEMPT_SECONDS: Final = 0.01
+
+
+class Backoff:
+    """Pauses that double from one attempt to the next, each shortened by chance up to a half."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+
+    def reset(self) -> None:
+        """Begin with short pauses again: something was answered."""
+        self._attempts = 0
+
+    def next(self) -> float:
+        """Give the next pause in seconds."""
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**self._attempts)
+        self._attempts = min(self._attempts + 1, 16)
+        return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 -- nothing secret about a pause
+
+
+class Patience:
+    """How calls are made: with a deadline, and again while the server says UNAVAILABLE."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        """Take the deadline of calls that bring none of their own."""
+        self._timeout_seconds = timeout_seconds
+
+    def seconds(self, timeout_seconds: float | None) -> float:
+        """Give how long a call may take: what it asks for, or else what all are given."""
+        return self._timeout_seconds if timeout_seconds is None else timeout_seconds
+
+    async def call(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, timeout_seconds: float | None
+    ) -> A:
+        """
+        Make a call.
+
+        Raises:
+            RefineryError: it was refused, or not answered in time.
+        """
+        deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
+        while True:
+            try:
+                return await method(request, timeout=_left(deadline))
+            except grpc.aio.AioRpcError as error:
+                await pause_or_raise(refusal_from(error), backoff, deadline)
+
+    async def stream(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, timeout_seconds: float | None
+    ) -> AsyncIterator[A]:
+        """
+        Read a streamed answer; it is asked for again only while nothing of it has come.
+
+        Raises:
+            RefineryError: it was refused, or not answered in time.
+        """
+        deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
+        begun = False
+        while True:
+            call = method(request, timeout=_left(deadline))
+            try:
+                async for part in call:
+                    begun = True
+                    yield part
+            except grpc.aio.AioRpcError as error:
+                refusal = refusal_from(error)
+                if begun:
+                    raise refusal from None
+                await pause_or_raise(refusal, backoff, deadline)
+            else:
+                return
+            finally:
+                call.cancel()
+
+
+async def pause_or_raise(refusal: RefineryError, backoff: Backoff, deadline: float) -> None:
+    """Pause where the same request may be sent again in time; raise the refusal where not."""
+    pause = backoff.next()
+    if refusal.code is not Code.UNAVAILABLE:
+        raise refusal from None
+    if time.monotonic() + pause + SHORTEST_ATTEMPT_SECONDS > deadline:
+        raise refusal from None
+    await asyncio.sleep(pause)
+
+
+def _left(deadline: float) -> float:
+    # gRPC takes a timeout of zero for none at all.
+    return max(deadline - time.monotonic(), 0.001)

@@ -1,0 +1,68 @@
+"""Watching: the stream of refinements that goes on over lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+import grpc
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_client.answers import Change, Vibe, vibe_from
+from refinery_client.refusals import Unreachable, refusal_from
+from refinery_client.retry import Backoff
+from refinery_core.errors import Code, RefineryError
+from refinery_core.wire import refinement_from
+
+SILENCE_SECONDS: Final = 45.0
+"""Three heartbeats: after that the connection is taken for dead, whatever the transport thinks."""
+
+WatchMethod = grpc.aio.UnaryStreamMultiCallable[pb.WatchVibesRequest, pb.WatchVibesResponse]
+
+
+async def changes(
+    method: WatchMethod, request: pb.WatchVibesRequest, *, give_up_seconds: float
+) -> AsyncGenerator[Change, None]:
+    """Give each refinement once, in order; connect again and resume while the server is UNAVAILABLE."""
+    backoff, heard = Backoff(), time.monotonic()
+    while True:
+        parts: list[Vibe] = []
+        try:
+            async with aclosing(_messages(method(request))) as messages:
+                async for message in messages:
+                    backoff.reset()
+                    heard = time.monotonic()
+                    parts.extend(map(vibe_from, message.vibes))
+                    if message.HasField("refinement") and message.position < message.refinement.position:
+                        continue  # a part of a large refinement; on a lost connection all parts come again
+                    request.after_position = max(request.after_position, message.position)
+                    if message.HasField("refinement"):
+                        yield Change(message.position, refinement_from(message.refinement), tuple(parts))
+                        parts = []
+                        heard = time.monotonic()
+        except RefineryError as refusal:
+            pause = backoff.next()
+            if refusal.code is not Code.UNAVAILABLE or time.monotonic() + pause > heard + give_up_seconds:
+                raise
+            await asyncio.sleep(pause)
+
+
+async def _messages(
+    call: grpc.aio.UnaryStreamCall[pb.WatchVibesRequest, pb.WatchVibesResponse],
+) -> AsyncGenerator[pb.WatchVibesResponse, None]:
+    try:
+        while True:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                message = await call.read()
+            if not isinstance(message, pb.WatchVibesResponse):
+                raise Unreachable(problem="the watch ended without a reason")
+            yield message
+    except grpc.aio.AioRpcError as error:
+        raise refusal_from(error) from None
+    except TimeoutError:
+        raise Unreachable(problem=f"nothing was heard for {SILENCE_SECONDS:.0f} seconds") from None
+    finally:
+        call.cancel()

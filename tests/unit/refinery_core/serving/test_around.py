@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core.errors import VibeNotFound
+from refinery_core.serving.around import Around, Call
+from refinery_core.serving.capacity import Capacity
+
+PATH = "/refinery.ledger.v1.LedgerService/"
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    for key, value in error.trailing_metadata():
+        if key == "grpc-status-details-bin":
+            assert isinstance(value, bytes)
+            info = ErrorInfo()
+            assert Status.FromString(value).details[0].Unpack(info)
+            return str(info.reason)
+    return ""
+
+
+async def test_all_four_call_shapes_answer(server: Any) -> None:
+    assert await server.one("a") == "a"
+    assert await server.many("a") == ["before", "before", "before", "a"]
+    assert await server.gathered("a", "b") == "a+b"
+    assert await server.each("a", "b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("shape", ["one", "many", "gathered", "each"])
+async def test_a_refusal_has_its_code_and_reason_in_every_shape(server: Any, shape: str) -> None:
+    server.shapes.error = VibeNotFound(reference="main@x?1")
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(server, shape)("refuse")
+
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert caught.value.details() == "No Vibe is named 'main@x?1' in this context."
+    assert reason_of(caught.value) == "VIBE_NOT_FOUND"
+
+
+async def test_a_refusal_midway_in_a_stream_comes_after_the_answers_before_it(server: Any) -> None:
+    server.shapes.error = VibeNotFound(reference="x")
+    call = server.channel.unary_stream(
+        PATH + "Many", pb.RefineStreamRequest.SerializeToString, pb.RefineStreamResponse.FromString
+    )
+    got: list[str] = []
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for answer in call(pb.RefineStreamRequest(refine=pb.RefineRequest(request_id="refuse"))):
+            got.append(answer.request_id)  # noqa: PERF401 -- what came before the refusal counts
+
+    assert got == ["before"] * 3
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+MALFORMED = {
+    "truncated": b"\x0a\xff",
+    "bad UTF-8": pb.RefineStreamRequest(refine=pb.RefineRequest(request_id="ab"))
+    .SerializeToString()
+    .replace(b"ab", b"\xff\xfe"),
+    "bad tag": b"\xff" * 12,
+    "too deep": b"\x0a\x02" * 200,
+}
+
+
+@pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_message_is_an_invalid_argument(server: Any, raw: bytes) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.channel.unary_unary(PATH + "One")(raw)
+
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(caught.value) == "MALFORMED_REQUEST"
+
+
+async def test_a_malformed_message_inside_a_stream_is_one_too(server: Any) -> None:
+    good = pb.RefineStreamRequest(refine=pb.RefineRequest(request_id="a")).SerializeToString()
+    answers: list[bytes] = []
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for answer in server.channel.stream_stream(PATH + "Each")(iter([good, MALFORMED["truncated"]])):
+            answers.append(answer)  # noqa: PERF401 -- what came before the refusal counts
+
+    assert len(answers) == 1
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert reason_of(caught.value) == "MALFORMED_REQUEST"
+
+
+async def test_an_oversized_request_is_refused_by_the_transport(server: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.one("x" * (5 << 20))
+
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await server.one("still here") == "still here"
+
+
+async def test_an_oversized_answer_is_refused_before_it_is_sent(server: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.one("huge")
+
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert reason_of(caught.value) == "ANSWER_TOO_LARGE"
+
+
+async def test_an_unknown_method_stays_unimplemented(server: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.channel.unary_unary(PATH + "Delete")(b"")
+
+    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_cancelled_stream_unwinds_at_once(server: Any) -> None:
+    call = server.watch()
+    await anext(aiter(call))
+    assert server.shapes.entered - server.shapes.left == 1
+
+    call.cancel()
+    async with asyncio.timeout(2):
+        while server.shapes.left == 0:  # noqa: ASYNC110 -- the servicer knows no event
+            await asyncio.sleep(0.005)
+
+
+async def test_layers_run_outermost_first_and_are_put_together_once_a_method() -> None:
+    seen: list[str] = []
+
+    def named(name: str) -> Any:
+        @asynccontextmanager
+        async def layer(call: Call) -> AsyncIterator[None]:
+            seen.append(f"{name} in")
+            yield
+            seen.append(f"{name} out")
+
+        return layer
+
+    async def act(raw: bytes, context: Any) -> bytes:
+        seen.append("act")
+        return raw
+
+    server = grpc.aio.server(interceptors=(Around((named("outer"), named("inner")), Capacity()),))
+    handler = grpc.method_handlers_generic_handler("t.T", {"Act": grpc.unary_unary_rpc_method_handler(act)})
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call: Any = channel.unary_unary("/t.T/Act")
+            assert await call(b"x") == b"x"
+    finally:
+        await server.stop(1)
+
+    assert seen == ["outer in", "inner in", "act", "inner out", "outer out"]
