@@ -102,30 +102,29 @@ class Committer:
         return batch
 
     async def _flush(self, batch: list[_Waiting]) -> None:
-        text = b"[" + b",".join(waiting.request for waiting in batch) + b"]"
         try:
-            rows = await self._database.write("refine", text.decode())
-        except RefineryError as refusal:
-            for waiting in batch:
-                _settle(waiting, refusal)
-        except asyncpg.PostgresError as error:
-            # One of them is beyond what refine() foresees. Alone, it cannot touch a neighbour.
-            if len(batch) == 1:
-                _settle(batch[0], error)
-                return
-            _log.exception("a batch failed as a whole; each of it goes alone", size=len(batch))
-            for waiting in batch:
-                await self._flush([waiting])
+            outcomes: list[Outcome | Exception] = [*await self._refine(batch)]
         except asyncio.CancelledError:
             for waiting in batch:
                 _settle(waiting, OutcomeUnknown())
             raise
+        except asyncpg.PostgresError as error:
+            # One of them is beyond what refine() foresees. Alone, it cannot touch a neighbour.
+            if len(batch) > 1:
+                _log.exception("a batch failed as a whole; each of it goes alone", size=len(batch))
+                for waiting in batch:
+                    await self._flush([waiting])
+                return
+            outcomes = [error]
         except Exception as error:  # noqa: BLE001 - a mistake of ours is answered, and the flusher lives on
-            for waiting in batch:
-                _settle(waiting, error)
-        else:
-            for waiting, row in zip(batch, rows, strict=True):
-                _settle(waiting, Outcome.from_row(row))
+            outcomes = [error] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            _settle(waiting, outcome)
+
+    async def _refine(self, batch: list[_Waiting]) -> list[Outcome]:
+        requests = b"[" + b",".join(waiting.request for waiting in batch) + b"]"
+        rows = await self._database.write("refine", requests.decode())
+        return [Outcome.from_row(row) for row in rows]
 
 
 def _settle(waiting: _Waiting, outcome: Outcome | Exception) -> None:

@@ -50,7 +50,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return wire.refine_response(await self.refiner.refine(wire.refine_command(request)))
 
     async def RefineStream(
-        self, request_iterator: AsyncIterator[pb.RefineStreamRequest], context: Context
+        self, request_iterator: AsyncIterator[pb.RefineStreamRequest], context: Context[Any, Any]
     ) -> AsyncIterator[pb.RefineStreamResponse]:
         """Commit many, each for itself, a bounded number at once."""
         answers: asyncio.Queue[pb.RefineStreamResponse | None] = asyncio.Queue()
@@ -111,7 +111,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return (await self.vibes.find([uri], context_from(request.context)))[0]
 
     async def BatchGetVibes(
-        self, request: pb.BatchGetVibesRequest, context: Context
+        self, request: pb.BatchGetVibesRequest, context: Context[Any, Any]
     ) -> pb.BatchGetVibesResponse:
         """Find many, in order, as many as an answer can hold."""
         full = wants_full(request.view, absent=True)
@@ -141,7 +141,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return pb.ListVibesResponse(vibes=vibes, next_page_token=page.next_page_token)
 
     async def ListRevisions(
-        self, request: pb.ListRevisionsRequest, context: Context
+        self, request: pb.ListRevisionsRequest, context: Context[Any, Any]
     ) -> pb.ListRevisionsResponse:
         """List a page of versions."""
         full = wants_full(request.view, absent=False)
@@ -152,7 +152,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return pb.ListRevisionsResponse(vibes=vibes, next_page_token=page.next_page_token)
 
     async def GetRefinement(
-        self, request: pb.GetRefinementRequest, context: Context
+        self, request: pb.GetRefinementRequest, context: Context[Any, Any]
     ) -> pb.GetRefinementResponse:
         """Find one refinement."""
         query, name = wire.refinement_name(request)
@@ -160,7 +160,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return pb.GetRefinementResponse(refinement=refinement_message(refinement))
 
     async def ListRefinements(
-        self, request: pb.ListRefinementsRequest, context: Context
+        self, request: pb.ListRefinementsRequest, context: Context[Any, Any]
     ) -> pb.ListRefinementsResponse:
         """List a page of refinements."""
         size, filter_ = page_size(request.page_size), wire.refinement_filter(request)
@@ -169,7 +169,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return pb.ListRefinementsResponse(refinements=found, next_page_token=page.next_page_token)
 
     async def TraceLineage(
-        self, request: pb.TraceLineageRequest, context: Context
+        self, request: pb.TraceLineageRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.TraceLineageResponse]:
         """Walk the edges."""
         uri, from_ = reference_from(request.reference, "reference"), context_from(request.context)
@@ -179,7 +179,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             yield wire.lineage_part(part)
 
     async def WatchVibes(
-        self, request: pb.WatchVibesRequest, context: Context
+        self, request: pb.WatchVibesRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.WatchVibesResponse]:
         """Send what is committed, as it is committed."""
         full = wants_full(request.view, absent=False)
@@ -190,7 +190,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             yield wire.news(news, full=full, form=form)
 
     async def CreateBranch(
-        self, request: pb.CreateBranchRequest, context: Context
+        self, request: pb.CreateBranchRequest, context: Context[Any, Any]
     ) -> pb.CreateBranchResponse:
         """Make a branch."""
         command = wire.create_branch(request)
@@ -198,7 +198,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return wire.create_branch_response(branch, refined)
 
     async def ListBranches(
-        self, request: pb.ListBranchesRequest, context: Context
+        self, request: pb.ListBranchesRequest, context: Context[Any, Any]
     ) -> pb.ListBranchesResponse:
         """List a page of branches."""
         size, prefix = page_size(request.page_size), prefix_from(request.name_prefix, "name_prefix")

@@ -71,7 +71,7 @@ class Feed:
                 async with self._database.pool.acquire() as connection:
                     await connection.add_listener("refinery", self._wake)
                     try:
-                        while not connection.is_closed():
+                        while not connection.is_closed():  # noqa: ASYNC110 - asyncpg has no such event
                             await asyncio.sleep(POLL_SECONDS)
                     finally:
                         await connection.remove_listener("refinery", self._wake)

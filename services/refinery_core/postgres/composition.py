@@ -54,7 +54,7 @@ class Composer:
 
     def __init__(self, vibes: Vibes, *, cache: ValidatorCache | None = None) -> None:
         self._vibes = vibes
-        self._validators = cache or ValidatorCache()
+        self._validators = cache or ValidatorCache(max_count=4_096, max_cost=64 << 20)
 
     async def pin(
         self,
@@ -66,7 +66,7 @@ class Composer:
         repin: bool = False,
     ) -> PinnedSchema:
         """
-        Give every reference of a schema that has no pin the ref that it means; with `repin`, every floating one.
+        Give every reference that has no pin the ref that it means; with `repin`, every floating one.
 
         Raises:
             InvalidSchema: a reference, or what it leads to, is no schema.
@@ -153,9 +153,7 @@ class Composer:
                 return cached
         composed = '"$refResolved"' in pinned
         text = await self.bundle(pinned, field=field, extra=extra) if composed else pinned
-        bundle = orjson.loads(text)
-        if fragment:
-            bundle = _part(bundle, fragment)
+        bundle = _part(orjson.loads(text), fragment) if fragment else text
         try:
             validator = await _aside(len(text), compile_schema, bundle)
         except SchemaFault as fault:
