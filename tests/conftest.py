@@ -19,6 +19,8 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
 
 TEMPLATE = "refinery_template"
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY = 2 << 30
 _numbers = itertools.count(1)
 
 
@@ -40,25 +42,33 @@ def postgres_bin() -> Path | None:
     return Path(named) if named else None
 
 
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    # Cloning a database is making 300 files: 8 ms in memory, up to 300 ms on a disk. SIGKILL loses neither.
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY
+    folder = Path(tempfile.mkdtemp(prefix="refinery-test-", dir=MEMORY if roomy else None))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A folder that any user may enter, unlike tmp_path when root."""
-    folder = Path(tempfile.mkdtemp(prefix="refinery-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with _folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
 def postgres(postgres_bin: Path | None) -> Iterator[EmbeddedPostgres]:
     """The server of this run. It forgets when the machine crashes; tests that kill start their own."""
-    folder = Path(tempfile.mkdtemp(prefix="refinery-test-"))
-    folder.chmod(0o711)
-    try:
-        with EmbeddedPostgres(folder / "postgres", bin_dir=postgres_bin, durable=False) as server:
-            yield server
-    finally:
-        shutil.rmtree(folder)
+    with (
+        _folder() as folder,
+        EmbeddedPostgres(folder / "postgres", bin_dir=postgres_bin, durable=False) as server,
+    ):
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +108,7 @@ async def _fresh(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(postgres.url("postgres"))
     try:
-        await connection.execute(f"create database {name} template {template}")
+        await connection.execute(f"create database {name} template {template} strategy file_copy")
         yield name
         await connection.execute(f"drop database {name} with (force)")
     finally:
