@@ -19,7 +19,12 @@ from typing import IO, Self
 from urllib.parse import quote
 
 from refinery_core import leash
-from refinery_core.postgres.installation import account_for, bundled_bin_dir, check_reachable
+from refinery_core.postgres.installation import (
+    account_for,
+    bundled_bin_dir,
+    reachable_data,
+    reachable_programs,
+)
 from refinery_core.settings import CannotStart
 
 SUPERUSER = "postgres"
@@ -101,7 +106,8 @@ class EmbeddedPostgres:
             return
         self._release()
         if self._account:
-            check_reachable(self._account, self.bin_dir, self.data)
+            self.bin_dir = reachable_programs(self.bin_dir, self._account)
+            self.data = reachable_data(self.data, self._account)
         if not (self.data / "PG_VERSION").exists():
             self._create()
         self._check_version()

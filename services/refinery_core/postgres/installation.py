@@ -1,15 +1,21 @@
-"""Where the programs of PostgreSQL are on this machine, and as whom they may run."""
+"""Where the programs of PostgreSQL are on this machine, as whom they run, and what that user can reach.
+
+PostgreSQL refuses to run as root, and root's own folders (/root, above all) are closed to everybody else.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pwd
+import shutil
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from refinery_core.settings import CannotStart
 
+_PUBLIC = Path("/var/lib/refinery")
 _OWN_SERVER = "set REFINERY_DATABASE_URL and REFINERY_MIGRATE_URL to a server of your own."
 
 
@@ -41,21 +47,63 @@ def account_for(data: Path) -> tuple[int, int] | None:
     raise CannotStart("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody' here.")
 
 
-def check_reachable(account: tuple[int, int], *paths: Path) -> None:
+def reachable_programs(bin_dir: Path, account: tuple[int, int]) -> Path:
     """
-    See that an account may enter all folders on the way to these paths.
+    Where an account can run these programs: here, or in a copy that is made once.
 
     Raises:
-        CannotStart: It may not; the sentence says where.
+        CannotStart: Not here, and there is no place for a copy.
     """
-    for path in paths:
-        for parent in path.parents:
-            if parent.exists() and not _may_enter(parent, account):
-                name = pwd.getpwuid(account[0]).pw_name
-                raise CannotStart(
-                    f"PostgreSQL does not run as root but as '{name}', who may not enter {parent} on the way "
-                    f"to {path}; use another folder, run as another user, or {_OWN_SERVER}"
-                )
+    if _may_reach(bin_dir, account):
+        return bin_dir
+    installation, package = bin_dir.parent, bin_dir.parent.parent
+    copy = _public_folder(bin_dir, account) / f"{package.name}-{bin_dir.stat().st_mtime_ns}"
+    if not copy.exists():
+        # The programs look for their libraries in the folder beside the package.
+        fresh = Path(tempfile.mkdtemp(dir=copy.parent))
+        fresh.chmod(0o755)
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(installation, fresh / package.name / installation.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+        fresh.rename(copy)
+    return copy / package.name / installation.name / "bin"
+
+
+def reachable_data(data: Path, account: tuple[int, int]) -> Path:
+    """
+    Where an account can keep this data folder: here, or elsewhere behind a symbolic link that is left here.
+
+    Raises:
+        CannotStart: Not here, and there is no place elsewhere.
+    """
+    if data.is_symlink():
+        data = data.resolve()
+    if _may_reach(data, account):
+        return data
+    data.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere = Path(tempfile.mkdtemp(prefix="postgres-", dir=_public_folder(data, account)))
+    os.chown(elsewhere, *account)
+    data.symlink_to(elsewhere)
+    return elsewhere
+
+
+def _public_folder(instead_of: Path, account: tuple[int, int]) -> Path:
+    """A folder of root's that everybody may enter."""
+    try:
+        _PUBLIC.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as fault:
+        name = pwd.getpwuid(account[0]).pw_name
+        raise CannotStart(
+            f"PostgreSQL does not run as root but as '{name}', who may not enter every folder on the way to "
+            f"{instead_of}, and {_PUBLIC} cannot be made ({fault.strerror}); use another folder, run as "
+            f"another user, or {_OWN_SERVER}"
+        ) from fault
+    return _PUBLIC
+
+
+def _may_reach(path: Path, account: tuple[int, int]) -> bool:
+    return all(_may_enter(parent, account) for parent in path.parents if parent.exists())
 
 
 def _may_enter(folder: Path, account: tuple[int, int]) -> bool:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -100,11 +102,40 @@ def test_the_server_goes_down_with_a_parent_that_is_killed(
         assert server.pid
 
 
-def test_a_folder_that_postgres_may_not_enter_is_named(short_folder: Path, postgres_bin: Path | None) -> None:
+@pytest.fixture
+def public(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if os.geteuid() != 0:
         pytest.skip("only root starts PostgreSQL as somebody else")
-    (short_folder / "mine").mkdir(mode=0o700)
-    with pytest.raises(CannotStart, match=f"may not enter {short_folder / 'mine'}"):
+    monkeypatch.setattr(installation, "_PUBLIC", short_folder / "public")
+    return short_folder / "public"
+
+
+async def test_root_may_keep_data_and_programs_where_nobody_else_can_go(
+    short_folder: Path, public: Path
+) -> None:
+    mine = short_folder / "mine"
+    mine.mkdir(mode=0o700)
+    installed = installation.bundled_bin_dir().parent
+    package, libraries = installed.parent, installed.parent.with_name(f"{installed.parent.name}.libs")
+    shutil.copytree(installed, mine / package.name / installed.name, symlinks=True)
+    shutil.copytree(libraries, mine / libraries.name)
+    for _ in range(2):
+        with EmbeddedPostgres(mine / "pg", bin_dir=mine / package.name / installed.name / "bin") as server:
+            await ask(server.url("postgres"), "create table if not exists kept (n int)")
+            await ask(server.url("postgres"), "insert into kept values (7)")
+            kept = await ask(server.url("postgres"), "select count(*) from kept")
+    assert kept == 2
+    assert (mine / "pg").is_symlink()
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o700
+    assert len(os.listdir(public)) == 2  # noqa: PTH208 -- the programs and the data
+
+
+def test_a_folder_that_postgres_may_not_enter_is_named(
+    short_folder: Path, public: Path, postgres_bin: Path | None
+) -> None:
+    public.parent.joinpath("mine").mkdir(mode=0o700)
+    public.touch()
+    with pytest.raises(CannotStart, match=rf"may not enter every folder .*{short_folder / 'mine'}"):
         EmbeddedPostgres(short_folder / "mine" / "pg", bin_dir=postgres_bin).start()
 
 
