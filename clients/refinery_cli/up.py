@@ -50,7 +50,8 @@ class Database:
             await create_database(owner)
             await migrate(owner)
         except STORE_FAILURES as fault:
-            raise CannotStart(f"The database cannot be migrated: {fault}.") from fault
+            problem = str(fault).splitlines()[0].rstrip(".")  # Below it, PostgreSQL adds details and hints.
+            raise CannotStart(f"The database cannot be migrated: {problem}.") from fault
 
     def ended(self) -> str | None:
         """Whether the server has gone."""

@@ -28,6 +28,9 @@ _LOCK = 0x5245_4649_4E45_5259  # "REFINERY"
 _CODE = ("views", "functions", "triggers", "privileges.sql")
 
 
+_NOT_THERE_YET = (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """One SQL file: `migrations/0001_ledger.sql` and what is in it."""
@@ -183,7 +186,23 @@ async def _apply_code(connection: asyncpg.Connection, code: list[Script], *, aga
     if not code or (in_force == digest and not again):
         return False
     async with connection.transaction():
-        for script in code:
-            await connection.execute(script.sql)
+        await _apply_in_any_order(connection, code)
         await connection.execute("insert into refinery.schema_code (sha256) values ($1)", digest)
     return True
+
+
+async def _apply_in_any_order(connection: asyncpg.Connection, code: list[Script]) -> None:
+    """Files are in the order of their names; one that needs a later one is tried again after it."""
+    while code:
+        early: list[Script] = []
+        fault: asyncpg.PostgresError | None = None
+        for script in code:
+            try:
+                async with connection.transaction():
+                    await connection.execute(script.sql)
+            except _NOT_THERE_YET as missing:
+                early.append(script)
+                fault = fault or missing
+        if fault and len(early) == len(code):
+            raise fault
+        code = early

@@ -81,6 +81,22 @@ async def test_changed_code_is_applied_again_and_seeds_are_not(empty_database: s
     assert await ask(empty_database, "select count(*) from refinery.colours") == 1
 
 
+async def test_functions_may_use_each_other_in_any_order(empty_database: str, scripts: Path) -> None:
+    sql = "create or replace function refinery.{}() returns int language sql return {};"
+    write(scripts, "functions/a.sql", sql.format("a", "refinery.b()"))
+    write(scripts, "functions/b.sql", sql.format("b", "refinery.c()"))
+    write(scripts, "functions/c.sql", sql.format("c", "7"))
+    await migrate(empty_database, scripts=scripts)
+    assert await ask(empty_database, "select refinery.a()") == 7
+
+
+async def test_a_function_that_uses_what_is_nowhere_is_refused(empty_database: str, scripts: Path) -> None:
+    sql = "create or replace function refinery.a() returns int language sql return refinery.b();"
+    write(scripts, "functions/a.sql", sql)
+    with pytest.raises(asyncpg.UndefinedFunctionError, match=r"refinery\.b\(\) does not exist"):
+        await migrate(empty_database, scripts=scripts)
+
+
 async def test_a_new_migration_applies_the_code_again(empty_database: str, scripts: Path) -> None:
     await migrate(empty_database, scripts=scripts)
     write(scripts, "migrations/0002_shapes.sql", "create table refinery.shapes (name text primary key);")
