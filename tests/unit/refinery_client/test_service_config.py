@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from refinery.ledger.v1 import ledger_service_pb2 as ledger_pb
+from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
+from refinery_core.errors import Contention, DatabaseUnavailable, RevisionConflict
+
+CONFIG = (Path(__file__).parents[3] / "proto/service_config.json").read_text()
+
+
+def test_only_unavailable_is_sent_again() -> None:
+    policies = [method["retryPolicy"] for method in json.loads(CONFIG)["methodConfig"]]
+
+    assert [policy["retryableStatusCodes"] for policy in policies] == [["UNAVAILABLE"]] * len(policies)
+
+
+def test_streams_have_no_deadline_and_everything_named_exists() -> None:
+    services = {
+        service.full_name: service
+        for file in (ledger_pb.DESCRIPTOR, resolver_pb.DESCRIPTOR)
+        for service in file.services_by_name.values()
+    }
+    unary, streams = json.loads(CONFIG)["methodConfig"]
+    streaming = {
+        (name, method.name)
+        for name, service in services.items()
+        for method in service.methods
+        if method.server_streaming
+    }
+
+    assert {entry["service"] for entry in unary["name"]} == services.keys()
+    assert {(entry["service"], entry["method"]) for entry in streams["name"]} == streaming
+    assert "timeout" not in streams
+
+
+async def test_a_client_that_knows_nothing_but_the_config_gets_over_a_bad_moment(small: Any) -> None:
+    small.ledger.failures = [DatabaseUnavailable(), Contention(attempts=1)]
+    request = ledger_pb.GetVibeRequest(reference="main@x?1")
+
+    async with grpc.aio.insecure_channel(small.address, [("grpc.service_config", CONFIG)]) as channel:
+        await LedgerServiceStub(channel).GetVibe(request)
+    assert len(small.ledger.calls) == 3
+
+
+async def test_such_a_client_does_not_repeat_what_was_decided(small: Any) -> None:
+    small.ledger.failures = [RevisionConflict(field="f", id="a", current=2, expected=1)]
+    request = ledger_pb.GetVibeRequest(reference="main@x?1")
+
+    async with grpc.aio.insecure_channel(small.address, [("grpc.service_config", CONFIG)]) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await LedgerServiceStub(channel).GetVibe(request)
+    assert len(small.ledger.calls) == 1
