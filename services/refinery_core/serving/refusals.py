@@ -71,6 +71,11 @@ def as_refusal(error: Exception, *, where: str) -> RefineryError:
     """Give the refusal that an error is; what is none is our mistake: logged in full, told in short."""
     if isinstance(error, RefineryError):
         return error
+    if isinstance(error, ExceptionGroup) and isinstance(error.exceptions[0], RefineryError):
+        # A task group wraps what its body raises.
+        _, unforeseen = error.split(RefineryError)
+        if unforeseen is None:
+            return error.exceptions[0]
     incident = uuid4().hex[:12]
     _log.error("incident", incident=incident, where=where, exc_info=error)
     return InternalError(incident=incident)

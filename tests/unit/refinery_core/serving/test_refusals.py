@@ -165,3 +165,10 @@ def test_a_refusal_stays_what_it_is() -> None:
 
     assert as_refusal(refusal, where="x") is refusal
     assert isinstance(as_refusal(ValueError("x"), where="x"), InternalError)
+
+
+def test_a_refusal_out_of_a_task_group_stays_what_it_is() -> None:
+    refusal = Overloaded()
+
+    assert as_refusal(ExceptionGroup("tasks", [refusal]), where="x") is refusal
+    assert isinstance(as_refusal(ExceptionGroup("tasks", [refusal, ValueError()]), where="x"), InternalError)
