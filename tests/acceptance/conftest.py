@@ -1,0 +1,165 @@
+"""A ledger that runs on a fresh database, in this process or as processes of its own, and its clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+
+from ledger_service.commit import Committer
+from ledger_service.refine import Refiner
+from ledger_service.servicer import LedgerServicer
+from ledger_service.watch import Feed
+from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
+from refinery_client import Draft, Refined, Refinery, Vibe
+from refinery_core import leash
+from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.database import Database as Store
+from refinery_core.postgres.pool import open_pool
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.vibe.model import Context, VibeType
+from tests.conftest import Database
+
+NAME = "refinery.ledger.v1.LedgerService"
+AUTHOR = "main@system/genesis?1"
+
+
+def record(id_: str, **fields: Any) -> Draft:
+    """A draft of a RECORD."""
+    return Draft(type=VibeType.RECORD, id=id_, **fields)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A running ledger: a client of it, the stub of the contract, its database, and how to stop it."""
+
+    refinery: Refinery
+    stub: pb_grpc.LedgerServiceStub
+    address: str
+    database: Database
+    drain: Drain
+
+    async def refine(self, *drafts: Draft, **fields: Any) -> Refined:
+        """Refine as genesis, unless it is said who acts."""
+        return await self.refinery.refine(**{"author_ref": AUTHOR, **fields}, drafts=drafts)
+
+    async def record(self, id_: str, solution: Any = None, *, branch: str = "", **inputs: Any) -> Vibe:
+        """Refine one RECORD."""
+        refined = await self.refine(record(id_, solution=solution), branch=branch, **inputs)
+        return refined.vibes[0]
+
+    async def branch(self, name: str, parent: str = "", **fields: Any) -> int:
+        """Make a branch, and say where it forks."""
+        created = await self.refinery.create_branch(name, author_ref=AUTHOR, parent=parent, **fields)
+        assert created.branch.fork_position is not None
+        return created.branch.fork_position
+
+    async def ref(self, reference: str, branch: str = "main", as_of: Any = None) -> str:
+        """What a reference means in a context."""
+        context = Context(branch, as_of)
+        return (await self.refinery.get_vibe(reference, context=context, full=False)).ref
+
+    async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Look into the database as its owner."""
+        connection = await asyncpg.connect(self.database.owner_url)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+        finally:
+            await connection.close()
+
+    async def last_position(self) -> int:
+        """Where the ledger ends."""
+        return int((await self.rows("select max(position) from refinery.refinements"))[0][0])
+
+
+@asynccontextmanager
+async def running(database: Database) -> AsyncIterator[Ledger]:
+    """A ledger in this process, composed as its __main__ does."""
+    pool = await open_pool(database.app_url, application_name="refinery-ledger", max_size=12)
+    store, drain = Store(pool), Drain()
+    vibes = Vibes(store)
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async with pool, aclosing(Feed(store)) as feed, aclosing(Committer(store)) as committer:
+        servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
+        serving = asyncio.create_task(
+            serve(
+                [Service(NAME, partial(pb_grpc.add_LedgerServiceServicer_to_server, servicer))],
+                listen="127.0.0.1:0",
+                drain=drain,
+                readiness=store.is_ready,
+                patience=Patience(grace_seconds=1, linger_seconds=0),
+                started=port.set_result,
+            )
+        )
+        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving  # It could not start, and says why.
+        address = f"127.0.0.1:{await port}"
+        async with (
+            Refinery.connect(ledger=address, resolver=address, timeout_seconds=60) as refinery,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            yield Ledger(refinery, pb_grpc.LedgerServiceStub(channel), address, database, drain)
+        drain.ask()
+        await serving
+
+
+@pytest.fixture
+async def ledger(database: Database) -> AsyncIterator[Ledger]:
+    """A ledger on a database that holds nothing but the genesis."""
+    async with running(database) as ledger:
+        yield ledger
+
+
+@asynccontextmanager
+async def clients(addresses: Sequence[str], count: int) -> AsyncIterator[list[Refinery]]:
+    """Many clients, spread over some servers."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                Refinery.connect(ledger=addresses[number % len(addresses)], timeout_seconds=60)
+            )
+            for number in range(count)
+        ]
+
+
+@asynccontextmanager
+async def ledger_process(database: Database) -> AsyncIterator[str]:
+    """The ledger as a process of its own; the address at which it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    process = subprocess.Popen(  # noqa: ASYNC220 - it forks within a millisecond
+        leash.command([sys.executable, "-m", "ledger_service"], at_parent_death=signal.SIGKILL),
+        stdin=subprocess.PIPE,
+        env={
+            **os.environ,
+            "REFINERY_DATABASE_URL": database.app_url,
+            "REFINERY_LISTEN": address,
+            "REFINERY_LOG_LEVEL": "warning",
+        },
+    )
+    try:
+        async with Refinery.connect(ledger=address, timeout_seconds=30) as refinery:
+            await refinery.get_vibe(AUTHOR)
+        yield address
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    finally:
+        process.kill()
+        process.communicate()
