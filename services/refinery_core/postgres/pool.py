@@ -171,10 +171,13 @@ class _OnceInAWhile(logging.Filter):
         self._last = float("-inf")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let a record pass if the last one was long ago."""
+        """Let a record pass if the last one was long ago, as one line: its traceback says no more."""
         if record.created - self._last < _QUIET_SECONDS:
             return False
         self._last = record.created
+        if record.exc_info and record.exc_info[1]:
+            record.msg = f"{record.getMessage()}: {record.exc_info[1]}"
+            record.args, record.exc_info = (), None
         return True
 
 

@@ -27,13 +27,13 @@ create table refinery.vibes (
     type           text collate "C" not null check (type in ('RECORD', 'ROLE', 'PROCESS', 'CAPABILITY')),
     author_ref     text collate "C" not null references refinery.vibes,
     prototype_ref  text collate "C" references refinery.vibes,
-    refinement_id  uuid not null references refinery.refinements deferrable initially deferred,
+    refinement_id  uuid not null references refinery.refinements,
     position       bigint not null,
     ordinal        integer not null check (ordinal >= 0),
     context        jsonb,
     schema         jsonb,
     solution       jsonb,
-    schema_refs    text[] collate "C" not null,
+    schema_refs    text[] collate "C" not null default '{}',
     content_digest bytea not null check (octet_length(content_digest) = 32),
     digest         bytea not null unique check (octet_length(digest) = 32),
     unique (position, ordinal),
@@ -95,3 +95,6 @@ comment on table refinery.vibe_branches is 'Which branch has which versions, by 
 
 create unique index vibe_branches_latest on refinery.vibe_branches (branch, id, position desc, revision desc) include (ref);
 create index vibe_branches_position on refinery.vibe_branches (branch, position, ordinal);
+
+create type refinery.known as (heads jsonb, vibes jsonb, types jsonb, busy text[]);
+comment on type refinery.known is 'What refine() knows of the ledger while it judges a batch; see functions/look_up.sql.';
