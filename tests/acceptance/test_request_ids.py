@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Outcome, Refine, Refined, Refinery
 from refinery_client.answers import refined_from
 from refinery_client.refusals import refusal_in_stream
@@ -120,7 +121,9 @@ async def test_a_request_id_with_other_content_is_refused(ledger: Ledger) -> Non
 
 async def test_the_same_content_written_in_another_way_is_the_same_content(ledger: Ledger) -> None:
     drafts = [
-        pb.Draft(type="VIBE_TYPE_RECORD", id="x", branches=branches, solution={"json": text})
+        pb.Draft(
+            type=vibe_pb2.VIBE_TYPE_RECORD, id="x", branches=branches, solution=vibe_pb2.Document(json=text)
+        )
         for branches, text in (([], '{"a": 1, "b": [1.0]}'), (["main"], '{"b":[1],"a":1e0}'))
     ]
     id_ = uuid.uuid4()
