@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import orjson
 from refinery_core.errors import (
     InvalidSchema,
     RefineryError,
+    ResolutionTooLarge,
     SchemaMissing,
     UnknownReference,
     Violation,
@@ -72,6 +74,7 @@ class Composer:
             InvalidSchema: a reference, or what it leads to, is no schema.
             UnknownReference: a reference, or a pin that came with it, means nothing.
             SchemaMissing: it means a Vibe without schema.
+            ResolutionTooLarge: with its pins it is too large to be stored.
         """
         try:
             reading = read_schema(schema)
@@ -81,7 +84,7 @@ class Composer:
         except SchemaFault as fault:
             raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
         if not reading.references:
-            return PinnedSchema(schema, documents.from_value(schema).text, reading, {})
+            return PinnedSchema(schema, _text(schema, field), reading, {})
         open_ = list(dict.fromkeys(r.uri.without_fragment for r in reading.references if r.pinned is None))
         answers = await resolve(open_) if open_ else {}
         missing = next((uri for uri in open_ if answers[uri] is None), None)
@@ -90,13 +93,14 @@ class Composer:
         refs = {str(uri): str(answers[uri]) for uri in open_}
         await self._check_guests(reading, refs, field, extra or {})
         value = pin(schema, reading, refs)
-        return PinnedSchema(value, documents.from_value(value).text, reading, _pins(reading, refs))
+        return PinnedSchema(value, _text(value, field), reading, _pins(reading, refs))
 
     async def _check_guests(
         self, reading: SchemaReading, refs: Mapping[str, str], field: str, extra: Mapping[str, str]
     ) -> None:
         names = {reference: _guest(reference, refs) for reference in reading.references}
         guests = await self._vibes.by_names(name for name in names.values() if name not in extra)
+        parsed: dict[str, Any] = {}
         for reference, name in names.items():
             if name not in extra and name not in guests:
                 raise UnknownReference(field=field, reference=name if reference.pinned else reference.written)
@@ -109,7 +113,9 @@ class Composer:
             schema = extra[name] if name in extra else guests[name].schema
             if schema is None:
                 raise SchemaMissing(ref=name)
-            if not _leads_to_schema(reference, schema):
+            if reference.uri.fragment and name not in parsed:
+                parsed[name] = orjson.loads(schema)
+            if not _leads_to_schema(reference, parsed.get(name)):
                 raise InvalidSchema(
                     field=field,
                     path=reference.pointer,
@@ -129,11 +135,21 @@ class Composer:
     async def _compose(
         self, query: str, pinned: str, field: str, root: str | None, extra: Mapping[str, str] | None
     ) -> str:
-        given = orjson.dumps({ref: orjson.Fragment(text) for ref, text in (extra or {}).items()}).decode()
         with refusals_at(field):
-            row = await self._vibes.database.first(query, pinned, root, given)
+            row = await self._vibes.database.first(query, pinned, root, _given(extra))
         assert row is not None
-        return str(row["schema"])
+        return _answerable(row["schema"])
+
+    async def dependencies(
+        self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
+    ) -> tuple[str, ...]:
+        """The refs of all Vibes that a pinned schema is composed from, sorted."""
+        if '"$refResolved"' not in pinned:
+            return ()
+        with refusals_at(field):
+            row = await self._vibes.database.first("schema_dependencies", pinned, _given(extra))
+        assert row is not None
+        return tuple(row["refs"])
 
     async def validator(
         self, pinned: str, *, field: str, fragment: str | None = None, extra: Mapping[str, str] | None = None
@@ -184,14 +200,39 @@ async def _aside(size: int, work: Callable[..., Any], *arguments: Any) -> Any:
     return await asyncio.to_thread(work, *arguments)
 
 
+def _given(extra: Mapping[str, str] | None) -> str:
+    return orjson.dumps({ref: orjson.Fragment(text) for ref, text in (extra or {}).items()}).decode()
+
+
+_STRING_OR_DIGITS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![0-9.])[0-9]{16,}(?![0-9.])')
+_DIGITS = re.compile("[0-9]{16}")
+
+
+def _answerable(schema: str) -> str:
+    """What JSONB prints, but with numbers that can be sent back: it writes 1e21 as 22 digits."""
+    return _STRING_OR_DIGITS.sub(_shorter, schema) if _DIGITS.search(schema) else schema
+
+
+def _shorter(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if text[0] == '"' or int(text) <= documents.MAX_INTEGER else repr(float(text))
+
+
+def _text(schema: Any, field: str) -> str:
+    try:
+        return documents.from_value(schema).text
+    except documents.DocumentFault as fault:
+        raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES) from fault
+
+
 def _guest(reference: Reference, refs: Mapping[str, str]) -> str:
     return reference.pinned or refs[str(reference.uri.without_fragment)]
 
 
-def _leads_to_schema(reference: Reference, schema: str) -> bool:
+def _leads_to_schema(reference: Reference, schema: Any) -> bool:
     if not reference.uri.fragment:
         return True
-    return schema_at(orjson.loads(schema), pointer_tokens(reference.uri.fragment)) is not None
+    return schema_at(schema, pointer_tokens(reference.uri.fragment)) is not None
 
 
 def _pins(reading: SchemaReading, refs: Mapping[str, str]) -> dict[str, str]:

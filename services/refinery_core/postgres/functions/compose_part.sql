@@ -14,7 +14,10 @@ declare
     _address text := compose_part.address;
     _id text;
     _copy jsonb;
-    _node jsonb;
+    _node jsonb := node;
+    _key text;
+    _value jsonb;
+    _kind text;
 begin
     if names is null and not node @? '$.** ? (exists(@."$refResolved"))'
        or not node @? '$.** ? (exists(@."$ref") || exists(@."$refOriginal") || exists(@."$id") || exists(@."$dynamicRef"))' then
@@ -33,29 +36,35 @@ begin
         _copy := refinery.embedded_copy(node, guests);
     end if;
 
-    select jsonb_object_agg(e.key, case
-        when jsonb_typeof(e.value) not in ('object', 'array') then e.value
-        when jsonb_typeof(e.value) = 'object' and refinery.schema_keyword(e.key) in ('one', 'items') then
-            refinery.compose_part(e.value, self, _dialect, _address, names, guests, wrapped)
-        when jsonb_typeof(e.value) = 'object' and refinery.schema_keyword(e.key) = 'named' then (
-            select coalesce(jsonb_object_agg(m.key, case jsonb_typeof(m.value) when 'object' then
-                       refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
-                       else m.value end), '{}')
-            from jsonb_each(e.value) m)
-        when jsonb_typeof(e.value) = 'array' and refinery.schema_keyword(e.key) in ('many', 'items') then (
-            select coalesce(jsonb_agg(case
-                       when jsonb_typeof(m.value) <> 'object' then m.value
-                       -- What was embedded before stays as it is.
-                       when e.key = 'allOf' and m.n = jsonb_array_length(e.value) and m.value = _copy then m.value
-                       else refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
-                       end order by m.n), '[]')
-            from jsonb_array_elements(e.value) with ordinality as m (value, n))
-        else e.value end)
-    into _node
-    from jsonb_each(node) e;
+    -- Keyword by keyword: there are few in one object. What is wide, a map or an array, is rebuilt at once.
+    for _key, _value in select e.key, e.value from jsonb_each(node) e where jsonb_typeof(e.value) in ('object', 'array') loop
+        _kind := refinery.schema_keyword(_key);
+        continue when _kind is null;
+        if jsonb_typeof(_value) = 'array' then
+            continue when _kind not in ('many', 'items');
+            select jsonb_agg(case
+                -- What was embedded before stays as it is.
+                when _key = 'allOf' and m.n = jsonb_array_length(_value) and m.value = _copy then m.value
+                when jsonb_typeof(m.value) = 'object' then
+                    refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
+                else m.value end order by m.n)
+            into _value from jsonb_array_elements(_value) with ordinality as m (value, n);
+        elsif _kind = 'named' then
+            select jsonb_object_agg(m.key, case jsonb_typeof(m.value)
+                when 'object' then refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
+                else m.value end)
+            into _value from jsonb_each(_value) m;
+        elsif _kind in ('one', 'items') then
+            _value := refinery.compose_part(_value, self, _dialect, _address, names, guests, wrapped);
+        end if;
+        -- Of nothing, an aggregate is NULL; then what there was stays.
+        _node := case when _value is null then _node else _node || jsonb_build_object(_key, _value) end;
+    end loop;
 
     if guests is null then
         return refinery.bundled_object(_node, self, _dialect, _address, names, wrapped);
+    elsif _copy is null and (self is null or not node ? '$ref') then
+        return _node;
     end if;
     return refinery.embedded_object(_node, self, _address, names, _copy);
 end
