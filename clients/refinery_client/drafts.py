@@ -112,7 +112,7 @@ def document_message(value: Any, field: str) -> vibe_pb2.Document | None:
     if isinstance(value, JsonText):
         return vibe_pb2.Document(json=value)
     try:
-        return vibe_pb2.Document(json=documents.from_value(value).text)
+        return vibe_pb2.Document(json=documents.sendable(documents.from_value(value).text))
     except documents.DocumentFault as fault:
         raise InvalidDocument(field=field, path=fault.path, problem=fault.problem) from None
 

@@ -123,7 +123,7 @@ def write_document(message: pb.Document, text: str, form: DocumentForm) -> None:
         if _fill(value, orjson.loads(text), _VALUE_LEVELS):
             message.value.CopyFrom(value)
             return
-    message.json = text
+    message.json = documents.sendable(text)
 
 
 def _fill(message: Value, value: Any, levels: int) -> bool:

@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from refinery_core.vibe.jcs import decimal, spell
 from refinery_core.vibe.places import path_to, shown, step
 
@@ -22,6 +24,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = (1 << 53) - 1
 MAX_EXPONENT = 64
 
+_MANY_DIGITS = re.compile(r"[0-9]{16}")
 _TOO_DEEP = f"it has more than {MAX_DEPTH} levels"
 _TOO_LARGE = f"it has more than {MAX_BYTES} bytes"
 _ODD_EXPONENT = f"the number has an exponent beyond ±{MAX_EXPONENT}"
@@ -65,6 +68,17 @@ def restore(text: str) -> Document:
     many digits means all of them; here they are read as the double that they came from.
     """
     return _document(_read(_STORED, text))
+
+
+def sendable(text: str) -> str:
+    """Canonical text, or JSONB's, as text that `parse` takes again.
+
+    RFC 8785 and JSONB write the double 1e20 as digits; here it is written 1e20, so that whatever was
+    answered can be sent back.
+    """
+    if _MANY_DIGITS.search(text) is None:
+        return text
+    return orjson.dumps(restore(text).value).decode()
 
 
 def from_value(value: object, *, through_doubles: bool = False) -> Document:

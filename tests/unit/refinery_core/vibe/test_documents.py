@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
+from refinery_core.vibe import documents
 from refinery_core.vibe.documents import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -312,3 +313,12 @@ def test_a_value_that_was_given_is_never_changed() -> None:
     value = {"b": [1.0, {"c": -0.0}], "a": 1e21}
     from_value(value)
     assert repr(value) == "{'b': [1.0, {'c': -0.0}], 'a': 1e+21}"
+
+
+def test_what_was_answered_can_be_sent_back() -> None:
+    for text in ("[1e20,1e+21]", '{"a":-1.5e22,"b":"1234567890123456789"}', "[0.1]"):
+        kept = documents.parse(text)
+
+        sent_again = documents.parse(documents.sendable(kept.text))
+
+        assert kept.text == sent_again.text
