@@ -1,0 +1,53 @@
+"""The `refinery` command: the one place where its exit codes are decided."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import CycloptsError
+
+from refinery_cli.failures import Usage, report, report_usage
+from refinery_cli.verbs import command
+from refinery_core.errors import RefineryError
+from refinery_core.settings import CannotStart
+
+FINE, NO, USAGE = 0, 1, 2
+INTERRUPTED: Final = 130
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Do what the command line says, and give the exit code; every failure is told on standard error."""
+    try:
+        code = command()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as fault:
+        report_usage(str(fault))
+        return USAGE
+    except Usage as fault:
+        report_usage(str(fault))
+        return USAGE
+    except RefineryError as refusal:
+        report(refusal)
+        return NO
+    except CannotStart as fault:
+        report_usage(str(fault), hint=False)
+        return NO
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough; what is still buffered must not fail a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    return code if isinstance(code, int) else FINE
+
+
+def main() -> None:
+    """Be the program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

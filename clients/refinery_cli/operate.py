@@ -1,0 +1,56 @@
+"""Operate Refinery: up, migrate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from refinery_cli.options import Output
+from refinery_cli.output import print_json, say
+from refinery_cli.up import up
+from refinery_core.postgres.migrate import migrate
+from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.settings import CannotStart
+
+
+async def up_(
+    *,
+    data: Annotated[
+        Path, Parameter(help="The folder that keeps everything; made if it is not there.")
+    ] = Path(".refinery"),
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    ledger_port: Annotated[int, Parameter(help="The port of the ledger.")] = 50051,
+    resolver_port: Annotated[int, Parameter(help="The port of the resolver.")] = 50052,
+) -> int:
+    """
+    Run everything on this machine until Ctrl-C: PostgreSQL, migrations, ledger, resolver.
+
+    Prints the endpoints when everything answers. A second `up` on the same folder finds everything again.
+    """
+    return await up(data, host=host, ledger_port=ledger_port, resolver_port=resolver_port)
+
+
+async def migrate_(
+    *,
+    url: Annotated[
+        str, Parameter(env_var="REFINERY_MIGRATE_URL", help="The database, as a role that may create roles.")
+    ],
+    output: Output = "text",
+) -> None:
+    """Bring a database up to this version; nothing happens where it is there already."""
+    try:
+        applied = await migrate(url)
+    except (*STORE_FAILURES, ValueError) as fault:
+        raise CannotStart(f"The database cannot be migrated: {fault}.") from fault
+    if output == "json":
+        print_json({"applied": applied}, output)
+        return
+    for name in applied:
+        if output == "text":
+            say(name)
+        else:
+            print_json({"applied": name}, output)
+    if not applied and output == "text":
+        say("Nothing to do: the database is at this version.")

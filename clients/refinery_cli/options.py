@@ -1,0 +1,81 @@
+"""The options that many verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from cyclopts import Parameter
+
+from refinery_cli.failures import Usage
+from refinery_cli.output import Form
+from refinery_client.connection import DEFAULT_LEDGER, DEFAULT_RESOLVER, Refinery
+from refinery_core.vibe.model import Context
+
+LOCAL_ROLE: Final = "main@roles/local?1"
+"""The Role that `refinery up` makes."""
+
+Reference = Annotated[str, Parameter(help="A ref (main@schemas/user?1) or reference (aug:/schemas/user).")]
+Output = Annotated[Form, Parameter(name=["--output", "-o"], help="A table, one document, or one to a line.")]
+Branch = Annotated[
+    str, Parameter(env_var="REFINERY_BRANCH", help="The branch from which floating references are read.")
+]
+OnlyBranch = Annotated[str, Parameter(help="Only what was refined on this branch itself.")]
+AsOf = Annotated[
+    str | None,
+    Parameter(help="The moment to look at: a position, or a time (2026-11-21T09:30Z; local without a zone)."),
+]
+Author = Annotated[
+    str, Parameter(name="--author", env_var="REFINERY_AUTHOR", help="The Role or Process that acts.")
+]
+RequestId = Annotated[
+    str | None, Parameter(help="A UUID of your own: sent again, it gives the first answer again.")
+]
+Limit = Annotated[int, Parameter(help="How many at the most; 0 for all.")]
+
+
+@Parameter(name="*", group="Connection")
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Where the services are, and how long a call may take."""
+
+    ledger: Annotated[str, Parameter(env_var="REFINERY_LEDGER", help="The ledger, HOST:PORT.")] = (
+        DEFAULT_LEDGER
+    )
+    resolver: Annotated[str, Parameter(env_var="REFINERY_RESOLVER", help="The resolver, HOST:PORT.")] = (
+        DEFAULT_RESOLVER
+    )
+    timeout: Annotated[float, Parameter(help="Seconds that one call may take, repetitions included.")] = 30.0
+
+    def connect(self) -> AbstractAsyncContextManager[Refinery]:
+        """Open the door."""
+        return Refinery.connect(ledger=self.ledger, resolver=self.resolver, timeout_seconds=self.timeout)
+
+
+HERE: Final = Services()
+
+
+def context_of(branch: str, as_of: str | None) -> Context:
+    """From where references are read."""
+    return Context(branch, None if as_of is None else moment_of(as_of, "--as-of"))
+
+
+def moment_of(text: str, option: str) -> int | datetime:
+    """Read a position or a time."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise Usage(f"{option}: '{text}' is neither a position nor a time.") from None
+
+
+def request_id_of(text: str | None) -> UUID | None:
+    """Read a request_id."""
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        raise Usage(f"--request-id: '{text}' is not a UUID.") from None

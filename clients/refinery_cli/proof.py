@@ -1,0 +1,100 @@
+"""`refinery verify`: the ledger proves itself, straight from the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from refinery_cli.failures import Usage
+from refinery_cli.options import Output
+from refinery_cli.output import Columns, Form, print_facts, print_json, print_table, progress, say
+from refinery_cli.plain import plain
+from refinery_cli.up import DATABASE
+from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.postgres.verify import Finding, Report, verify
+from refinery_core.settings import CannotStart
+
+COLUMNS: Columns[Finding] = {
+    "kind": lambda finding: finding.kind,
+    "place": lambda finding: finding.place,
+    "finding": lambda finding: finding.sentence,
+}
+
+
+async def verify_(
+    *,
+    data: Annotated[Path | None, Parameter(help="The folder of a running 'refinery up'.")] = None,
+    url: Annotated[
+        str | None,
+        Parameter(env_var="REFINERY_DATABASE_URL", help="The database; else --data. Reading suffices."),
+    ] = None,
+    expect: Annotated[
+        str | None, Parameter(help="POSITION:CHAIN as a refine answered it: nothing before was changed.")
+    ] = None,
+    output: Output = "text",
+) -> int:
+    """
+    Derive every digest, chain link, ref, edge and pin again from the rows, and compare.
+
+    This asks the database and not the services, so that nothing of what is proven is taken on trust.
+
+    Exit code 1 where something does not agree.
+    """
+    database = url_of(data) if data is not None else url
+    if not database:
+        raise Usage("verify takes the --url of a database (or REFINERY_DATABASE_URL), or --data.")
+    expected = None if expect is None else expectation_of(expect)
+    try:
+        with progress("verifying") as told:
+            report = await verify(database, expect=expected, progress=told)
+    except (*STORE_FAILURES, ValueError) as fault:
+        raise CannotStart(f"The database cannot be read: {fault}.") from fault
+    _print(report, output)
+    return 0 if report.is_sound else 1
+
+
+def url_of(data: Path) -> str:
+    """
+    The database of the `refinery up` that runs on a folder.
+
+    Raises:
+        Usage: None does.
+    """
+    try:
+        # PostgreSQL itself writes down where it listens: line 4 is the port, line 5 the folder of the socket.
+        lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
+        port, sockets = lines[3], lines[4]
+    except (OSError, IndexError):
+        raise Usage(f"No 'refinery up' is running on {data}.") from None
+    return f"postgresql://refinery_reader@/{DATABASE}?host={quote(sockets)}&port={port}"
+
+
+def expectation_of(text: str) -> tuple[int, bytes]:
+    """Read POSITION:CHAIN."""
+    position, _, chain = text.partition(":")
+    try:
+        expected = int(position), bytes.fromhex(chain)
+    except ValueError:
+        expected = 0, b""
+    if expected[0] < 1 or len(expected[1]) != 32:
+        raise Usage(f"--expect: '{text}' is not POSITION:CHAIN with a chain of 64 hex digits.")
+    return expected
+
+
+def _print(report: Report, output: Form) -> None:
+    if output != "text":
+        print_json(plain(report) | {"sound": report.is_sound}, output)
+        return
+    if report.findings:
+        print_table(COLUMNS, report.findings)
+        say()
+    print_facts({
+        "verdict": f"{len(report.findings)} finding(s)" if report.findings else "sound",
+        "vibes": report.vibes,
+        "edges": report.edges,
+        "position": report.position,
+        "chain": f"{report.position}:{report.chain.hex()}",
+    })  # fmt: skip

@@ -1,0 +1,54 @@
+"""The verbs of the command: where each stands, and what it is for in one sentence."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+from cyclopts import App, Group
+
+HELP = """An immutable, queryable ledger of who made what, from what, under which schema.
+
+Tables are for people; programs ask with -o json (one document) or -o jsonl (one to a line).
+Exit codes: 0 fine; 1 the answer is "no" (invalid, findings, affected) or a refusal; 2 the command was wrong.
+"""
+
+# Each verb is imported when it is called: help and completion need neither gRPC nor a database driver.
+VERBS: Final = (
+    ("This machine", "up", "operate:up_", "Run everything on this machine until Ctrl-C."),
+    ("This machine", "migrate", "operate:migrate_", "Bring a database up to this version."),
+    ("This machine", "verify", "proof:verify_", "Derive everything again from the rows, and compare."),
+    ("Write", "refine", "refine:refine", "Commit Vibes: all of the request, or nothing."),
+    (
+        "Write",
+        "import-schemas",
+        "importing:import_schemas",
+        "Make Vibes of JSON Schema files, in one refine.",
+    ),
+    ("Write", "branch", "branch:app", "Make and list branches."),
+    ("Read", "get", "read:get", "Show one Vibe."),
+    ("Read", "list", "read:list_", "List Vibes in ledger order."),
+    ("Read", "log", "read:log", "List the revisions of an id, newest first."),
+    ("Read", "lineage", "lineage:lineage", "Draw what made a Vibe, or what came of it."),
+    ("Read", "watch", "watch:watch", "Follow the ledger from a position on."),
+    ("Resolve", "resolve", "resolve:resolve", "Say what a reference means, or compose a schema."),
+    ("Resolve", "validate", "resolve:validate", "Check a solution against a schema."),
+    ("Resolve", "dependencies", "depend:dependencies", "List what a schema is composed from."),
+    ("Resolve", "dependents", "depend:dependents", "List whose schemas are composed from this one."),
+    ("Resolve", "impact", "depend:impact", "Say what a changed schema does to those that use it."),
+    ("Shell", "completion", "completion:app", "Complete the command in your shell."),
+)
+
+
+def command() -> App:
+    """Make the command."""
+    app = App(
+        name="refinery",
+        help=HELP,
+        help_format="plaintext",
+        version=version("refinery"),
+    )
+    groups = {group: Group(group, sort_key=at) for at, (group, *_) in enumerate(VERBS)}
+    for group, name, place, help_ in VERBS:
+        app.command(f"refinery_cli.{place}", name=name, group=groups[group], help=help_)
+    return app
