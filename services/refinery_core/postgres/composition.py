@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 
@@ -33,6 +33,9 @@ from refinery_core.vibe.references import (
     unpin,
 )
 from refinery_core.vibe.refs import AugUri, pointer_tokens
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
 """Says which refs references without fragment mean; None where there is none."""
@@ -91,13 +94,15 @@ class Composer:
         if missing is not None:
             raise UnknownReference(field=field, reference=missing)
         refs = {str(uri): str(answers[uri]) for uri in open_}
-        await self._check_guests(reading, refs, field, extra or {})
+        aliases = await self._check_guests(reading, refs, field, extra or {})
+        refs = {uri: aliases.get(ref, ref) for uri, ref in refs.items()}
         value = pin(schema, reading, refs)
         return PinnedSchema(value, _text(value, field), reading, _pins(reading, refs))
 
     async def _check_guests(
         self, reading: SchemaReading, refs: Mapping[str, str], field: str, extra: Mapping[str, str]
-    ) -> None:
+    ) -> dict[str, str]:
+        """Refuse references that lead to no schema; the refs of those that name their Vibe by an alias."""
         names = {reference: _guest(reference, refs) for reference in reading.references}
         guests = await self._vibes.by_names(name for name in names.values() if name not in extra)
         parsed: dict[str, Any] = {}
@@ -121,6 +126,7 @@ class Composer:
                     path=reference.pointer,
                     problem=f"'{reference.written}' leads to no schema in {name}",
                 )
+        return {name: guest.ref for name, guest in guests.items() if guest.ref != name}
 
     async def bundle(
         self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
@@ -194,10 +200,10 @@ def refusals_at(field: str) -> Iterator[None]:
         raise type(refusal)(**{**refusal.metadata, "field": field}) from refusal
 
 
-async def _aside(size: int, work: Callable[..., Any], *arguments: Any) -> Any:
+async def _aside(size: int, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
     if size < _LARGE:
-        return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+        return work(*arguments, **keywords)
+    return await asyncio.to_thread(work, *arguments, **keywords)
 
 
 def _given(extra: Mapping[str, str] | None) -> str:

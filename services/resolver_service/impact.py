@@ -1,0 +1,186 @@
+"""Impact: if the schema of an id changes to that, whose solutions would still satisfy their schemas?"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from refinery_core.errors import (
+    InvalidSchema,
+    ResolutionTooDeep,
+    ResolutionTooLarge,
+    SchemaMissing,
+    UnknownReference,
+    VibeNotFound,
+    Violation,
+)
+from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.schema.validator import Validator
+from refinery_core.vibe.documents import Document
+from refinery_core.vibe.model import Context
+from refinery_core.vibe.refs import AugUri
+from resolver_service.answers import Answers
+from resolver_service.moments import Moment, fixed
+from resolver_service.reach import Reach, Reaching
+from resolver_service.repinning import Hypothesis, Repinning
+
+DEFAULT_VIBES = 10_000
+MAX_VIBES = 100_000
+MAX_VIOLATIONS = 20
+IMPACTS_PER_PART = 500
+VIBES_AT_ONCE = 50
+"""Judged together: each solution can be a MiB, and each have a schema of its own."""
+
+JUDGES_BYTES = 16 << 20
+"""Of schemas whose validators are kept while one question is answered."""
+
+_FIELD = "schema"
+_NOT_COMPOSABLE = (InvalidSchema, UnknownReference, SchemaMissing, ResolutionTooDeep, ResolutionTooLarge)
+
+
+class Verdict(enum.Enum):
+    """What a change does to one Vibe."""
+
+    UNAFFECTED = enum.auto()
+    VALID = enum.auto()
+    INVALID = enum.auto()
+    UNRESOLVABLE = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changes, where; `schema` None means the change that was made already."""
+
+    id: str
+    branch: str
+    schema: Document | None
+    max_vibes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What the change does to one Vibe, and why."""
+
+    ref: str
+    verdict: Verdict
+    depth: int
+    violations: tuple[Violation, ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some impacts, nearest first. `truncated`, in the last part, says that max_vibes cut the answer."""
+
+    impacts: tuple[Impact, ...]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """What the change does to all Vibes with one schema; a validator where their solutions decide."""
+
+    verdict: Verdict
+    message: str = ""
+    validator: Validator | None = None
+
+
+async def analyze(vibes: Vibes, composer: Composer, change: Change) -> AsyncGenerator[Part]:
+    """
+    Say what a change does to the latest versions that its branch sees.
+
+    Raises:
+        BranchNotFound, VibeNotFound: there is no such branch, or nothing of that id on it.
+        RefineryError: the changed schema is no schema, or cannot be pinned there.
+    """
+    moment = await fixed(vibes, Context(change.branch))
+    hypothesis = await _hypothesis(vibes, composer, change, moment)
+    assessment = _Assessment(vibes, composer, Repinning(vibes, composer, moment, hypothesis), hypothesis.ref)
+    reach = Reach(vibes.database, change.id, moment, change.max_vibes)
+    async for found in reach.walk():
+        for part in _cut(found, IMPACTS_PER_PART):
+            yield Part(tuple([i for few in _cut(part, VIBES_AT_ONCE) for i in await assessment.assess(few)]))
+    yield Part((), reach.truncated)
+
+
+async def _hypothesis(vibes: Vibes, composer: Composer, change: Change, moment: Moment) -> Hypothesis:
+    """The latest version as it would be."""
+    uri = AugUri(None, change.id, None)
+    (ref,) = await vibes.resolve([uri], moment.context, moment.position)
+    if ref is None:
+        raise VibeNotFound(reference=uri)
+    if change.schema is None:
+        if (await vibes.by_names([ref]))[ref].schema is None:
+            raise SchemaMissing(ref=ref)
+        return Hypothesis(change.branch, change.id, ref, None)
+    pinned = await Repinning(vibes, composer, moment).pin(change.schema.value, field=_FIELD)
+    await composer.validator(pinned.text, field=_FIELD)
+    row = await vibes.database.first("next_revisions", change.id, [change.branch])
+    assert row is not None
+    return Hypothesis(change.branch, change.id, f"{change.branch}@{change.id}?{row['revision']}", pinned.text)
+
+
+class _Assessment:
+    """Judges Vibes by pinning their schemas anew, each different schema once."""
+
+    def __init__(self, vibes: Vibes, composer: Composer, repinning: Repinning, changed: str) -> None:
+        self._vibes = vibes
+        self._composer = composer
+        self._repinning = repinning
+        self._changed = changed
+        self._judges: Answers[_Judge] = Answers(JUDGES_BYTES)
+
+    async def assess(self, part: Sequence[Reaching]) -> list[Impact]:
+        """What the change does to some Vibes, in order."""
+        rows = await self._vibes.database.fetch("schema_digests", [found.ref for found in part])
+        judges = {row["ref"]: await self._judge(row["digest"], row["ref"]) for row in rows}
+        wanted = [row["ref"] for row in rows if row["has_solution"] and judges[row["ref"]].validator]
+        violations = await self._violations(wanted, judges) if wanted else {}
+        return [_impact(found, judges[found.ref], violations.get(found.ref, ())) for found in part]
+
+    async def _violations(
+        self, refs: Sequence[str], judges: Mapping[str, _Judge]
+    ) -> dict[str, tuple[Violation, ...]]:
+        found = {}
+        for ref, solution in await self._vibes.database.fetch("solutions", refs):
+            validator = judges[ref].validator
+            assert validator is not None
+            found[ref] = await self._composer.violations(validator, solution, MAX_VIOLATIONS)
+        return found
+
+    async def _judge(self, digest: bytes, ref: str) -> _Judge:
+        judge = self._judges.get(digest)
+        if judge is None:
+            schema = (await self._vibes.by_names([ref]))[ref].schema
+            assert schema is not None
+            judge, size = await self._new_judge(schema)
+            self._judges.keep(digest, judge, size)
+        return judge
+
+    async def _new_judge(self, schema: str) -> tuple[_Judge, int]:
+        try:
+            repinned = await self._repinning.repin(orjson.loads(schema), field=_FIELD)
+            if self._changed not in repinned.reached:
+                return _Judge(Verdict.UNAFFECTED), 100
+            validator = await self._composer.validator(
+                repinned.pinned.text, field=_FIELD, extra=repinned.extra
+            )
+        except _NOT_COMPOSABLE as refusal:
+            return _Judge(Verdict.UNRESOLVABLE, refusal.message), 1_000
+        return _Judge(Verdict.VALID, validator=validator), len(schema) + sum(
+            map(len, repinned.extra.values())
+        )
+
+
+def _impact(found: Reaching, judge: _Judge, violations: tuple[Violation, ...]) -> Impact:
+    verdict = Verdict.INVALID if violations else judge.verdict
+    return Impact(found.ref, verdict, found.depth, violations, judge.message)
+
+
+def _cut(items: Sequence[Reaching], size: int) -> Iterator[Sequence[Reaching]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,177 @@
+"""Repinning: what a schema would be if it were pinned at another moment, and all that it is composed from.
+
+Floating references are pinned anew, in the schema and in the Vibes that it reaches through floating
+references alone. An exact reference means that version with the pins that it has: what stands behind one
+stays as it is, unless a floating reference leads there too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import orjson
+
+from refinery_core.errors import InvalidSchema, ResolutionTooDeep, ResolutionTooLarge, SchemaMissing
+from refinery_core.postgres.composition import Composer, PinnedSchema
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.vibe.refs import AugUri
+from resolver_service.moments import Moment
+
+MAX_LEVELS = 32
+MAX_BYTES = 1 << 20
+READ_AT_ONCE = 64
+"""Vibes read together: each can be a MiB."""
+
+MEMORY_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Repinned:
+    """A schema pinned anew; `extra` is what changed of those that it reaches."""
+
+    pinned: PinnedSchema
+    extra: Mapping[str, str]
+    reached: frozenset[str]
+    """The refs reached by floating references alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A version that does not exist: what floating references to the id mean while it is assumed."""
+
+    branch: str
+    id: str
+    ref: str
+    schema: str | None
+    """Its pinned schema; None if the ref is a stored version after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Guest:
+    pinned: PinnedSchema
+    changed: bool
+    """Whether it is not as stored."""
+
+
+class Repinning:
+    """Pins schemas anew at one moment; what was looked up for one schema serves the next."""
+
+    def __init__(
+        self, vibes: Vibes, composer: Composer, moment: Moment, hypothesis: Hypothesis | None = None
+    ) -> None:
+        self._vibes = vibes
+        self._composer = composer
+        self._moment = moment
+        self._hypothesis = hypothesis
+        self._unstored: dict[str, str] = {}
+        if hypothesis is not None and hypothesis.schema is not None:
+            self._unstored[hypothesis.ref] = hypothesis.schema
+        self._meanings: dict[AugUri, str | None] = {}
+        self._repinned: dict[str, _Guest] = {}
+        self._bytes = 0
+
+    async def repin(self, schema: Any, *, field: str) -> Repinned:
+        """
+        Pin a schema anew, level by level.
+
+        Raises:
+            InvalidSchema: a reference leads to no schema any more, or the schemas go round in a circle.
+            UnknownReference, SchemaMissing: a reference means nothing there, or a Vibe without schema.
+            ResolutionTooDeep, ResolutionTooLarge: it is composed from too much.
+        """
+        root = await self._pin(schema, field)
+        found: dict[str, _Guest] = {}
+        wave, levels, size = _floating(root), 0, len(root.text)
+        while wave:
+            levels += 1
+            if levels > MAX_LEVELS:
+                raise ResolutionTooDeep(field=field, limit=MAX_LEVELS)
+            for start in range(0, len(wave), READ_AT_ONCE):
+                part = await self._repin_stored(wave[start : start + READ_AT_ONCE], field)
+                found |= part
+                size += sum(len(guest.pinned.text) for guest in part.values())
+                if size > MAX_BYTES:
+                    raise ResolutionTooLarge(field=field, limit=MAX_BYTES)
+            reached = dict.fromkeys(ref for name in wave for ref in _floating(found[name].pinned))
+            wave = [ref for ref in reached if ref not in found]
+        _refuse_circle(found, field)
+        extra = {ref: guest.pinned.text for ref, guest in found.items() if guest.changed}
+        return Repinned(root, extra, frozenset(found))
+
+    async def _repin_stored(self, refs: Sequence[str], field: str) -> dict[str, _Guest]:
+        found = {ref: self._repinned[ref] for ref in refs if ref in self._repinned}
+        texts = await self._read([ref for ref in refs if ref not in found])
+        for ref, text in texts.items():
+            try:
+                pinned = await self._pin(orjson.loads(text), field)
+            except InvalidSchema as refusal:
+                path, problem = refusal.metadata["path"], refusal.metadata["problem"]
+                raise InvalidSchema(field=field, path=path, problem=f"in {ref}, {problem}") from refusal
+            found[ref] = _Guest(pinned, changed=ref in self._unstored or pinned.text != text)
+            self._remember(ref, found[ref])
+        return found
+
+    async def _read(self, refs: Sequence[str]) -> dict[str, str]:
+        """Their schemas; what they refer to is looked up on the way, all at once."""
+        stored = await self._vibes.by_names(ref for ref in refs if ref not in self._unstored)
+        written = (reference for vibe in stored.values() for reference in vibe.schema_refs)
+        uris = (AugUri.parse(reference).without_fragment for reference in written)
+        meanings = await self._resolve(list(dict.fromkeys(uri for uri in uris if uri.floats)))
+        nearby = [ref for ref in meanings.values() if ref is not None and ref not in self._unstored]
+        await self._vibes.by_names(nearby[:READ_AT_ONCE])
+        schemas: dict[str, str] = {}
+        for ref in refs:
+            schema = self._unstored[ref] if ref in self._unstored else stored[ref].schema
+            if schema is None:
+                raise SchemaMissing(ref=ref)
+            schemas[ref] = schema
+        return schemas
+
+    async def pin(self, schema: Any, *, field: str) -> PinnedSchema:
+        """Pin what is not pinned yet, and nothing else."""
+        return await self._composer.pin(schema, self._resolve, field=field, extra=self._unstored)
+
+    async def _pin(self, schema: Any, field: str) -> PinnedSchema:
+        return await self._composer.pin(schema, self._resolve, field=field, extra=self._unstored, repin=True)
+
+    async def _resolve(self, uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
+        asked = [uri for uri in uris if uri not in self._meanings]
+        if asked:
+            answers = await self._vibes.resolve(asked, self._moment.context, self._moment.position)
+            for uri, ref in zip(asked, answers, strict=True):
+                self._meanings[uri] = self._assumed(uri) or ref
+        return {uri: self._meanings[uri] for uri in uris}
+
+    def _assumed(self, uri: AugUri) -> str | None:
+        hypothesis = self._hypothesis
+        if hypothesis is None or not uri.floats or uri.id != hypothesis.id:
+            return None
+        return hypothesis.ref if (uri.branch or self._moment.branch) == hypothesis.branch else None
+
+    def _remember(self, ref: str, guest: _Guest) -> None:
+        size = len(guest.pinned.text)
+        self._bytes += size
+        if self._bytes > MEMORY_BYTES:
+            self._repinned.clear()
+            self._meanings.clear()
+            self._bytes = size
+        self._repinned[ref] = guest
+
+
+def _floating(pinned: PinnedSchema) -> list[str]:
+    """What its floating references were pinned to."""
+    references = pinned.reading.references
+    return list(dict.fromkeys(pinned.pins[r.written] for r in references if r.uri.floats))
+
+
+def _refuse_circle(found: Mapping[str, _Guest], field: str) -> None:
+    graph: dict[str, Iterable[str]] = {ref: guest.pinned.pins.values() for ref, guest in found.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        problem = f"pinned anew, these schemas would be composed from each other: {circle}"
+        raise InvalidSchema(field=field, path="/", problem=problem) from None

@@ -1,0 +1,192 @@
+"""Schemas, stored or not: resolved in each form, with their own pins or pinned anew, and validated with."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, Violation
+from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.vibe.documents import Document
+from refinery_core.vibe.model import Context, Pin, Vibe
+from refinery_core.vibe.references import read_schema, schema_at
+from refinery_core.vibe.refs import AugUri, pointer_tokens
+from resolver_service.answers import Answers
+from resolver_service.moments import find, fixed
+from resolver_service.repinning import Repinning
+
+MAX_VIOLATIONS = 100
+
+
+class SchemaForm(enum.Enum):
+    """How a schema is composed."""
+
+    PINNED = enum.auto()
+    EMBEDDED = enum.auto()
+    BUNDLED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a schema comes from: a Vibe, or a document that is not stored; exactly one of the two."""
+
+    reference: AugUri | None
+    schema: Document | None
+    context: Context
+    repin: bool
+
+    @property
+    def field(self) -> str:
+        """What refusals call it."""
+        return "schema" if self.reference is None else "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A schema in the form asked for; `dependencies` are all Vibes that it is composed from, sorted."""
+
+    schema: str
+    pins: tuple[Pin, ...]
+    dependencies: tuple[str, ...]
+    ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Whether a solution satisfies a schema, and where it does not."""
+
+    violations: tuple[Violation, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """A pinned schema ready to be composed; `extra` is what it refers to that is not as stored."""
+
+    pinned: str
+    vibe: Vibe | None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str | None:
+        """The ref that it is stored under, as it stands here."""
+        as_stored = self.vibe is not None and self.vibe.schema == self.pinned and not self.extra
+        return self.vibe.ref if self.vibe is not None and as_stored else None
+
+
+class Schemas:
+    """Resolves schemas and validates with them. What a ref means never changes, so such answers are kept."""
+
+    def __init__(self, vibes: Vibes, composer: Composer, *, answer_bytes: int = 32 << 20) -> None:
+        self.vibes = vibes
+        self.composer = composer
+        self._answers: Answers[Resolved] = Answers(answer_bytes)
+
+    async def resolve_reference(self, uri: AugUri, context: Context) -> tuple[Vibe, int]:
+        """
+        The Vibe that a reference means, and the position at which the question was answered.
+
+        Raises:
+            VibeNotFound: it means nothing there.
+            SchemaMissing, InvalidReference: its fragment does not lead to a schema.
+        """
+        moment = await fixed(self.vibes, context)
+        vibe = await find(self.vibes, uri, moment)
+        if uri.fragment:
+            _check_fragment(uri, vibe)
+        return vibe, moment.position
+
+    async def resolve(self, source: Source, form: SchemaForm) -> Resolved:
+        """
+        Compose a schema.
+
+        Raises:
+            RefineryError: the source means nothing, or cannot be composed.
+        """
+        if source.reference is None or source.repin:
+            return await self._compose(await self._read(source), form, source.field)
+        ref = source.reference.ref
+        if ref is not None and source.context == Context():
+            answer = self._answers.get((str(ref), form))
+            if answer is not None:
+                return answer
+        schema = await self._read(source)
+        assert schema.vibe is not None
+        answer = self._answers.get((schema.vibe.ref, form))
+        if answer is None:
+            answer = await self._compose(schema, form, source.field)
+            size = 500 + len(answer.schema) + sum(100 + len(name) for name in answer.dependencies)
+            self._answers.keep((schema.vibe.ref, form), answer, size)
+        return answer
+
+    async def validate(self, source: Source, solution: Document | None) -> Validation:
+        """
+        Check a solution, that of the source if it is None.
+
+        Raises:
+            SolutionMissing: the source has none either.
+            RefineryError: the source means nothing, or cannot be composed.
+        """
+        schema = await self._read(source)
+        text = solution.text if solution is not None else schema.vibe.solution if schema.vibe else None
+        if text is None:
+            raise SolutionMissing(ref=schema.vibe.ref if schema.vibe else "the schema")
+        fragment = source.reference.fragment if source.reference else None
+        if fragment and source.reference and schema.vibe:
+            _check_fragment(source.reference, schema.vibe)
+        validator = await self.composer.validator(
+            schema.pinned, field=source.field, fragment=fragment, extra=schema.extra
+        )
+        found = await self.composer.violations(validator, text, MAX_VIOLATIONS + 1)
+        return Validation(found[:MAX_VIOLATIONS], truncated=len(found) > MAX_VIOLATIONS)
+
+    async def _read(self, source: Source) -> _Schema:
+        """The pinned schema of a source, in its context."""
+        moment = await fixed(self.vibes, source.context)
+        vibe = None
+        if source.reference is not None:
+            vibe = await find(self.vibes, source.reference, moment)
+            if vibe.schema is None:
+                raise SchemaMissing(ref=vibe.ref)
+            if not source.repin:
+                return _Schema(vibe.schema, vibe)
+            value = orjson.loads(vibe.schema)
+        else:
+            assert source.schema is not None
+            value = source.schema.value
+        repinning = Repinning(self.vibes, self.composer, moment)
+        if not source.repin:
+            return _Schema((await repinning.pin(value, field=source.field)).text, None)
+        repinned = await repinning.repin(value, field=source.field)
+        return _Schema(repinned.pinned.text, vibe, repinned.extra)
+
+    async def _compose(self, schema: _Schema, form: SchemaForm, field_: str) -> Resolved:
+        if form is SchemaForm.PINNED:
+            text = schema.pinned
+        elif form is SchemaForm.EMBEDDED:
+            text = await self.composer.embed(schema.pinned, field=field_, extra=schema.extra)
+        else:
+            text = await self.composer.bundle(
+                schema.pinned, field=field_, root=schema.root, extra=schema.extra
+            )
+        dependencies = await self.composer.dependencies(schema.pinned, field=field_, extra=schema.extra)
+        ref = None if schema.vibe is None else schema.vibe.ref
+        return Resolved(text, _pins(schema.pinned), dependencies, ref)
+
+
+def _pins(pinned: str) -> tuple[Pin, ...]:
+    """What its own references stand for, in the order of the document."""
+    references = read_schema(orjson.loads(pinned)).references
+    return tuple(dict.fromkeys(Pin(r.written, r.pinned) for r in references if r.pinned is not None))
+
+
+def _check_fragment(uri: AugUri, vibe: Vibe) -> None:
+    if vibe.schema is None:
+        raise SchemaMissing(ref=vibe.ref)
+    if schema_at(orjson.loads(vibe.schema), pointer_tokens(uri.fragment or "")) is None:
+        problem = f"its fragment leads to no schema in {vibe.ref}"
+        raise InvalidReference(field="reference", value=uri, problem=problem)

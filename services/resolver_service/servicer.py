@@ -1,0 +1,76 @@
+"""ResolverService: each method reads the request, asks, and writes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from grpc.aio import ServicerContext as Context
+
+from refinery.resolver.v1 import resolver_service_pb2 as pb
+from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
+from refinery_core.fields import context_from, reference_from
+from refinery_core.pages import page_size
+from refinery_core.wire import document_form, vibe_message
+from resolver_service import dependencies, impact, wire
+from resolver_service.schemas import Schemas
+
+
+@dataclass(frozen=True)
+class ResolverServicer(pb_grpc.ResolverServiceServicer):
+    """The resolver over gRPC."""
+
+    schemas: Schemas
+
+    async def ResolveReference(
+        self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]
+    ) -> pb.ResolveReferenceResponse:
+        """Say which Vibe is meant."""
+        uri = reference_from(request.reference, "reference", with_fragment=True)
+        vibe, position = await self.schemas.resolve_reference(uri, context_from(request.context))
+        return pb.ResolveReferenceResponse(vibe=vibe_message(vibe, full=False), read_position=position)
+
+    async def ResolveSchema(
+        self, request: pb.ResolveSchemaRequest, context: Context[Any, Any]
+    ) -> pb.ResolveSchemaResponse:
+        """Compose a schema."""
+        form = document_form(context.invocation_metadata())
+        source, schema_form = wire.source(request), wire.schema_form(request.form)
+        return wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
+
+    async def ValidateSolution(
+        self, request: pb.ValidateSolutionRequest, context: Context[Any, Any]
+    ) -> pb.ValidateSolutionResponse:
+        """Check a solution."""
+        source, solution = wire.source(request, with_fragment=True), wire.solution(request)
+        return wire.validate_solution_response(await self.schemas.validate(source, solution))
+
+    async def ListDependencies(
+        self, request: pb.ListDependenciesRequest, context: Context[Any, Any]
+    ) -> pb.ListDependenciesResponse:
+        """List a page of what a schema is composed from."""
+        size, asked = page_size(request.page_size), wire.dependencies(request)
+        page = await dependencies.list_dependencies(self.schemas.vibes, asked, size, request.page_token)
+        found = wire.dependency_messages(page.items)
+        return pb.ListDependenciesResponse(dependencies=found, next_page_token=page.next_page_token)
+
+    async def ListDependents(
+        self, request: pb.ListDependentsRequest, context: Context[Any, Any]
+    ) -> pb.ListDependentsResponse:
+        """List a page of what is composed from a Vibe."""
+        size, asked = page_size(request.page_size), wire.dependents(request)
+        page = await dependencies.list_dependents(self.schemas.vibes, asked, size, request.page_token)
+        found = wire.dependency_messages(page.items)
+        return pb.ListDependentsResponse(dependents=found, next_page_token=page.next_page_token)
+
+    async def AnalyzeImpact(
+        self, request: pb.AnalyzeImpactRequest, context: Context[Any, Any]
+    ) -> AsyncIterator[pb.AnalyzeImpactResponse]:
+        """Say what a change does."""
+        change = wire.change(request)
+        async with aclosing(impact.analyze(self.schemas.vibes, self.schemas.composer, change)) as parts:
+            async for part in parts:
+                for message in wire.impact_parts(part):
+                    yield message

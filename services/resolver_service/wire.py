@@ -1,0 +1,147 @@
+"""Where the resolver's messages become questions, and answers become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from refinery.resolver.v1 import resolver_service_pb2 as pb
+from refinery.vibe.v1 import vibe_pb2
+from refinery_core import wire
+from refinery_core.errors import InvalidField, Violation
+from refinery_core.fields import bounded_from, branch_from, context_from, id_from, reference_from
+from refinery_core.vibe.documents import Document
+from refinery_core.vibe.model import Context
+from refinery_core.wire import DocumentForm
+from resolver_service.dependencies import Dependencies, Dependency, Dependents
+from resolver_service.impact import DEFAULT_VIBES, MAX_VIBES, Change, Part, Verdict
+from resolver_service.schemas import Resolved, SchemaForm, Source, Validation
+
+MAX_VIOLATION_BYTES = 1 << 20
+"""Of the violations of one answer: a path can be as long as the longest key."""
+
+MAX_PART_BYTES = 2 << 20
+
+_FORMS = {
+    pb.SCHEMA_FORM_UNSPECIFIED: SchemaForm.BUNDLED,
+    pb.SCHEMA_FORM_PINNED: SchemaForm.PINNED,
+    pb.SCHEMA_FORM_EMBEDDED: SchemaForm.EMBEDDED,
+    pb.SCHEMA_FORM_BUNDLED: SchemaForm.BUNDLED,
+}
+_VERDICTS = {verdict: pb.ImpactVerdict.Value(f"IMPACT_VERDICT_{verdict.name}") for verdict in Verdict}
+_NOW = Context()
+
+
+# --- Questions ----------------------------------------------------------------------------
+
+
+def schema_form(number: int) -> SchemaForm:
+    """Read how to compose a schema."""
+    try:
+        return _FORMS[number]  # type: ignore[index]  # what is not in the contract is refused
+    except KeyError:
+        raise InvalidField(field="form", problem=f"{number} is not a form") from None
+
+
+def source(
+    request: pb.ResolveSchemaRequest | pb.ValidateSolutionRequest, *, with_fragment: bool = False
+) -> Source:
+    """Read where a schema comes from."""
+    kind = request.WhichOneof("source")
+    if kind is None:
+        raise InvalidField(field="reference", problem="is required, or schema")
+    context = context_from(request.context) if request.HasField("context") else _NOW
+    if kind == "schema":
+        return Source(None, wire.document_from(request.schema, "schema"), context, request.repin)
+    uri = reference_from(request.reference, "reference", with_fragment=with_fragment)
+    return Source(uri, None, context, request.repin)
+
+
+def solution(request: pb.ValidateSolutionRequest) -> Document | None:
+    """Read the solution to check; None for that of the reference."""
+    if request.HasField("solution"):
+        return wire.document_from(request.solution, "solution")
+    if not request.HasField("reference"):
+        raise InvalidField(field="solution", problem="is required with schema")
+    return None
+
+
+def dependencies(request: pb.ListDependenciesRequest) -> Dependencies:
+    """Read whose dependencies to list."""
+    uri = reference_from(request.reference, "reference")
+    return Dependencies(uri, context_from(request.context), request.transitive)
+
+
+def dependents(request: pb.ListDependentsRequest) -> Dependents:
+    """Read whose dependents to list."""
+    uri = reference_from(request.reference, "reference")
+    return Dependents(uri, context_from(request.context), request.transitive, request.any_revision)
+
+
+def change(request: pb.AnalyzeImpactRequest) -> Change:
+    """Read what changes."""
+    return Change(
+        id=id_from(request.id, "id"),
+        branch=branch_from(request.branch, "branch"),
+        schema=wire.document_from(request.schema, "schema") if request.HasField("schema") else None,
+        max_vibes=bounded_from(request.max_vibes, DEFAULT_VIBES, MAX_VIBES, "max_vibes"),
+    )
+
+
+# --- Answers ------------------------------------------------------------------------------
+
+
+def resolve_schema_response(resolved: Resolved, form: DocumentForm) -> pb.ResolveSchemaResponse:
+    """Write a resolved schema."""
+    message = pb.ResolveSchemaResponse(
+        pins=[wire.pin_message(pin) for pin in resolved.pins],
+        dependencies=resolved.dependencies,
+        ref=resolved.ref,
+    )
+    wire.write_document(message.schema, resolved.schema, form)
+    return message
+
+
+def validate_solution_response(validation: Validation) -> pb.ValidateSolutionResponse:
+    """Write whether a solution is valid, with as many violations as fit."""
+    written = _fitting(validation.violations)
+    return pb.ValidateSolutionResponse(
+        valid=not validation.violations,
+        violations=written,
+        truncated=validation.truncated or len(written) < len(validation.violations),
+    )
+
+
+def dependency_messages(found: Iterable[Dependency]) -> list[pb.Dependency]:
+    """Write a page."""
+    return [pb.Dependency(ref=one.ref, depth=one.depth, floating=one.floating) for one in found]
+
+
+def impact_parts(part: Part) -> Iterator[pb.AnalyzeImpactResponse]:
+    """Write a part of an impact, as more than one where it would be too large for one message."""
+    message, size = pb.AnalyzeImpactResponse(), 0
+    for one in part.impacts:
+        impact = pb.Impact(
+            ref=one.ref,
+            verdict=_VERDICTS[one.verdict],
+            depth=one.depth,
+            violations=_fitting(one.violations),
+            message=one.message,
+        )
+        size += impact.ByteSize()
+        if message.impacts and size > MAX_PART_BYTES:
+            yield message
+            message, size = pb.AnalyzeImpactResponse(), impact.ByteSize()
+        message.impacts.append(impact)
+    message.truncated = part.truncated
+    yield message
+
+
+def _fitting(violations: Iterable[Violation]) -> list[vibe_pb2.Violation]:
+    written, size = [], 0
+    for violation in violations:
+        message = wire.violation_message(violation)
+        size += message.ByteSize()
+        if size > MAX_VIOLATION_BYTES:
+            break
+        written.append(message)
+    return written
