@@ -14,6 +14,6 @@ begin
         from regexp_matches(fragment, '%[0-9A-Fa-f]{2}|[^%]+', 'g') with ordinality as parts (p, n);
     end if;
     return array(select replace(replace(t, '~1', '/'), '~0', '~')
-                 from unnest(string_to_array(substr(_pointer, 2), '/')) with ordinality as tokens (t, n) order by n);
+                 from unnest(regexp_split_to_array(substr(_pointer, 2), '/')) with ordinality as tokens (t, n) order by n);
 end
 $$;
