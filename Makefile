@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PROTOS := $(shell find proto -name '*.proto')
+GEN := gen
+POSTGRES_15 ?= /usr/lib/postgresql/15/bin
+PROTOS := $(sort $(shell find proto -name '*.proto'))
 
 .PHONY: help
 help: ## Print this help
@@ -22,7 +24,54 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 .PHONY: generate
 generate: setup ## Generate the stubs in gen/ from proto/
-	rm -rf gen/refinery
-	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=gen --grpc_python_out=gen \
+	rm -rf $(GEN)/refinery
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(GEN) --grpc_python_out=$(GEN) \
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
-	  --mypy_out=quiet:gen --mypy_grpc_out=quiet,only_async:gen $(PROTOS)
+	  --mypy_out=quiet:$(GEN) --mypy_grpc_out=quiet,only_async:$(GEN) $(PROTOS)
+
+.PHONY: verify
+verify: setup ## Prove that gen/ is what proto/ generates
+	@rm -rf build/gen && mkdir -p build/gen
+	@$(MAKE) --no-print-directory generate GEN=build/gen >/dev/null
+	@diff -r -x __pycache__ gen build/gen || { echo "gen/ is stale: run 'make generate' and commit." >&2; exit 1; }
+
+.PHONY: breaking
+breaking: setup ## Prove that the contract still serves the clients of the last commit on main
+	@git rev-parse --verify --quiet main >/dev/null || { echo "There is no branch main to compare with." >&2; exit 1; }
+	@if git cat-file -e main:proto 2>/dev/null; then \
+	  rm -rf build/main && mkdir -p build/main && git archive main buf.yaml proto | tar -x -C build/main && \
+	  $(BIN)/buf breaking --against build/main; fi
+
+.PHONY: check
+check: setup verify breaking ## Lint, types, layers, contract: everything that needs no database
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy services clients tests benchmarks
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --exit-code --diff
+
+.PHONY: format
+format: setup ## Format the code and the contract
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format -w
+
+.PHONY: test
+test: check ## Check, then the whole test suite but its long tiers; the database suite on PostgreSQL 15 too, if installed
+	$(BIN)/python -m pytest -m 'not long'
+	@if [ -x $(POSTGRES_15)/postgres ]; then \
+	  echo "The database suite again, on $$($(POSTGRES_15)/postgres --version):"; \
+	  REFINERY_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/python -m pytest -m 'not long' tests/sql tests/integration/postgres; fi
+
+.PHONY: test/long
+test/long: setup ## The tests that take minutes
+	$(BIN)/python -m pytest -m long
+
+.PHONY: bench
+bench: setup ## Measure, and print the table of benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+.PHONY: clean
+clean: ## Remove what is made: environment, caches, builds
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .demo
