@@ -149,7 +149,7 @@ class _Reader:
                     if stands:
                         self._read(member, pointer + way, resource, seen=visible)
                     else:
-                        _refuse_pins(member, pointer + way)
+                        _refuse_pins({way.rpartition("/")[2]: member}, (pointer + way).rpartition("/")[0])
             elif keyword != RESOLVED:
                 _refuse_pins(value, f"{pointer}/{escaped(keyword)}")
 
