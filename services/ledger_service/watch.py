@@ -74,7 +74,9 @@ class Feed:
                         while not connection.is_closed():  # noqa: ASYNC110 - asyncpg has no such event
                             await asyncio.sleep(POLL_SECONDS)
                     finally:
-                        await connection.remove_listener("refinery", self._wake)
+                        # A lost connection refuses even this, and must not swallow a cancellation by it.
+                        with suppress(asyncpg.InterfaceError):
+                            await connection.remove_listener("refinery", self._wake)
             except (
                 OSError,
                 asyncpg.PostgresError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -143,20 +144,18 @@ async def _acquire(pool: asyncpg.Pool, patience: float) -> Any:
 async def _roll_back(pool: asyncpg.Pool, connection: Any, transaction: Any, error: BaseException) -> None:
     if getattr(error, "sqlstate", None) == NOT_WRITABLE:
         await pool.expire_connections()  # The server became a standby: look for its successor.
-    if connection.is_closed() or isinstance(error, asyncio.CancelledError):
-        connection.terminate()  # Nothing can be said to it any more, or nobody waits for it.
-        return
-    try:
-        await transaction.rollback()
-    except STORE_FAILURES:
-        connection.terminate()  # The server rolls back what has no client.
+    # A lost connection refuses everything, terminate() too; that must not stand in for the error itself.
+    with contextlib.suppress(*STORE_FAILURES):
+        if isinstance(error, asyncio.CancelledError):
+            connection.terminate()  # Nobody waits for an answer; the server rolls back what has no client.
+        else:
+            await transaction.rollback()
 
 
 async def _release(pool: asyncpg.Pool, connection: Any) -> None:
-    try:
+    # What went in and was answered stays true, even if the connection is lost on its way back.
+    with contextlib.suppress(*STORE_FAILURES):
         await pool.release(connection, timeout=5.0)
-    except STORE_FAILURES:
-        connection.terminate()
 
 
 async def _leave_as_it_is(_: Any) -> None:
