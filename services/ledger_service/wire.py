@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from ledger_service.branches import CreateBranch
+from ledger_service.branches import FOLDER, CreateBranch
 from ledger_service.commands import Draft, Refine, Refined, request_digest
 from ledger_service.lineage import DEFAULT_VIBES, MAX_DEPTH, MAX_VIBES, Part, Walk
 from ledger_service.reads import RefinementFilter, Revisions, VibeFilter
@@ -27,11 +27,14 @@ from refinery_core.fields import (
 )
 from refinery_core.serving.principal import current_principal
 from refinery_core.vibe.model import Branch, EdgeType
+from refinery_core.vibe.refs import MAX_BYTES, MAX_REVISION, SCHEME
 from refinery_core.wire import DocumentForm
 
 MAX_DRAFTS = 1_000
 MAX_DRAFTS_TIMES_INPUTS = 10_000
 MAX_BRANCHES = 16
+MAX_LINE = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
+"""Bytes of a branch and an id: references to each of their revisions have to fit as well."""
 
 
 # --- Refine -------------------------------------------------------------------------------
@@ -74,10 +77,14 @@ def _draft(draft: pb.Draft, branch: str, field: str) -> Draft:
     if expected is not None and expected < 0:
         raise InvalidField(field=f"{field}.expected_revision", problem="is negative")
     prototype = draft.prototype_ref if draft.HasField("prototype_ref") else None
+    id_ = own_id_from(draft.id, f"{field}.id")
+    branches = _branches(draft.branches, f"{field}.branches") or (branch,)
+    for name in branches:
+        _check_line(name, id_, f"{field}.id")
     return Draft(
         type=wire.vibe_type_from(draft.type, f"{field}.type"),
-        id=own_id_from(draft.id, f"{field}.id"),
-        branches=_branches(draft.branches, f"{field}.branches") or (branch,),
+        id=id_,
+        branches=branches,
         expected_revision=expected,
         prototype=None if prototype is None else reference_from(prototype, f"{field}.prototype_ref"),
         repin=draft.repin,
@@ -98,6 +105,12 @@ def _branches(names: Iterable[str], field: str) -> tuple[str, ...]:
     if len(set(branches)) < len(branches):
         raise InvalidField(field=field, problem="names a branch twice")
     return branches
+
+
+def _check_line(branch: str, id_: str, field: str) -> None:
+    if len(branch) + len(id_) > MAX_LINE:
+        problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
+        raise InvalidField(field=field, problem=problem)
 
 
 def refine_response(refined: Refined) -> pb.RefineResponse:
@@ -227,10 +240,12 @@ def news(news: News, *, full: bool, form: DocumentForm) -> pb.WatchVibesResponse
 def create_branch(request: pb.CreateBranchRequest) -> CreateBranch:
     """Read a branch to be."""
     fork = request.WhichOneof("fork")
+    name = branch_from(request.name, "name", required=True)
+    _check_line("main", FOLDER + name, "name")
     return CreateBranch(
         request_id=wire.uuid_from(request.request_id, "request_id"),
         principal=current_principal(),
-        name=branch_from(request.name, "name", required=True),
+        name=name,
         author=reference_from(request.author_ref, "author_ref"),
         parent=branch_from(request.parent, "parent"),
         fork=None
