@@ -22,6 +22,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+.PHONY: demo
+demo: setup ## Run the main job on real input, and check every claim that it makes
+	@$(BIN)/python -m demo
+
 .PHONY: generate
 generate: setup ## Generate the stubs in gen/ from proto/
 	rm -rf $(GEN)/refinery
@@ -46,7 +50,7 @@ breaking: setup ## Prove that the contract still serves the clients of the last 
 check: setup verify breaking ## Lint, types, layers, contract: everything that needs no database
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy services clients tests benchmarks
+	$(BIN)/mypy services clients tests benchmarks demo
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --exit-code --diff
