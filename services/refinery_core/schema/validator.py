@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import jsonschema_rs
+import orjson
 from jsonschema_rs import Validator
 from jsonschema_specifications import REGISTRY as SPECIFICATIONS
 
 from refinery_core.errors import Violation
+from refinery_core.schema.effort import check_effort
 from refinery_core.vibe.keywords import escaped
 from refinery_core.vibe.references import SchemaFault
 
@@ -42,11 +44,14 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
     Nothing is ever fetched. `format` asserts in draft-07 and annotates in the later dialects.
 
     Raises:
-        SchemaFault: It breaks its meta-schema, has a pattern that could run away, or refers to nothing.
+        SchemaFault: It breaks its meta-schema, has a pattern or a diamond of references that could run
+            away, or refers to nothing.
     """
+    schema = orjson.loads(bundle) if isinstance(bundle, str) else bundle
+    check_effort(schema)
     try:
         return jsonschema_rs.validator_for(
-            bundle if isinstance(bundle, str | bool) else dict(bundle),
+            schema if isinstance(schema, bool) else dict(schema),
             registry=_META_SCHEMAS,
             offline=True,
             pattern_options=jsonschema_rs.RegexOptions(),
