@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from refinery_core.postgres.pool import reading, writing
 from refinery_core.postgres.queries import QUERIES
-from refinery_core.postgres.translate import NOT_WRITABLE, store_errors
 
 NOW: Final = 2**63 - 1
 """The `as_of` position that means: no bound."""
@@ -24,11 +24,12 @@ class Database:
         Read the rows of a named query.
 
         Raises:
-            RefineryError: the database refused, or cannot be reached.
+            Overloaded: no connection became free in time.
+            DatabaseUnavailable: the database cannot be reached.
         """
-        with store_errors():
-            rows: list[asyncpg.Record] = await self.pool.fetch(QUERIES[query], *arguments)
-            return rows
+        async with reading(self.pool) as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
+        return rows
 
     async def first(self, query: str, *arguments: Any) -> asyncpg.Record | None:
         """Read the first row of a named query, if there is one."""
@@ -43,19 +44,9 @@ class Database:
             OutcomeUnknown: the connection was lost after the query was sent.
             DatabaseUnavailable: there was no connection to send it on.
         """
-        with store_errors():
-            connection = await self.pool.acquire()
-        try:
-            with store_errors(during_commit=True):
-                rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
-                return rows
-        except BaseException as error:
-            if getattr(error.__cause__, "sqlstate", None) == NOT_WRITABLE:
-                await self.pool.expire_connections()
-            raise
-        finally:
-            with store_errors():
-                await self.pool.release(connection)
+        async with writing(self.pool) as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
+        return rows
 
     async def last_position(self) -> int:
         """Where the ledger ends."""

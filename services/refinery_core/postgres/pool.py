@@ -106,27 +106,20 @@ async def reading(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator
 @asynccontextmanager
 async def writing(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator[Any]:
     """
-    Give a connection inside a transaction (READ COMMITTED) that is committed at the end of the block.
-
-    When the block is left without an exception, the commit is durable. A connection that was lost before
-    COMMIT was sent has certainly written nothing.
+    Give a connection for writes: each statement is a transaction of its own, committed when it returns.
 
     Raises:
-        OutcomeUnknown: The connection was lost while COMMIT was under way.
+        OutcomeUnknown: The connection was lost after a statement was sent.
         RefineryError: As for reading(); nothing was written.
     """
     connection = await _acquire(pool, patience)
     try:
-        transaction = connection.transaction(isolation="read_committed")
-        with store_errors():
-            await transaction.start()
-            try:
-                yield connection
-            except BaseException as error:
-                await _roll_back(pool, connection, transaction, error)
-                raise
         with store_errors(during_commit=True):
-            await transaction.commit()
+            yield connection
+    except BaseException as error:
+        if getattr(error.__cause__, "sqlstate", None) == NOT_WRITABLE:
+            await pool.expire_connections()  # The server became a standby: look for its successor.
+        raise
     finally:
         await _release(pool, connection)
 
@@ -139,17 +132,6 @@ async def _acquire(pool: asyncpg.Pool, patience: float) -> Any:
         raise (Overloaded() if busy else DatabaseUnavailable()) from error
     except STORE_FAILURES as error:
         raise translated(error) or DatabaseUnavailable() from error
-
-
-async def _roll_back(pool: asyncpg.Pool, connection: Any, transaction: Any, error: BaseException) -> None:
-    if getattr(error, "sqlstate", None) == NOT_WRITABLE:
-        await pool.expire_connections()  # The server became a standby: look for its successor.
-    # A lost connection refuses everything, terminate() too; that must not stand in for the error itself.
-    with contextlib.suppress(*STORE_FAILURES):
-        if isinstance(error, asyncio.CancelledError):
-            connection.terminate()  # Nobody waits for an answer; the server rolls back what has no client.
-        else:
-            await transaction.rollback()
 
 
 async def _release(pool: asyncpg.Pool, connection: Any) -> None:
