@@ -11,7 +11,7 @@ import orjson
 from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, Violation
 from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.vibes import Vibes
-from refinery_core.vibe.documents import Document
+from refinery_core.vibe.documents import Document, sendable
 from refinery_core.vibe.model import Context, Pin, Vibe
 from refinery_core.vibe.references import read_schema, schema_at
 from refinery_core.vibe.refs import AugUri, pointer_tokens
@@ -47,7 +47,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A schema in the form asked for; `dependencies` are all Vibes that it is composed from, sorted."""
+    """
+    A schema in the form asked for, as text that can be sent back.
+
+    `dependencies` are all Vibes that it is composed from, sorted.
+    """
 
     schema: str
     pins: tuple[Pin, ...]
@@ -166,7 +170,7 @@ class Schemas:
 
     async def _compose(self, schema: _Schema, form: SchemaForm, field_: str) -> Resolved:
         if form is SchemaForm.PINNED:
-            text = schema.pinned
+            text = sendable(schema.pinned)
         elif form is SchemaForm.EMBEDDED:
             text = await self.composer.embed(schema.pinned, field=field_, extra=schema.extra)
         else:

@@ -97,7 +97,10 @@ def resolve_schema_response(resolved: Resolved, form: DocumentForm) -> pb.Resolv
         dependencies=resolved.dependencies,
         ref=resolved.ref,
     )
-    wire.write_document(message.schema, resolved.schema, form)
+    if form is DocumentForm.JSON:
+        message.schema.json = resolved.schema
+    else:
+        wire.write_document(message.schema, resolved.schema, form)
     return message
 
 

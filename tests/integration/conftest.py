@@ -1,0 +1,121 @@
+"""Both services in this process on one port, with a client that speaks to both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import asyncpg
+import grpc
+import pytest
+
+from ledger_service.__main__ import NAME as LEDGER
+from ledger_service.commit import Committer
+from ledger_service.refine import Refiner
+from ledger_service.servicer import LedgerServicer
+from ledger_service.watch import Feed
+from refinery.ledger.v1 import ledger_service_pb2_grpc as ledger_grpc
+from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
+from refinery_client import Draft, Refinery
+from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.database import Database as Store
+from refinery_core.postgres.pool import open_pool
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.vibe.model import VibeType
+from resolver_service.__main__ import NAME as RESOLVER
+from resolver_service.schemas import Schemas
+from resolver_service.servicer import ResolverServicer
+from tests.conftest import Database
+
+AUTHOR = "main@system/genesis?1"
+
+
+@dataclass(frozen=True)
+class Services:
+    """A running ledger and resolver: a client, the stubs of the contract, the database behind them."""
+
+    refinery: Refinery
+    ledger: ledger_grpc.LedgerServiceStub
+    resolver: resolver_grpc.ResolverServiceStub
+    database: Database
+    store: Store
+    schemas: Schemas
+
+    async def refine(self, *drafts: Draft, **fields: Any) -> list[str]:
+        """Refine as genesis, and say the refs."""
+        refined = await self.refinery.refine(author_ref=AUTHOR, drafts=drafts, **fields)
+        return [vibe.ref for vibe in refined.vibes]
+
+    async def record(self, id_: str, *, branch: str = "", **documents: Any) -> str:
+        """Refine one RECORD, and say its ref."""
+        (ref,) = await self.refine(Draft(type=VibeType.RECORD, id=id_, **documents), branch=branch)
+        return ref
+
+    async def fork(self, name: str, parent: str = "") -> None:
+        """Make a branch."""
+        await self.refinery.create_branch(name, author_ref=AUTHOR, parent=parent)
+
+    async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Look into the database as its owner."""
+        connection = await asyncpg.connect(self.database.owner_url)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+        finally:
+            await connection.close()
+
+
+@pytest.fixture
+async def services(database: Database) -> AsyncIterator[Services]:
+    """Both services on a database that holds nothing but the genesis."""
+    writing = await open_pool(database.app_url, application_name="refinery-ledger", max_size=4)
+    reading = await open_pool(database.reader_url, application_name="refinery-resolver", max_size=4)
+    drain = Drain()
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    store = Store(reading)
+    vibes, read = Vibes(Store(writing)), Vibes(store)
+    schemas = Schemas(read, Composer(read))
+    async with (
+        writing,
+        reading,
+        aclosing(Feed(vibes.database)) as feed,
+        aclosing(Committer(vibes.database)) as committer,
+    ):
+        ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
+        resolver = ResolverServicer(schemas)
+        serving = asyncio.create_task(
+            serve(
+                [
+                    Service(LEDGER, partial(ledger_grpc.add_LedgerServiceServicer_to_server, ledger)),
+                    Service(RESOLVER, partial(resolver_grpc.add_ResolverServiceServicer_to_server, resolver)),
+                ],
+                listen="127.0.0.1:0",
+                drain=drain,
+                patience=Patience(grace_seconds=1, linger_seconds=0),
+                started=port.set_result,
+            )
+        )
+        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving  # It could not start, and says why.
+        address = f"127.0.0.1:{await port}"
+        async with (
+            Refinery.connect(ledger=address, resolver=address, timeout_seconds=30) as refinery,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            yield Services(
+                refinery,
+                ledger_grpc.LedgerServiceStub(channel),
+                resolver_grpc.ResolverServiceStub(channel),
+                database,
+                store,
+                schemas,
+            )
+        drain.ask()
+        await serving

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from refinery_client import ABSENT, Draft, Impact, ImpactVerdict
+from refinery_core.errors import BranchNotFound, InvalidField, InvalidSchema, SchemaMissing, VibeNotFound
+from refinery_core.vibe.model import VibeType
+from resolver_service import reach
+from tests.integration.conftest import Services
+
+UNAFFECTED, VALID = ImpactVerdict.UNAFFECTED, ImpactVerdict.VALID
+INVALID, UNRESOLVABLE = ImpactVerdict.INVALID, ImpactVerdict.UNRESOLVABLE
+NAMED = {"required": ["name"]}
+
+
+def refers(*references: str) -> dict[str, Any]:
+    return {"allOf": [{"$ref": reference} for reference in references]}
+
+
+async def impacts(services: Services, id_: str, schema: Any = ABSENT, **asked: Any) -> list[Impact]:
+    return [impact async for impact in services.refinery.analyze_impact(id_, schema=schema, **asked)]
+
+
+async def verdicts(services: Services, id_: str, schema: Any = ABSENT, **asked: Any) -> dict[str, Any]:
+    return {impact.ref: impact.verdict for impact in await impacts(services, id_, schema, **asked)}
+
+
+async def test_solutions_are_judged_by_the_changed_schema_where_references_float(services: Services) -> None:
+    await services.record("user", schema={"type": "object"})
+    await services.record("users/1", schema=refers("aug:/user"), solution={"name": "Ada"})
+    await services.record("users/2", schema=refers("aug:/user"), solution={})
+    await services.record("users/3", schema=refers("aug:/user?1"), solution={})
+    await services.record("users/4", schema=refers("aug:/user", "aug:/user?1"), solution={})
+    await services.record("group", schema={"items": {"$ref": "aug:/user"}})
+    before = await services.rows("select count(*) from refinery.vibes")
+    found = await impacts(services, "user", NAMED)
+    assert {impact.ref: impact.verdict for impact in found} == {
+        "main@users/1?1": VALID,
+        "main@users/2?1": INVALID,
+        "main@users/3?1": UNAFFECTED,
+        "main@users/4?1": INVALID,
+        "main@group?1": VALID,
+    }
+    (broken,) = (impact for impact in found if impact.ref == "main@users/2?1")
+    assert broken.depth == 1
+    assert "name" in broken.violations[0].message
+    assert await services.rows("select count(*) from refinery.vibes") == before
+
+
+async def test_the_change_reaches_through_other_schemas_nearest_first(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("b", schema=refers("aug:/a"))
+    await services.record("c", schema=refers("aug:/b"), solution={})
+    await services.record("d", schema=refers("aug:/b?1"), solution={})
+    await services.record("e", schema=refers("aug:/c"), solution={"name": 1})
+    found = await impacts(services, "a", NAMED)
+    assert [(impact.ref, impact.verdict, impact.depth) for impact in found] == [
+        ("main@b?1", VALID, 1),
+        ("main@c?1", INVALID, 2),
+        ("main@d?1", UNAFFECTED, 2),
+        ("main@e?1", VALID, 3),
+    ]
+
+
+async def test_only_the_latest_versions_are_looked_at(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("r", schema=refers("aug:/a"), solution={})
+    await services.record("r", schema=refers("aug:/a"), solution={"name": 1})
+    await services.record("gone", schema=refers("aug:/a"), solution={})
+    await services.record("gone", schema={"type": "object"}, solution={})
+    assert await verdicts(services, "a", NAMED) == {"main@r?2": VALID}
+
+
+async def test_a_way_through_a_version_that_is_not_the_latest_counts(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("b", schema=refers("aug:/a"))
+    await services.record("pinned", schema=refers("aug:/b?1"), solution={})
+    await services.record("floats", schema=refers("aug:/b"), solution={})
+    await services.record("b", schema={"type": "object"})
+    assert await verdicts(services, "a", NAMED) == {"main@pinned?1": UNAFFECTED, "main@floats?1": UNAFFECTED}
+    await services.record("b", schema=refers("aug:/a"))
+    assert await verdicts(services, "a", NAMED) == {
+        "main@b?3": VALID,
+        "main@pinned?1": UNAFFECTED,
+        "main@floats?1": INVALID,
+    }
+
+
+async def test_a_branch_answers_for_what_it_sees(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("inherited", schema=refers("aug:/a"), solution={})
+    await services.record("changed", schema=refers("aug:/a"), solution={})
+    await services.record("elsewhere", schema=refers("aug:~main/a"), solution={})
+    await services.fork("dev")
+    await services.record("changed", branch="dev", schema=refers("aug:/a"), solution={"name": 1})
+    await services.record("later", schema=refers("aug:/a"), solution={})
+    assert await verdicts(services, "a", NAMED, branch="dev") == {
+        "main@inherited?1": INVALID,
+        "dev@changed?2": VALID,
+        "main@elsewhere?1": UNAFFECTED,
+    }
+    assert set(await verdicts(services, "a", NAMED)) == {
+        "main@inherited?1",
+        "main@changed?1",
+        "main@elsewhere?1",
+        "main@later?1",
+    }
+
+
+async def test_without_a_schema_it_is_the_change_that_was_made_already(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("old", schema=refers("aug:/a"), solution={})
+    await services.record("exact", schema=refers("aug:/a?1"), solution={})
+    await services.record("a", schema=NAMED)
+    await services.record("new", schema=refers("aug:/a"), solution={"name": 1})
+    assert await verdicts(services, "a") == {
+        "main@old?1": INVALID,
+        "main@exact?1": UNAFFECTED,
+        "main@new?1": VALID,
+    }
+
+
+async def test_what_can_be_composed_no_more_is_said_in_a_sentence(services: Services) -> None:
+    await services.record("a", schema={"$defs": {"x": {"type": "object"}}})
+    await services.record("part", schema=refers("aug:/a#/$defs/x"), solution={})
+    await services.record("user", schema=refers("aug:/part"), solution={})
+    found = await impacts(services, "a", {"$defs": {}})
+    assert [(impact.ref, impact.verdict) for impact in found] == [
+        ("main@part?1", UNRESOLVABLE),
+        ("main@user?1", UNRESOLVABLE),
+    ]
+    assert all("leads to no schema in main@a?2" in impact.message for impact in found)
+
+
+async def test_a_change_that_would_close_a_circle_is_said_in_a_sentence(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("b", schema=refers("aug:/a"), solution={})
+    (impact,) = await impacts(services, "a", refers("aug:/b"))
+    assert impact.verdict is UNRESOLVABLE
+    assert "would be composed from each other" in impact.message
+
+
+async def test_a_limit_cuts_the_answer_and_says_so(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "EDGES_AT_ONCE", 7)
+    await services.record("a", schema={"type": "object"})
+    drafts = [
+        Draft(type=VibeType.RECORD, id=f"r/{n}", schema=refers("aug:/a"), solution={}) for n in range(40)
+    ]
+    await services.refine(*drafts)
+    for most, count in ((39, 39), (40, 40), (41, 40)):
+        answers = services.refinery.analyze_impact("a", schema=NAMED, max_vibes=most)
+        found = [impact async for impact in answers]
+        assert (len(found), len({impact.ref for impact in found})) == (count, count)
+        assert {impact.verdict for impact in found} == {INVALID}
+        assert answers.truncated is (most < 40)
+
+
+async def test_each_different_schema_is_compiled_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await services.record("a", schema={"type": "object"})
+    drafts = [
+        Draft(
+            type=VibeType.RECORD,
+            id=f"r/{n}",
+            schema={**refers("aug:/a"), "title": f"{n % 3}"},
+            solution={"name": n} if n % 2 else {},
+        )
+        for n in range(60)
+    ]
+    await services.refine(*drafts)
+    compiled = []
+    validator = services.schemas.composer.validator
+
+    async def counted(pinned: str, **asked: Any) -> Any:
+        compiled.append(pinned)
+        return await validator(pinned, **asked)
+
+    monkeypatch.setattr(services.schemas.composer, "validator", counted)
+    found = await verdicts(services, "a", NAMED)
+    assert list(found.values()).count(VALID) == list(found.values()).count(INVALID) == 30
+    assert len(compiled) == 3 + 1
+
+
+async def test_a_change_that_is_none_is_refused(services: Services) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("bare", solution=1)
+    with pytest.raises(VibeNotFound):
+        await impacts(services, "nothing", NAMED)
+    with pytest.raises(SchemaMissing):
+        await impacts(services, "bare")
+    with pytest.raises(BranchNotFound):
+        await impacts(services, "a", NAMED, branch="dev")
+    with pytest.raises(InvalidSchema):
+        await impacts(services, "a", {"type": "nonsense"})
+    with pytest.raises(InvalidField):
+        await impacts(services, "a", NAMED, max_vibes=100_001)
+    with pytest.raises(InvalidField):
+        await impacts(services, "")
