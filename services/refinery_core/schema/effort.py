@@ -17,16 +17,33 @@ _IN_PLACE = frozenset({
 })  # fmt: skip
 
 
-def check_effort(bundle: Any) -> None:
-    """Refuse a bundle in which one value would be looked at more than 100,000 times.
+def count_looks(bundle: Any) -> int:
+    """How often one value is looked at, at the most; SchemaFault where it is more than 100,000 times.
 
     Only what applies to the value itself is counted, not what applies to its members.
     """
     graph = _Graph()
     graph.add(bundle, "", "")
-    if graph.count_looks() > MOST_LOOKS:
+    looks = graph.count_looks()
+    if looks > MOST_LOOKS:
         problem = f"it would look at one value more than {MOST_LOOKS:,} times; combine fewer references"
         raise SchemaFault("", problem)
+    return looks
+
+
+def weigh(document: Any) -> tuple[int, int]:
+    """How many values a document holds, and roughly how many bytes."""
+    values, size, todo = 0, 0, [document]
+    while todo:
+        value = todo.pop()
+        values += 1
+        size += len(value) if isinstance(value, str) else 8
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            todo += value.values()
+            size += sum(map(len, value))
+    return values, size
 
 
 class _Graph:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema_rs
 import orjson
-from jsonschema_rs import Validator
 from jsonschema_specifications import REGISTRY as SPECIFICATIONS
 
 from refinery_core.errors import Violation
-from refinery_core.schema.effort import check_effort
+from refinery_core.schema.effort import count_looks, weigh
 from refinery_core.vibe.keywords import escaped
 from refinery_core.vibe.references import SchemaFault
 
@@ -22,6 +23,8 @@ __all__ = ["Validator", "ValidatorCache", "compile_schema", "violations"]
 
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
+_MOST_LOOKS = 500_000
+_MOST_BYTES = 64 << 20
 _VALUE = "\N{REPLACEMENT CHARACTER}value\N{REPLACEMENT CHARACTER}"
 _NOT_LINEAR = (
     "is not a regular expression that runs in linear time: look-around and back references are not "
@@ -38,6 +41,18 @@ _META_SCHEMAS: Final = jsonschema_rs.Registry(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """A compiled schema, and how often it looks at one value at the most."""
+
+    compiled: jsonschema_rs.Validator
+    looks: int
+
+    def is_valid(self, instance: Any) -> bool:
+        """Whether a document satisfies the schema; stops at the first thing that is wrong."""
+        return self.compiled.is_valid(instance)
+
+
 def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
     """Compile a bundled schema, given as a value or as JSON text.
 
@@ -48,9 +63,9 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
             away, or refers to nothing.
     """
     schema = orjson.loads(bundle) if isinstance(bundle, str) else bundle
-    check_effort(schema)
+    looks = count_looks(schema)
     try:
-        return jsonschema_rs.validator_for(
+        compiled = jsonschema_rs.validator_for(
             schema if isinstance(schema, bool) else dict(schema),
             registry=_META_SCHEMAS,
             offline=True,
@@ -61,20 +76,27 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
         raise SchemaFault(_pointer(error.instance_path), _problem(error)) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SchemaFault("", _cut(str(error))) from None
+    return Validator(compiled, looks)
 
 
 def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violation, ...]:
-    """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema."""
-    if validator.is_valid(instance):
-        return ()
-    found = []
-    for error in validator.iter_errors(instance):
-        found.append(
-            Violation(_pointer(error.instance_path), _pointer(error.evaluation_path), _message(error))
-        )
-        if len(found) == limit:
-            break
-    return tuple(found)
+    """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema.
+
+    Only the first where listing all might take too much memory: the library finds all or one.
+    """
+    try:
+        validator.compiled.validate(instance)
+    except jsonschema_rs.ValidationError as error:
+        values, size = weigh(instance)
+        if validator.looks * values > _MOST_LOOKS or validator.looks * size > _MOST_BYTES:
+            return (_violation(error),)
+        found = validator.compiled.iter_errors(instance)
+        return tuple(_violation(error) for error in itertools.islice(found, limit))
+    return ()
+
+
+def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+    return Violation(_pointer(error.instance_path), _pointer(error.evaluation_path), _message(error))
 
 
 class ValidatorCache:

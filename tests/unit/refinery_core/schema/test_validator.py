@@ -101,6 +101,22 @@ def test_violations_have_json_pointers_and_stop_at_the_limit() -> None:
     assert violations(validator, {"a/b": [1]}, 20) == ()
 
 
+@pytest.mark.parametrize(
+    ("schema", "instance"),
+    [
+        ({"allOf": [{"type": "object"}] * 5000}, ["x" * 100] * 10_000),
+        ({"items": {"allOf": [{"type": "string"}] * 500}}, [1] * 100_000),
+    ],
+)
+def test_where_listing_all_would_take_too_much_the_first_violation_is_told(
+    schema: Any, instance: Any
+) -> None:
+    validator = compile_schema(schema)
+    begin = time.perf_counter()
+    assert len(violations(validator, instance, 20)) == 1
+    assert time.perf_counter() - begin < 2
+
+
 @pytest.mark.parametrize("instance", ["x" * 100_000, ["x" * 100_000], {"x" * 100_000: 1}])
 def test_a_message_never_echoes_a_huge_instance(instance: Any) -> None:
     schema = {
