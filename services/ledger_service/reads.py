@@ -107,11 +107,13 @@ def _vibe_query(
     before = prefix + AFTER_ANY
     if filter_.latest_only:
         return "list_latest_vibes", (filter_.branch, until, types, prefix, before, last[0], size, after)
-    if filter_.author_ref:
-        query = "list_vibes_by_author_under_prefix" if prefix else "list_vibes_by_author"
-        return query, (after, until, types, *last, size, filter_.author_ref, branches, prefix)
     if prefix:
-        return "list_vibes_under_prefix", (after, until, types, *last, size, prefix, before, branches)
+        arguments = (after, until, types, *last, size, prefix, before, branches)
+        if filter_.author_ref:
+            return "list_vibes_by_author_under_prefix", (*arguments, filter_.author_ref)
+        return "list_vibes_under_prefix", arguments
+    if filter_.author_ref:
+        return "list_vibes_by_author", (after, until, types, *last, size, filter_.author_ref, branches)
     if filter_.branch:
         return "list_vibes_on_branch", (after, until, types, *last, size, filter_.branch)
     if filter_.type:

@@ -27,17 +27,17 @@ where v.type = $3 and v.position > $1 and v.position <= $2 and (v.position, v.or
 order by v.position, v.ordinal limit $6;
 
 -- name: list_vibes_by_author
--- As list_vibes, of one author. $1..$2: positions, $3 types, $4..$5: last key, $6 size, $7 author, $8 branches, $9 prefix.
+-- As list_vibes, of one author. $1..$2: positions, $3 types, $4..$5: last key, $6 size, $7 author, $8 branches.
 select * from refinery.basic_vibes v
 where v.author_ref = $7 and v.position > $1 and v.position <= $2 and v.type = any ($3)
-  and v.branches @> $8 and starts_with(v.id, $9) and (v.position, v.ordinal) > ($4, $5)
+  and v.branches @> $8 and (v.position, v.ordinal) > ($4, $5)
 order by v.position, v.ordinal limit $6;
 
 -- name: list_vibes_by_author_under_prefix
--- As list_vibes_under_prefix, of one author. $8 author, $9 branches, $10 prefix.
+-- As list_vibes_under_prefix, of one author, $11; found by id, which gives the order, not by author.
 select * from refinery.basic_vibes v
-where v.author_ref = $8 and v.position > $1 and v.position <= $2 and v.type = any ($3)
-  and v.branches @> $9 and starts_with(v.id, $10) and (v.id, v.position, v.ordinal) > ($4, $5, $6)
+where v.id >= $8 and v.id < $9 and v.position > $1 and v.position <= $2 and v.type = any ($3) and v.branches @> $10
+  and v.author_ref = $11 and (v.id, v.position, v.ordinal) > ($4, $5, $6)
 order by v.id, v.position, v.ordinal limit $7;
 
 -- name: list_vibes_on_branch
@@ -58,14 +58,14 @@ order by v.id, v.position, v.ordinal limit $7;
 -- The latest of each id that a branch itself has, by id. $1 branch, $2 until, $3 types, $4..$5: ids from, before, $6 last id, $7 size.
 select v.*
 from (
-    select distinct on (b.id) b.ref
+    select distinct on (b.id) b.id, b.ref
     from refinery.vibe_branches b
     where b.branch = $1 and b.position <= $2 and b.id >= $4 and b.id < $5 and b.id > $6
     order by b.id, b.position desc, b.revision desc
 ) latest
 join refinery.basic_vibes v on v.ref = latest.ref
 where v.type = any ($3) and v.position > $8
-order by v.id limit $7;
+order by latest.id limit $7;
 
 -- name: list_revisions
 -- The versions of an id on one line of the chain of branches, newest first. $3 until, $4 below this revision, $5 size.

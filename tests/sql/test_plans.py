@@ -1,0 +1,170 @@
+"""What the queries read: 20,000 Vibes stand for millions, as a plan that is generic does not know them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from hashlib import md5, sha256
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_core.postgres.queries import QUERIES
+
+BIG = {"refinements", "vibes", "vibe_refs", "vibe_branches"}
+NAME = "test_plans"
+AUTHOR = "main@system/genesis?1"
+TYPES = ["RECORD", "ROLE", "PROCESS", "CAPABILITY"]
+MOST = 2**63 - 1
+
+POPULATE = """
+with p as (select n, n + 1 as position, 'x/' || n % 2000 as id, 1 + (n - 1) / 2000 as revision,
+                  case when n > 2000 then 'x/' || n % 2000 || '?' || (n - 1) / 2000 end as before
+           from generate_series(1, 20000) n),
+     r as (insert into refinery.refinements (id, position, request_id, request_digest, principal, time,
+                                             author_ref, target_refs, instruction_refs, budget_refs, chain)
+           select md5('i' || n)::uuid, position, md5('r' || n)::uuid, sha256('r'), 'test',
+                  '2030-01-01'::timestamptz + n * interval '1 s', $1,
+                  case when before is null then '{}' else array['main@' || before] end,
+                  '{}', '{}', sha256('c')
+           from p)
+insert into refinery.vibes (ref, id, branches, revision, type, author_ref, refinement_id, position, ordinal,
+                            schema, solution, schema_refs, content_digest, digest)
+select 'main@' || id || '?' || revision, id, '{main}', revision,
+       case when n % 2000 = 7 then 'ROLE' else 'RECORD' end, $1, md5('i' || n)::uuid, position, 0,
+       case when n % 4 = 0 and before is not null
+            then jsonb_build_object('$ref', 'aug:/' || id, '$refResolved', 'main@' || before) else 'true' end,
+       to_jsonb(n), '{}', sha256('c'), sha256(convert_to('d' || n, 'UTF8'))
+from p order by n
+"""
+BRANCHES = """
+insert into refinery.branches (name, parent, fork_position, ref)
+select 'dev/' || n, 'main', 10000, 'main@x/1?1' from generate_series(1, 2000) n
+"""
+
+REQUEST = {
+    "request_id": str(UUID(int=1)),
+    "request_digest": "00" * 32,
+    "principal": "test",
+    "author": AUTHOR,
+    "targets": [{"reference": "aug:/x/8", "branch": "main", "id": "x/8", "revision": None}],
+    "instructions": [{"reference": "aug:/x/9?2", "branch": "dev/7", "id": "x/9", "revision": 2}],
+    "budgets": ["main@x/10?3"],
+    "pins": [{"branch": "main", "id": "x/12", "ref": "main@x/12?10"}],
+    "drafts": [
+        {"type": "RECORD", "id": "x/11", "branches": ["main", "dev/7"], "content_digest": "00" * 32},
+        {"type": "RECORD", "id": "new", "branches": ["main"], "content_digest": "00" * 32},
+    ],
+}
+
+FIRST: dict[str, tuple[object, ...]] = {
+    "branch_by_name": ("dev/7",),
+    "branch_chain": ("dev/7", MOST),
+    "list_branches": ("dev/", "dev/\x7f", "dev/5", 11),
+    "resolve_references": (["main", "dev/7", "main"], ["x/7", "x/7", "x/8"], [None, None, 3], MOST),
+    "last_position": (),
+    "next_revisions": ("x/7", ["main", "dev/7"]),
+    "position_at_time": (datetime(2030, 1, 1, 1, tzinfo=UTC),),
+    "refine": (json.dumps([REQUEST]),),
+    "forecast": (json.dumps(REQUEST),),
+    "refinement_by_id": (UUID(bytes=md5(b"i5").digest()),),
+    "refinement_by_request_id": (UUID(bytes=md5(b"r5").digest()),),
+    "refinement_by_position": (5_000,),
+    "refinement_by_vibe": ("main@x/7?3",),
+    "list_refinements": (5_000, MOST, 11),
+    "list_refinements_by_author": (5_000, MOST, 11, AUTHOR),
+    "vibes_by_name": (["main@x/7?3", "main@x/8?1", "main@nothing?1"],),
+    "ref_by_digest": (sha256(b"d5").digest(),),
+    "vibes_of_refinement": (5_000,),
+    "list_vibes": (0, MOST, 5_000, 0, 11),
+    "list_vibes_of_type": (0, MOST, "RECORD", 5_000, 0, 11),
+    "list_vibes_by_author": (0, MOST, TYPES, 5_000, 0, 11, AUTHOR, []),
+    "list_vibes_by_author_under_prefix": (0, MOST, TYPES, "x/1", 0, 0, 11, "x/1", "x/2", [], AUTHOR),
+    "list_vibes_on_branch": (0, MOST, TYPES, 5_000, 0, 11, "main"),
+    "list_vibes_under_prefix": (0, MOST, TYPES, "x/7", 0, 0, 11, "x/", "x/\x7f", []),
+    "list_latest_vibes": ("main", MOST, TYPES, "x/", "x/\x7f", "x/5", 11, 0),
+    "list_revisions": ("main", "x/7", MOST, 2**31 - 1, 11),
+    "vibes_between": (5_000, 5_010, [], "", "\x7f"),
+    "edges_up": (["main@x/7?3"], ["author", "target", "schema"], MOST, 100),
+    "edges_down": (["main@x/7?3"], ["author", "target", "schema"], MOST, 100),
+    "direct_dependencies": ("main@x/8?3", "", 11),
+    "direct_dependents": (["main@x/8?3"], MOST, "", 11),
+}
+"""Arguments that ask for about ten rows, for the queries that answer calls."""
+
+ROWS = 300
+"""Ten rows of an answer come from some tables and indexes each, but never from all that there is."""
+
+
+@pytest.fixture(scope="module")
+def url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    async def run(database: str, *statements: tuple[Any, ...]) -> None:
+        connection = await asyncpg.connect(postgres.url(database))
+        try:
+            for sql, *arguments in statements:
+                await connection.execute(sql, *arguments)
+        finally:
+            await connection.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(run("postgres", (f"create database {NAME} template {template} strategy file_copy",)))
+        runner.run(run(NAME, (POPULATE, AUTHOR), (BRANCHES,), ("analyze",)))
+        yield postgres.url(NAME)
+        runner.run(run("postgres", (f"drop database {NAME} with (force)",)))
+
+
+@pytest.fixture
+async def connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url, server_settings={"plan_cache_mode": "force_generic_plan"})
+    yield connection
+    await connection.close()
+
+
+def scanned(plan: dict[str, Any]) -> Iterator[str]:
+    """The tables that a plan reads from one end to the other."""
+    if plan["Node Type"] == "Seq Scan" and plan["Relation Name"] in BIG:
+        yield plan["Relation Name"]
+    for part in plan.get("Plans", ()):
+        yield from scanned(part)
+
+
+async def test_no_generic_plan_of_a_call_reads_a_big_table_from_end_to_end(
+    connection: asyncpg.Connection,
+) -> None:
+    found = {}
+    for name, sql in QUERIES.items():
+        if name.startswith("verify_"):
+            continue  # It reads everything, on purpose.
+        count = max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
+        await connection.execute(f"prepare p_{name} as {sql}")
+        arguments = f"({', '.join(['null'] * count)})" if count else ""
+        plan = await connection.fetchval(f"explain (format json) execute p_{name}{arguments}")
+        found[name] = {*scanned(json.loads(plan)[0]["Plan"])}
+    assert len(found) > 30
+    assert {name: tables for name, tables in found.items() if tables} == {}
+
+
+READ = """
+select relname, seq_scan, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as rows
+from pg_stat_xact_user_tables where relname = any ($1)
+"""
+
+
+@pytest.mark.parametrize("name", FIRST)
+async def test_a_page_is_answered_from_a_few_rows_also_by_the_functions_that_it_calls(
+    connection: asyncpg.Connection, name: str
+) -> None:
+    async with connection.transaction():
+        rows = await connection.fetch(QUERIES[name], *FIRST[name])
+        read = await connection.fetch(READ, [*BIG, "branches"])
+    assert 1 <= len(rows) <= 11 or name.startswith("edges")
+    if name in ("refine", "forecast"):
+        assert rows[0]["outcome"] == "committed"
+    assert {row["relname"]: row["rows"] for row in read if row["rows"] > ROWS} == {}
+    assert {row["relname"] for row in read if row["seq_scan"]} == set()
