@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cases.composition import CASES, Case
@@ -10,7 +11,8 @@ from cases.store import Store
 from jsonschema.validators import validator_for
 
 from refinery_core.schema.validator import compile_schema
-from refinery_core.vibe.references import RESOLVED, read_schema, schema_at
+from refinery_core.vibe.keywords import KEYWORDS, members
+from refinery_core.vibe.references import REF, RESOLVED, read_schema, schema_at
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,24 @@ def test_resolving_again_changes_nothing(case: Case, composed: Composed) -> None
     assert composed.embedded_again == composed.embedded
 
 
+def test_in_an_embedded_guest_names_become_pointers(store: Store) -> None:
+    guest = {
+        "$id": "https://example.org/g",
+        "allOf": [{"$ref": "#num"}, {"$ref": "n#far"}, {"$ref": "g"}, {"$ref": "n#/$defs/b~1c"}],
+        "$defs": {
+            "x": {"$anchor": "num"},
+            "n": {"$id": "n", "$defs": {"b/c": {"$anchor": "far", "not": {"$ref": "#/$defs/b~1c"}}}},
+        },
+    }
+    vibes = {"main@g?1": guest, "main@r?1": {"$ref": "aug:/g", RESOLVED: "main@g?1"}}
+    [answer] = store.ask(vibes, ("select refinery.resolve_vibe_schema($1)::text", ("main@r?1",)))
+    places = ["#/$defs/x", "#/$defs/n/$defs/b~1c", "", "#/$defs/n/$defs/b~1c"]
+    [embedded] = json.loads(answer)["allOf"]
+    assert embedded["allOf"] == [{"$ref": f"aug:main@g?1{place}", RESOLVED: "main@g?1"} for place in places]
+    inner = embedded["$defs"]["n"]["$defs"]["b/c"]["not"]
+    assert inner == {"$ref": "aug:main@g?1#/$defs/n/$defs/b~1c", RESOLVED: "main@g?1"}
+
+
 def test_in_an_embedded_guest_every_reference_is_pinned(store: Store) -> None:
     tree = {"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#/$defs/x"}}, "$defs": {"x": True}}
     vibes = {"main@tree?1": tree, "main@r?1": {"items": {"$ref": "aug:/tree", RESOLVED: "main@tree?1"}}}
@@ -137,4 +157,18 @@ def test_an_embedding_keeps_the_words_and_holds_every_guest(case: Case, composed
         assert referrer is not None
         assert referrer[found.key] == found.written
         assert referrer[RESOLVED] == found.pinned
-        assert len(referrer["allOf"]) >= 1
+        assert all(_leads_to_a_vibe(ref) for ref in _refs(referrer["allOf"][-1]))
+
+
+def _refs(schema: Any) -> list[str]:
+    if not isinstance(schema, dict):
+        return []
+    own = [schema[REF]] if isinstance(schema.get(REF), str) else []
+    parts = [
+        part for key in KEYWORDS & schema.keys() for _, part, stands in members(key, schema[key]) if stands
+    ]
+    return own + [ref for part in parts for ref in _refs(part)]
+
+
+def _leads_to_a_vibe(ref: str) -> bool:
+    return ref.startswith(("aug:", "http://json-schema.org/", "https://json-schema.org/"))

@@ -20,7 +20,8 @@ declare
     _kind text;
 begin
     if names is null and not node @? '$.** ? (exists(@."$refResolved"))'
-       or not node @? '$.** ? (exists(@."$ref") || exists(@."$refOriginal") || exists(@."$id") || exists(@."$dynamicRef"))' then
+       or not node @? '$.** ? (exists(@."$ref") || exists(@."$refOriginal") || exists(@."$id")
+                               || exists(@."$dynamicRef"))' then
         return node;
     end if;
     if names is not null and node ? '$id' then

@@ -3,9 +3,10 @@
 create or replace function refinery.own_names(schema jsonb, always boolean) returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
-    if always or (schema - '$id') @? '$.** ? (exists(@."$id")
-                                             || @."$ref".type() == "string" && !(@."$ref" starts with "#") && !exists(@."$refResolved")
-                                             || @."$dynamicRef".type() == "string" && !(@."$dynamicRef" starts with "#"))' then
+    if always or (schema - '$id') @? '$.** ? (
+            exists(@."$id")
+            || @."$ref" like_regex "^(#[^/]|[^#])" && !exists(@."$refResolved")
+            || @."$dynamicRef".type() == "string" && !(@."$dynamicRef" starts with "#"))' then
         return (select jsonb_object_agg(n.name, n.place)
                 from refinery.schema_names(schema, '', '', refinery.schema_dialect(schema)) n);
     end if;
