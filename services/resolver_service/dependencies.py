@@ -81,7 +81,7 @@ async def list_dependents(vibes: Vibes, asked: Dependents, size: int, token: str
     """
     moment, (depth, last) = await _place(vibes, asked.context, asked, token)
     vibe = await find(vibes, asked.reference, moment)
-    refs = await _revisions(vibes, vibe.id, moment) if asked.any_revision else [vibe.ref]
+    refs = await _revisions(vibes, asked.reference, moment) if asked.any_revision else [vibe.ref]
     arguments: tuple[object, ...] = (refs, moment.position)
     if asked.transitive:
         rows = await vibes.database.fetch("transitive_dependents", *arguments, depth, last, size + 1)
@@ -100,10 +100,11 @@ async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> t
     return await fixed(vibes, context, until=until), (depth, ref)
 
 
-async def _revisions(vibes: Vibes, id_: str, moment: Moment) -> Sequence[str]:
-    chain = await vibes.database.fetch("branch_chain", moment.branch, moment.position)
+async def _revisions(vibes: Vibes, uri: AugUri, moment: Moment) -> Sequence[str]:
+    branch = moment.branch if uri.canonical or uri.branch is None else uri.branch
+    chain = await vibes.database.fetch("branch_chain", branch, moment.position)
     rows = await vibes.database.fetch(
-        "revisions_seen", id_, [line["name"] for line in chain], [line["seen_until"] for line in chain]
+        "revisions_seen", uri.id, [line["name"] for line in chain], [line["seen_until"] for line in chain]
     )
     return [row["ref"] for row in rows]
 

@@ -16,10 +16,13 @@ from refinery_core.vibe.model import Context, Pin, Vibe
 from refinery_core.vibe.references import read_schema, schema_at
 from refinery_core.vibe.refs import AugUri, pointer_tokens
 from resolver_service.answers import Answers
-from resolver_service.moments import find, fixed
+from resolver_service.moments import Moment, find, fixed
 from resolver_service.repinning import Repinning
 
 MAX_VIOLATIONS = 100
+
+_ANY = Moment("main", 0)
+"""For references that mean the same at every moment."""
 
 
 class SchemaForm(enum.Enum):
@@ -44,6 +47,12 @@ class Source:
         """What refusals call it."""
         return "schema" if self.reference is None else "reference"
 
+    @property
+    def varies(self) -> bool:
+        """Whether the context has a say; if not, it is not even looked at."""
+        exact = self.reference is not None and self.reference.canonical
+        return self.repin or not exact or self.context != Context()
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -57,6 +66,12 @@ class Resolved:
     pins: tuple[Pin, ...]
     dependencies: tuple[str, ...]
     ref: str | None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        named = sum(200 + len(pin.reference) + len(pin.ref) for pin in self.pins)
+        return 500 + len(self.schema) + named + sum(100 + len(ref) for ref in self.dependencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,14 @@ class _Schema:
         as_stored = self.vibe is not None and self.vibe.schema == self.pinned and not self.extra
         return self.vibe.ref if self.vibe is not None and as_stored else None
 
+    @property
+    def solution(self) -> str:
+        """That of the Vibe whose schema it is."""
+        assert self.vibe is not None
+        if self.vibe.solution is None:
+            raise SolutionMissing(ref=self.vibe.ref)
+        return self.vibe.solution
+
 
 class Schemas:
     """Resolves schemas and validates with them. What a ref means never changes, so such answers are kept."""
@@ -100,7 +123,7 @@ class Schemas:
         """
         moment = await fixed(self.vibes, context)
         vibe = await find(self.vibes, uri, moment)
-        if uri.fragment:
+        if uri.fragment is not None:
             _check_fragment(uri, vibe)
         return vibe, moment.position
 
@@ -113,9 +136,8 @@ class Schemas:
         """
         if source.reference is None or source.repin:
             return await self._compose(await self._read(source), form, source.field)
-        ref = source.reference.ref
-        if ref is not None and source.context == Context():
-            answer = self._answers.get((str(ref), form))
+        if not source.varies:
+            answer = self._answers.get((str(source.reference.ref), form))
             if answer is not None:
                 return answer
         schema = await self._read(source)
@@ -123,8 +145,7 @@ class Schemas:
         answer = self._answers.get((schema.vibe.ref, form))
         if answer is None:
             answer = await self._compose(schema, form, source.field)
-            size = 500 + len(answer.schema) + sum(100 + len(name) for name in answer.dependencies)
-            self._answers.keep((schema.vibe.ref, form), answer, size)
+            self._answers.keep((schema.vibe.ref, form), answer, answer.size)
         return answer
 
     async def validate(self, source: Source, solution: Document | None) -> Validation:
@@ -136,9 +157,7 @@ class Schemas:
             RefineryError: the source means nothing, or cannot be composed.
         """
         schema = await self._read(source)
-        text = solution.text if solution is not None else schema.vibe.solution if schema.vibe else None
-        if text is None:
-            raise SolutionMissing(ref=schema.vibe.ref if schema.vibe else "the schema")
+        text = solution.text if solution is not None else schema.solution
         fragment = source.reference.fragment if source.reference else None
         if fragment and source.reference and schema.vibe:
             _check_fragment(source.reference, schema.vibe)
@@ -150,8 +169,9 @@ class Schemas:
 
     async def _read(self, source: Source) -> _Schema:
         """The pinned schema of a source, in its context."""
-        moment = await fixed(self.vibes, source.context)
-        vibe = None
+        moment, vibe = _ANY, None
+        if source.varies:
+            moment = await fixed(self.vibes, source.context)
         if source.reference is not None:
             vibe = await find(self.vibes, source.reference, moment)
             if vibe.schema is None:

@@ -23,6 +23,7 @@ from refinery_core.errors import (
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.schema.validator import Validator, ValidatorCache, compile_schema, violations
 from refinery_core.vibe import documents
+from refinery_core.vibe.model import Vibe
 from refinery_core.vibe.references import (
     Reference,
     SchemaFault,
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
 """Says which refs references without fragment mean; None where there is none."""
+
+_GUESTS_AT_ONCE = 64
+"""Vibes read together: each can be some MiB."""
 
 _LARGE = 32 << 10
 """Bytes of JSON above which compiling and validating leave the event loop for a thread."""
@@ -77,7 +81,7 @@ class Composer:
             InvalidSchema: a reference, or what it leads to, is no schema.
             UnknownReference: a reference, or a pin that came with it, means nothing.
             SchemaMissing: it means a Vibe without schema.
-            ResolutionTooLarge: with its pins it is too large to be stored.
+            ResolutionTooLarge: it is too large to be stored, or what it refers to is to be composed.
         """
         try:
             reading = read_schema(schema)
@@ -104,7 +108,7 @@ class Composer:
     ) -> dict[str, str]:
         """Refuse references that lead to no schema; the refs of those that name their Vibe by an alias."""
         names = {reference: _guest(reference, refs) for reference in reading.references}
-        guests = await self._vibes.by_names(name for name in names.values() if name not in extra)
+        guests = await self._guests([name for name in names.values() if name not in extra], field)
         parsed: dict[str, Any] = {}
         for reference, name in names.items():
             if name not in extra and name not in guests:
@@ -127,6 +131,18 @@ class Composer:
                     problem=f"'{reference.written}' leads to no schema in {name}",
                 )
         return {name: guest.ref for name, guest in guests.items() if guest.ref != name}
+
+    async def _guests(self, names: Sequence[str], field: str) -> dict[str, Vibe]:
+        """Read what a schema refers to, a few at a time: more than can be composed is refused unread."""
+        guests: dict[str, Vibe] = {}
+        size, wanted = 0, list(dict.fromkeys(names))
+        for start in range(0, len(wanted), _GUESTS_AT_ONCE):
+            found = await self._vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
+            guests |= found
+            size += sum(len(guest.schema or "") for guest in found.values())
+            if size > documents.MAX_BYTES:
+                raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES)
+        return guests
 
     async def bundle(
         self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None

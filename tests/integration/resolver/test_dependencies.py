@@ -86,6 +86,8 @@ async def test_any_revision_that_the_context_sees_can_be_asked_for_at_once(servi
     ]
     seen_from_dev = await refs(any_revision=True, context=Context("dev"))
     assert seen_from_dev == ["dev@own?1", "main@left?1", "main@right?1"]
+    named = services.refinery.list_dependents("aug:~dev/bottom", any_revision=True)
+    assert [found.ref async for found in named] == seen_from_dev
 
 
 @pytest.mark.parametrize("transitive", [False, True])

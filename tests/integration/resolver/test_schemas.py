@@ -143,6 +143,17 @@ async def test_large_schemas_are_composed_and_too_large_ones_refused(services: S
         assert refusal.value.metadata["field"] == "schema"
 
 
+async def test_too_large_a_composition_is_refused_before_all_of_it_is_read(
+    services: Services,
+) -> None:
+    for number in range(3):
+        await services.record(f"large/{number}", schema={"description": "x" * 900_000})
+    schema = refers(*(f"large/{number}" for number in range(3)))
+    for repin in (False, True):
+        with pytest.raises(ResolutionTooLarge):
+            await services.refinery.resolve_schema(schema=schema, repin=repin, form=SchemaForm.PINNED)
+
+
 async def test_a_schema_composed_through_more_than_32_levels_is_refused(services: Services) -> None:
     await services.record("level/0", schema=True)
     for level in range(1, 33):
