@@ -1,0 +1,1 @@
+"""The worker: carries out Process Vibes on Temporal; the result enters the ledger by refine."""

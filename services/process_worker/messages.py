@@ -1,0 +1,115 @@
+"""What goes in and out of the one workflow: frozen, JSON, additive. Refs travel; large documents do not.
+
+The service (`servicer`) and the workflow (`workflows`) both speak these; so may any other Temporal client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+WORKFLOW: Final = "ExecuteProcess"
+"""The workflow type. Its id is WORKFLOW_ID_PREFIX + the execution's id, a UUID."""
+
+WORKFLOW_ID_PREFIX: Final = "execution/"
+TASK_QUEUE: Final = "refinery"
+
+PROGRESS: Final = "progress"
+"""The query: takes a ProgressAsked, answers a Progress."""
+
+DELIVER: Final = "deliver"
+"""The update: takes a Delivery, answers whether it was new. Idempotent by the event's id."""
+
+PROCESS_ATTRIBUTE: Final = "RefineryProcess"
+"""The search attribute (keyword) that holds the process's ref."""
+
+MAX_EVENTS: Final = 1_000
+"""Events that an execution remembers."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """
+    The workflow's one argument.
+
+    `record_ref` is the RECORD of the execution; `frozen` maps every `aug:` reference of the process
+    document, as written, to the ref that it meant when the execution started. Either `input` or, if it
+    is large, `input_ref` (a RECORD whose solution it is) is given.
+    """
+
+    process_ref: str
+    record_ref: str
+    author_ref: str
+    branch: str
+    result_id: str
+    input: Any = None
+    input_ref: str | None = None
+    target_refs: list[str] = field(default_factory=list)
+    budget_refs: list[str] = field(default_factory=list)
+    frozen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the workflow returns: the ref of the result in the ledger."""
+
+    result_ref: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as RFC 7807 describes it; a faulted workflow fails with an ApplicationError that details it."""
+
+    type: str
+    status: int
+    title: str = ""
+    detail: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class ProgressAsked:
+    """Events after this number are wanted."""
+
+    after_number: int = 0
+
+
+@dataclass(frozen=True)
+class TaskEvent:
+    """
+    One thing that happened. `kind` is TASK_STARTED, TASK_ENDED, TASK_FAULTED, TASK_RETRIED, TASK_SKIPPED
+    or EXECUTION_ENDED; `task` a JSON pointer with the indices of loops; `time_us` microseconds since the
+    Unix epoch.
+    """
+
+    number: int
+    kind: str
+    task: str
+    time_us: int
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an execution is. `listening` holds event filters as they stand in the document."""
+
+    state: str
+    tasks: list[str] = field(default_factory=list)
+    listening: list[Any] = field(default_factory=list)
+    events: list[TaskEvent] = field(default_factory=list)
+    last_number: int = 0
+    result_ref: str | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A CloudEvent that was refined as the RECORD `event_ref` by `author_ref`."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    author_ref: str
+    event_ref: str
+    data: Any = None
