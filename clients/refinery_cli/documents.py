@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,15 @@ def document_of(text: str | None, option: str) -> Any:
     if text is None:
         return ABSENT
     if text == STDIN:
-        return _document(sys.stdin.read(), "standard input", is_yaml=None)
+        return _document(_stdin(), "standard input", is_yaml=None)
     if text.startswith("@"):
         path = Path(text[1:])
         return _document(read_file(path), str(path), is_yaml=_is_yaml(path))
     try:
         json.loads(text)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise Usage(
-            f"{option} is not JSON ({fault}); a file is given as @FILE, a string as '\"text\"'."
+            f"{option} is not JSON ({_problem(fault)}); a file is given as @FILE, a string as '\"text\"'."
         ) from None
     return JsonText(text)
 
@@ -49,7 +48,7 @@ def value_of(path: Path) -> Any:
         Usage: It cannot be read.
     """
     if str(path) == STDIN:
-        return _value(sys.stdin.read(), "standard input", is_yaml=None)
+        return _value(_stdin(), "standard input", is_yaml=None)
     return _value(read_file(path), str(path), is_yaml=_is_yaml(path))
 
 
@@ -61,6 +60,13 @@ def read_file(path: Path) -> str:
         raise Usage(f"{path} cannot be read: {fault.strerror}.") from None
     except UnicodeDecodeError:
         raise Usage(f"{path} is not UTF-8.") from None
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise Usage("Standard input is not UTF-8.") from None
 
 
 def _is_yaml(path: Path) -> bool | None:
@@ -85,15 +91,13 @@ def _value(text: str, source: str, *, is_yaml: bool | None) -> Any:
 
 def _is_json(text: str) -> bool:
     # What begins like a JSON object or array is judged as JSON: its message is the better one.
-    return text.lstrip()[:1] in {"{", "["} or next(_tries(text), False)
-
-
-def _tries(text: str) -> Iterator[bool]:
+    if text.lstrip()[:1] in {"{", "["}:
+        return True
     try:
         json.loads(text)
-    except (ValueError, RecursionError):
-        return
-    yield True
+    except ValueError:
+        return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -37,6 +37,11 @@ RequestId = Annotated[
 Limit = Annotated[int, Parameter(help="How many at the most; 0 for all.")]
 
 
+def document(help_: str) -> Parameter:
+    """Describe an option that is a document; unlike others its value may begin with a hyphen, or be one."""
+    return Parameter(help=help_, allow_leading_hyphen=True)
+
+
 @Parameter(name="*", group="Connection")
 @dataclass(frozen=True, kw_only=True)
 class Services:

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 
 from refinery_cli.documents import STDIN, document_of
 from refinery_cli.failures import Usage, note
-from refinery_cli.options import HERE, LOCAL_ROLE, Output, RequestId, Services, request_id_of
+from refinery_cli.options import HERE, LOCAL_ROLE, Output, RequestId, Services, document, request_id_of
 from refinery_cli.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.plain import moment, plain
 from refinery_cli.requests import read_request
@@ -35,9 +35,9 @@ class DraftOptions:
 
     type: Annotated[VibeType | None, Parameter(help="What kind of thing it is.")] = None
     id: Annotated[str | None, Parameter(help="What it is a version of: schemas/user.")] = None
-    context: Annotated[str | None, Parameter(help="Where it comes from: inline JSON, @FILE, or -.")] = None
-    schema: Annotated[str | None, Parameter(help="What the solution must look like, likewise.")] = None
-    solution: Annotated[str | None, Parameter(help="The content, likewise.")] = None
+    context: Annotated[str | None, document("Where it comes from: inline JSON, @FILE, or -.")] = None
+    schema: Annotated[str | None, document("What the solution must look like, likewise.")] = None
+    solution: Annotated[str | None, document("The content, likewise.")] = None
     prototype: Annotated[str | None, Parameter(help="The Vibe that lends what is left out of these.")] = None
     repin: Annotated[bool, Parameter(negative="", help="Pin the floating references of the schema anew.")] = (
         False
@@ -85,7 +85,7 @@ async def refine(
     draft: DraftOptions = NO_DRAFT,
     inputs: InputOptions = NO_INPUTS,
     file: Annotated[
-        Path | None, Parameter(help="A whole request in JSON or YAML, in place of the Vibe to be; or -.")
+        Path | None, document("A whole request in JSON or YAML, in place of the Vibe to be; or -.")
     ] = None,
     author: Annotated[
         str | None, Parameter(help=f"Who acts; else the file, REFINERY_AUTHOR, {LOCAL_ROLE}.")

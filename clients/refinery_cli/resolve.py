@@ -8,13 +8,13 @@ from cyclopts import Parameter
 
 from refinery_cli.documents import STDIN, document_of
 from refinery_cli.failures import Usage, note, violation_line
-from refinery_cli.options import HERE, AsOf, Branch, Output, Reference, Services, context_of
+from refinery_cli.options import HERE, AsOf, Branch, Output, Reference, Services, context_of, document
 from refinery_cli.output import print_document, print_json, say
 from refinery_cli.plain import plain
 from refinery_client.answers import SchemaForm
 
 SchemaText = Annotated[
-    str | None, Parameter(help="A schema that is not stored: inline JSON, @FILE, or - for standard input.")
+    str | None, document("A schema that is not stored: inline JSON, @FILE, or - for standard input.")
 ]
 Repin = Annotated[
     bool, Parameter(negative="", help="As it would be there and then, in place of how it was pinned.")
@@ -73,7 +73,7 @@ async def validate(
     *,
     schema: SchemaText = None,
     solution: Annotated[
-        str | None, Parameter(help="What to check, likewise; else the solution of the reference.")
+        str | None, document("What to check, likewise; else the solution of the reference.")
     ] = None,
     repin: Repin = False,
     branch: Branch = "main",

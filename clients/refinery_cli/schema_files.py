@@ -18,7 +18,6 @@ from refinery_core.vibe.keywords import KEYWORDS, Dialect, dialect, dialect_name
 from refinery_core.vibe.refs import RefFault, pointer_tokens
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_META = frozenset(address.rstrip("#") for address in Dialect)
 _SAFE = "/~!$&'()*+,;=:@?"
 
 
@@ -127,22 +126,13 @@ class Library:
     """The files that are imported together, by name and by `$id`."""
 
     def __init__(self, files: Sequence[SchemaFile]) -> None:
-        """
-        Index them.
-
-        Raises:
-            Unresolved: Two files have the same `$id`.
-        """
+        """Index them. Two files may have the same `$id` as long as nothing refers to it."""
         self.files = files
         self._by_path = {_normal(file.path): file for file in files}
-        self._by_address: dict[str, SchemaFile] = {}
+        self._by_address: dict[str, list[SchemaFile]] = {}
         for file in files:
-            for address, pointer in file.addresses.items():
-                other = self._by_address.setdefault(address, file) if address else file
-                if other is not file:
-                    raise Unresolved(
-                        file.path, f"{pointer}/$id", f"'{address}' is the $id of {other.path} as well"
-                    )
+            for address in file.addresses:
+                self._by_address.setdefault(address, []).append(file)
 
     def links(self, file: SchemaFile) -> list[Link]:
         """
@@ -157,30 +147,39 @@ class Library:
         written = spot.schema.get(key)
         if not isinstance(written, str) or written.startswith(("#", "aug:")):
             return
-        name, _, fragment = written.partition("#")
-        address = resolve_address(spot.base, written)[0]
-        target = self._by_path.get(_normal(file.path.parent / unquote(name)))
-        if target is not None:
-            address = target.address
-        elif address in file.addresses and (spot.is_inner or file.addresses[address]):
-            return  # A name within the file, true wherever the file is.
-        elif address.rstrip("#") in _META or dialect_named(address) is not None:
-            return
-        else:
-            target = self._by_address.get(address)
         where = f"{spot.pointer}/{key}"
-        if target is None:
-            raise Unresolved(
-                file.path,
-                where,
-                f"'{written}' leads to no file here and to no meta-schema; nothing is fetched",
-            )
+        found = self._target(file, spot, where, written)
+        if found is None:
+            return
+        target, address = found
         if key != "$ref":
             raise Unresolved(file.path, where, f"a {key} to another file cannot become a reference to a Vibe")
-        tokens = target.place(address, fragment)
+        tokens = target.place(address, written.partition("#")[2])
         if tokens is None:
             raise Unresolved(file.path, where, f"'{written}' does not lead to a schema in {target.path}")
         yield Link(file, spot, written, target, tokens)
+
+    def _target(
+        self, file: SchemaFile, spot: Spot, where: str, written: str
+    ) -> tuple[SchemaFile, str] | None:
+        """The file, and the `$id` of the part in it; None for what is true wherever the file is."""
+        named = self._by_path.get(_normal(file.path.parent / unquote(written.partition("#")[0])))
+        if named is not None:
+            return named, named.address
+        address = resolve_address(spot.base, written)[0]
+        if address in file.addresses:
+            is_local = spot.is_inner or file.addresses[address]
+            return None if is_local else (file, address)
+        if dialect_named(address) is not None:
+            return None
+        targets = self._by_address.get(address, [])
+        if not targets:
+            problem = f"'{written}' leads to no file here and to no meta-schema; nothing is fetched"
+            raise Unresolved(file.path, where, problem)
+        if len(targets) > 1:
+            names = " and ".join(str(target.path) for target in targets)
+            raise Unresolved(file.path, where, f"'{written}' may mean {names}, which have the same $id")
+        return targets[0], address
 
 
 def _normal(path: PurePath) -> str:

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refinery_cli.documents import document_of, value_of
+from refinery_cli.failures import Usage
+from refinery_cli.yaml import read_yaml
+from refinery_client.drafts import ABSENT, JsonText
+
+
+def test_inline_json_is_handed_on_as_it_was_written() -> None:
+    text = document_of('{"a": 1.10, "a": 2}', "--solution")
+    assert isinstance(text, JsonText)
+    assert text == '{"a": 1.10, "a": 2}'
+
+
+def test_no_document_is_absent_and_null_is_a_document() -> None:
+    assert document_of(None, "--solution") is ABSENT
+    assert document_of("null", "--solution") == "null"
+
+
+def test_a_bare_word_is_told_how_to_be_a_string_or_a_file() -> None:
+    with pytest.raises(Usage, match=r"--solution is not JSON .* @FILE"):
+        document_of("hello", "--solution")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.json", '{"a": 1}', '{"a": 1}'),
+        ("a.yaml", "a: 1", {"a": 1}),
+        ("a.yml", "{a: 1}", {"a": 1}),
+        ("a.txt", '{"a": 1}', '{"a": 1}'),
+        ("a", "a: 1", {"a": 1}),
+        ("a", "12", "12"),
+    ],
+)
+def test_a_file_is_json_or_yaml_by_its_name_and_else_by_its_content(
+    tmp_path: Path, name: str, text: str, expected: Any
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert document_of(f"@{tmp_path / name}", "--solution") == expected
+
+
+def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a: [1, 2]\n")))
+    assert document_of("-", "--solution") == {"a": [1, 2]}
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff")))
+    with pytest.raises(Usage, match="not UTF-8"):
+        document_of("-", "--solution")
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Usage, match="cannot be read: No such file"):
+        document_of(f"@{tmp_path / 'none.json'}", "--solution")
+
+
+def test_a_file_that_is_not_utf8_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'"\xff"')
+    with pytest.raises(Usage, match="is not UTF-8"):
+        document_of(f"@{tmp_path / 'a.json'}", "--solution")
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": 0.10000000000000000001}', "[" * 100_000, "[1,"])
+def test_a_json_file_that_would_change_when_read_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(Usage, match="is not JSON"):
+        value_of(tmp_path / "a.json")
+
+
+# --- YAML ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("on: off", {"on": "off"}),
+        ("no", "no"),
+        ("2026-11-21", "2026-11-21"),
+        ("2026-11-21T09:30:00Z", "2026-11-21T09:30:00Z"),
+        ("1.50", 1.5),
+        ("~", None),
+        ("true", True),
+        ("'12'", "12"),
+        ("9007199254740991", 9007199254740991),
+        ("{$ref: 'aug:/schemas/user'}", {"$ref": "aug:/schemas/user"}),
+        ("a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+    ],
+)
+def test_yaml_means_what_yaml_1_2_says_with_the_values_of_json(text: str, expected: Any) -> None:
+    assert read_yaml(text, "it") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: 1\na: 2", "a: [", "--- 1\n--- 2", "9007199254740993", "0.10000000000000000001", "!!python/x 1"],
+)
+def test_yaml_that_cannot_be_kept_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(Usage, match=r"^it is not YAML: [^\n]+$"):
+        read_yaml(text, "it")
+
+
+def test_aliases_cannot_explode() -> None:
+    bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+    )
+    with pytest.raises(Usage, match="too large once its aliases are written out"):
+        read_yaml(bomb, "it")
+
+
+def test_an_alias_to_itself_is_refused() -> None:
+    with pytest.raises(Usage, match="nested too deeply"):
+        read_yaml("&a [*a]", "it")
+
+
+def test_deep_nesting_is_refused() -> None:
+    with pytest.raises(Usage, match="nested too deeply"):
+        read_yaml("[" * 5_000 + "]" * 5_000, "it")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from refinery_cli.__main__ import run
+from refinery_cli.verbs import VERBS
+
+Capsys = pytest.CaptureFixture[str]
+
+
+def test_help_needs_neither_grpc_nor_a_database_driver() -> None:
+    script = (
+        "import sys; from refinery_cli.__main__ import run; run(['--help']);"
+        "sys.exit(bool({'grpc', 'asyncpg', 'ruamel.yaml'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_verb_stands_in_the_help_and_explains_itself(capsys: Capsys) -> None:
+    assert run(["--help"]) == 0
+    overview = capsys.readouterr().out
+    for _, name, _, help_ in VERBS:
+        assert name in overview
+        assert help_ in overview
+        assert run([name, "--help"]) == 0
+        assert "Usage: refinery" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sentence"),
+    [
+        (["frob"], 'Unknown command "frob"'),
+        (["get"], "takes a reference or a --digest"),
+        (["get", "aug:/x", "--digest", "ab"], "one of the two"),
+        (["get", "--digest", "xy"], "'xy' is not hex"),
+        (["get", "aug:/x", "--colour"], "--colour"),
+        (["get", "aug:/x", "-o", "xml"], "xml"),
+        (["get", "aug:/x", "--as-of", "once"], "neither a position nor a time"),
+        (["refine", "--id", "x"], "takes a --type and an --id"),
+        (["refine", "--type", "thing", "--id", "x"], "thing"),
+        (["refine", "--file", "x.yaml", "--id", "x"], "--file brings its own drafts"),
+        (["refine", "--type", "record", "--id", "x", "--schema", "-", "--solution", "-"], "Standard input"),
+        (["refine", "--type", "record", "--id", "x", "--solution", "@nowhere"], "nowhere cannot be read"),
+        (["resolve"], "takes a reference or a --schema"),
+        (["validate"], "takes a reference or a --schema"),
+        (["watch", "-o", "json"], "A watch has no end"),
+        (["verify", "--data", "/nowhere"], "No 'refinery up' is running on /nowhere"),
+        (["verify", "--url", "x", "--expect", "7"], "is not POSITION:CHAIN"),
+        (["import-schemas"], "at least one file"),
+        (["import-schemas", "/nowhere/*.json"], "matches no file"),
+        (["branch", "create", "x", "--fork", "once"], "--fork: 'once'"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence_and_exit_code_2(
+    capsys: Capsys, tokens: list[str], sentence: str
+) -> None:
+    assert run(tokens) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+    assert err.startswith("error: ")
+    assert err.endswith("Add --help to see what can be said.\n")
+    assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "tokens", [["verify", "--url", "postgresql:///x?host=/nowhere"], ["migrate", "--url", "x"]]
+)
+def test_a_database_that_is_not_there_is_one_sentence_and_exit_code_1(
+    capsys: Capsys, tokens: list[str]
+) -> None:
+    assert run(tokens) == 1
+    assert capsys.readouterr().err.startswith("error: The database cannot be ")
+
+
+def test_a_ledger_that_is_not_there_is_told_with_what_to_do(capsys: Capsys) -> None:
+    tokens = ["refine", "--type", "record", "--id", "x", "--ledger", "127.0.0.1:1", "--timeout", "0.2"]
+    assert run([*tokens, "--request-id", "6f1f4b0e-9d3b-4a53-8f3e-0d8a4c1f2b3a"]) == 1
+    err = capsys.readouterr().err
+    assert "--request-id 6f1f4b0e-9d3b-4a53-8f3e-0d8a4c1f2b3a" in err
+    assert "(UNREACHABLE)" in err
+    assert "Is 'refinery up' running?" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_verb(capsys: Capsys, shell: str) -> None:
+    assert run(["completion", "show", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(name in script for _, name, _, _ in VERBS)
+    assert "transitive" in script
+
+
+def test_help_is_there_at_once() -> None:
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-m", "refinery_cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+    print(f"refinery --help: {time.monotonic() - begun:.2f} s")
