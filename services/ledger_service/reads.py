@@ -16,6 +16,11 @@ from refinery_core.vibe.model import Branch, Context, Refinement, Vibe, VibeType
 
 T = TypeVar("T")
 
+PAGE_BYTES = 3 << 20
+"""After so much a page of whole Vibes ends; a message takes 4 MiB."""
+READ_AT_ONCE = 32
+SIZE_WITHOUT_TEXTS = 3_000
+
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
 
@@ -85,16 +90,32 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, size: int, token: str, *
     query, arguments = _vibe_query(filter_, until, last, size + 1)
     rows = await database.fetch(query, *arguments)
     found = [vibe_from_row(row) for row in rows[:size]]
-    more = len(rows) > size
-    key = (
-        [rows[size - 1][part] for part in (("id",) if by_id else ()) + ("position", "ordinal")]
-        if more
-        else []
-    )
     if full:
-        whole = await vibes.by_names(vibe.ref for vibe in found)
-        found = [whole[vibe.ref] for vibe in found]
-    return Page(tuple(found), page_token(filter_, until, key) if more else "")
+        found = await _whole(vibes, found)
+    if len(found) == len(rows):
+        return Page(tuple(found), "")
+    key = [rows[len(found) - 1][part] for part in (("id",) if by_id else ()) + ("position", "ordinal")]
+    return Page(tuple(found), page_token(filter_, until, key))
+
+
+async def _whole(vibes: Vibes, found: list[Vibe]) -> list[Vibe]:
+    """The Vibes with their documents: the first one, and those after it that fit into an answer."""
+    answer: list[Vibe] = []
+    room = PAGE_BYTES
+    for start in range(0, len(found), READ_AT_ONCE):
+        names = [vibe.ref for vibe in found[start : start + READ_AT_ONCE]]
+        whole = await vibes.by_names(names)
+        for name in names:
+            room -= _size(whole[name])
+            if answer and room < 0:
+                return answer
+            answer.append(whole[name])
+    return answer
+
+
+def _size(vibe: Vibe) -> int:
+    texts = (vibe.context, vibe.schema, vibe.solution, *vibe.schema_refs)
+    return SIZE_WITHOUT_TEXTS + sum(len(text.encode()) for text in texts if text)
 
 
 def _vibe_query(
@@ -142,12 +163,9 @@ async def list_revisions(vibes: Vibes, asked: Revisions, size: int, token: str, 
         found += [vibe_from_row(row) for row in rows]
     if not found and not token:
         raise VibeNotFound(reference=f"aug:/{asked.id}")
-    more = len(found) > size
-    found = found[:size]
-    if full:
-        whole = await vibes.by_names(vibe.ref for vibe in found)
-        found = [whole[vibe.ref] for vibe in found]
-    return Page(tuple(found), page_token(asked, until, [found[-1].revision]) if more else "")
+    page = await _whole(vibes, found[:size]) if full else found[:size]
+    more = len(found) > len(page)
+    return Page(tuple(page), page_token(asked, until, [page[-1].revision]) if more else "")
 
 
 async def refinement(database: Database, query: str, name: UUID | int | str) -> Refinement:
