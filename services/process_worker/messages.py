@@ -58,7 +58,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as RFC 7807 describes it; a faulted workflow fails with an ApplicationError that details it."""
+    """An error as RFC 7807 describes it; the detail of the ApplicationError of a faulted workflow."""
 
     type: str
     status: int
