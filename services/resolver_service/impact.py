@@ -21,7 +21,7 @@ from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.schema.validator import Validator
 from refinery_core.vibe.documents import Document
-from refinery_core.vibe.model import Context
+from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
 from resolver_service.answers import Answers
 from resolver_service.moments import Moment, fixed
@@ -155,25 +155,28 @@ class _Assessment:
     async def _judge(self, digest: bytes, ref: str) -> _Judge:
         judge = self._judges.get(digest)
         if judge is None:
-            schema = (await self._vibes.by_names([ref]))[ref].schema
-            assert schema is not None
-            judge, size = await self._new_judge(schema)
+            judge, size = await self._new_judge((await self._vibes.by_names([ref]))[ref])
             self._judges.keep(digest, judge, size)
         return judge
 
-    async def _new_judge(self, schema: str) -> tuple[_Judge, int]:
+    async def _new_judge(self, vibe: Vibe) -> tuple[_Judge, int]:
+        assert vibe.schema is not None
         try:
-            repinned = await self._repinning.repin(orjson.loads(schema), field=_FIELD)
+            repinned = await self._repinning.repin(orjson.loads(vibe.schema), field=_FIELD)
             if self._changed not in repinned.reached:
-                return _Judge(Verdict.UNAFFECTED), 100
+                return _UNAFFECTED, 100
             validator = await self._composer.validator(
                 repinned.pinned.text, field=_FIELD, extra=repinned.extra
             )
         except _NOT_COMPOSABLE as refusal:
+            if not await self._repinning.reaches(self._changed, vibe.schema_refs):
+                return _UNAFFECTED, 100
             return _Judge(Verdict.UNRESOLVABLE, refusal.message), 1_000
-        return _Judge(Verdict.VALID, validator=validator), len(schema) + sum(
-            map(len, repinned.extra.values())
-        )
+        size = len(vibe.schema) + sum(len(text) for text in repinned.extra.values())
+        return _Judge(Verdict.VALID, validator=validator), size
+
+
+_UNAFFECTED = _Judge(Verdict.UNAFFECTED)
 
 
 def _impact(found: Reaching, judge: _Judge, violations: tuple[Violation, ...]) -> Impact:

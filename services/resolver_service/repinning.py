@@ -101,6 +101,21 @@ class Repinning:
         extra = {ref: guest.pinned.text for ref, guest in found.items() if guest.changed}
         return Repinned(root, extra, frozenset(found))
 
+    async def reaches(self, ref: str, written: Iterable[str]) -> bool:
+        """Whether floating references alone lead to a ref, also where not everything can be composed."""
+        seen: set[str] = set()
+        wave = _floating_uris(written)
+        while wave:
+            meanings = {name for name in (await self._resolve(wave)).values() if name is not None}
+            if ref in meanings:
+                return True
+            new, wave = sorted(meanings - seen - self._unstored.keys()), []
+            seen.update(new)
+            for start in range(0, len(new), READ_AT_ONCE):
+                stored = await self._vibes.by_names(new[start : start + READ_AT_ONCE])
+                wave += _floating_uris(name for vibe in stored.values() for name in vibe.schema_refs)
+        return False
+
     async def _repin_stored(self, refs: Sequence[str], field: str) -> dict[str, _Guest]:
         found = {ref: self._repinned[ref] for ref in refs if ref in self._repinned}
         texts = await self._read([ref for ref in refs if ref not in found])
@@ -117,9 +132,8 @@ class Repinning:
     async def _read(self, refs: Sequence[str]) -> dict[str, str]:
         """Their schemas; what they refer to is looked up on the way, all at once."""
         stored = await self._vibes.by_names(ref for ref in refs if ref not in self._unstored)
-        written = (reference for vibe in stored.values() for reference in vibe.schema_refs)
-        uris = (AugUri.parse(reference).without_fragment for reference in written)
-        meanings = await self._resolve(list(dict.fromkeys(uri for uri in uris if uri.floats)))
+        uris = _floating_uris(name for vibe in stored.values() for name in vibe.schema_refs)
+        meanings = await self._resolve(uris)
         nearby = [ref for ref in meanings.values() if ref is not None and ref not in self._unstored]
         await self._vibes.by_names(nearby[:READ_AT_ONCE])
         schemas: dict[str, str] = {}
@@ -165,6 +179,11 @@ def _floating(pinned: PinnedSchema) -> list[str]:
     """What its floating references were pinned to."""
     references = pinned.reading.references
     return list(dict.fromkeys(pinned.pins[r.written] for r in references if r.uri.floats))
+
+
+def _floating_uris(written: Iterable[str]) -> list[AugUri]:
+    uris = (AugUri.parse(reference).without_fragment for reference in written)
+    return list(dict.fromkeys(uri for uri in uris if uri.floats))
 
 
 def _refuse_circle(found: Mapping[str, _Guest], field: str) -> None:

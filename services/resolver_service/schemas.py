@@ -158,12 +158,9 @@ class Schemas:
         """
         schema = await self._read(source)
         text = solution.text if solution is not None else schema.solution
-        fragment = source.reference.fragment if source.reference else None
-        if fragment and source.reference and schema.vibe:
-            _check_fragment(source.reference, schema.vibe)
-        validator = await self.composer.validator(
-            schema.pinned, field=source.field, fragment=fragment, extra=schema.extra
-        )
+        if source.reference is not None and source.reference.fragment:
+            schema = _part(source.reference, schema)
+        validator = await self.composer.validator(schema.pinned, field=source.field, extra=schema.extra)
         found = await self.composer.violations(validator, text, MAX_VIOLATIONS + 1)
         return Validation(found[:MAX_VIOLATIONS], truncated=len(found) > MAX_VIOLATIONS)
 
@@ -206,6 +203,16 @@ def _pins(pinned: str) -> tuple[Pin, ...]:
     """What its own references stand for, in the order of the document."""
     references = read_schema(orjson.loads(pinned)).references
     return tuple(dict.fromkeys(Pin(r.written, r.pinned) for r in references if r.pinned is not None))
+
+
+def _part(uri: AugUri, schema: _Schema) -> _Schema:
+    """The part of a stored schema that a fragment leads to: a schema that refers to nothing else."""
+    assert schema.vibe is not None
+    _check_fragment(uri, schema.vibe)
+    ref = schema.vibe.ref
+    referring = orjson.dumps({"$ref": f"aug:{ref}#{uri.fragment}", "$refResolved": ref}).decode()
+    extra = schema.extra if schema.root else {**schema.extra, ref: schema.pinned}
+    return _Schema(referring, schema.vibe, extra)
 
 
 def _check_fragment(uri: AugUri, vibe: Vibe) -> None:

@@ -174,7 +174,7 @@ class Composer:
         return tuple(row["refs"])
 
     async def validator(
-        self, pinned: str, *, field: str, fragment: str | None = None, extra: Mapping[str, str] | None = None
+        self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
     ) -> Validator:
         """
         What checks solutions against a pinned schema, from the cache where the schema alone decides.
@@ -185,15 +185,14 @@ class Composer:
         """
         key = None
         if not extra:
-            key = hashlib.sha256(f"{fragment}\n{pinned}".encode()).digest()
+            key = hashlib.sha256(pinned.encode()).digest()
             cached = self._validators.get(key)
             if cached is not None:
                 return cached
         composed = '"$refResolved"' in pinned
         text = await self.bundle(pinned, field=field, extra=extra) if composed else pinned
-        bundle = _part(orjson.loads(text), fragment) if fragment else text
         try:
-            validator = await _aside(len(text), compile_schema, bundle)
+            validator = await _aside(len(text), compile_schema, text)
         except SchemaFault as fault:
             raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
         if key is not None:
@@ -259,16 +258,3 @@ def _leads_to_schema(reference: Reference, schema: Any) -> bool:
 
 def _pins(reading: SchemaReading, refs: Mapping[str, str]) -> dict[str, str]:
     return {reference.written: _guest(reference, refs) for reference in reading.references}
-
-
-def _part(bundle: Any, fragment: str) -> Any:
-    """The part of a bundle that a fragment leads to, as a schema that still finds its definitions."""
-    whole = (
-        "$defs" if "2020" in bundle.get("$schema", "2020") or "2019" in bundle["$schema"] else "definitions"
-    )
-    identity = bundle.get("$id", "aug:part")
-    return {
-        **({"$schema": bundle["$schema"]} if "$schema" in bundle else {}),
-        "allOf": [{"$ref": f"{identity}#{fragment}"}],
-        whole: {"whole": {**bundle, "$id": identity}},
-    }

@@ -134,6 +134,17 @@ async def test_what_can_be_composed_no_more_is_said_in_a_sentence(services: Serv
     assert all("leads to no schema in main@a?2" in impact.message for impact in found)
 
 
+async def test_what_could_not_be_composed_anyway_is_not_blamed_on_an_unrelated_change(
+    services: Services,
+) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("z", schema={"$defs": {"x": {"type": "object"}}})
+    await services.record("both", schema=refers("aug:/a?1", "aug:/z#/$defs/x"), solution={})
+    await services.record("z", schema={"$defs": {}})
+    assert await verdicts(services, "a", NAMED) == {"main@both?1": UNAFFECTED}
+    assert await verdicts(services, "z") == {"main@both?1": UNRESOLVABLE}
+
+
 async def test_a_change_that_would_close_a_circle_is_said_in_a_sentence(services: Services) -> None:
     await services.record("a", schema={"type": "object"})
     await services.record("b", schema=refers("aug:/a"), solution={})

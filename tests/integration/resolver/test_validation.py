@@ -51,6 +51,34 @@ async def test_a_fragment_checks_against_that_part(services: Services) -> None:
         await services.refinery.validate_solution("aug:/schemas/plain#/properties/size", solution=1)
 
 
+async def test_a_fragment_of_a_draft_07_schema_that_is_itself_a_bare_reference_is_found(
+    services: Services,
+) -> None:
+    await services.record("schemas/base", schema={"type": "object"})
+    await services.record(
+        "schemas/bare",
+        schema={
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$ref": "aug:/schemas/base",
+            "definitions": {"age": {"minimum": 0}, "any": True},
+        },
+    )
+    validate = services.refinery.validate_solution
+    assert (await validate("aug:/schemas/bare#/definitions/age", solution=1)).valid
+    assert not (await validate("aug:/schemas/bare#/definitions/age", solution=-1)).valid
+    assert (await validate("aug:/schemas/bare#/definitions/any", solution=-1)).valid
+
+
+async def test_a_repinned_fragment_is_the_part_as_it_would_be_today(services: Services) -> None:
+    await services.record("schemas/age", schema={"minimum": 0})
+    ref = await services.record("schemas/user", schema={"properties": {"age": {"$ref": "aug:/schemas/age"}}})
+    await services.record("schemas/age", schema={"minimum": 10})
+    validate = services.refinery.validate_solution
+    part = f"aug:{ref}#/properties/age"
+    assert (await validate(part, solution=5)).valid
+    assert not (await validate(part, solution=5, repin=True)).valid
+
+
 async def test_without_a_solution_that_of_the_reference_is_checked(services: Services) -> None:
     await services.record("schemas/user", schema=USER)
     ref = await services.record("users/1", schema={"$ref": "aug:/schemas/user"}, solution={"age": 3})
