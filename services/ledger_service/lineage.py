@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import asyncpg
+
 from refinery_core.postgres.database import Database
 from refinery_core.vibe.model import Edge, EdgeType, Vibe, VibeType
 
@@ -13,7 +15,9 @@ DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 STEPS_PER_PART = 1_000
 EDGES_PER_VIBE = 8
-"""Edges read for each Vibe that may still be reached; a walk that meets more is cut, and says so."""
+"""Edges read at first for each Vibe that may still be reached."""
+MAX_EDGES = EDGES_PER_VIBE * MAX_VIBES
+"""Edges read for one step of the walk, at the most; a walk that meets more is cut, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,20 @@ async def _level(
     room = walk.max_vibes - len(visited)
     limit = (room + 1) * EDGES_PER_VIBE + len(visited)
     query = "edges_up" if walk.up else "edges_down"
-    rows = await database.fetch(query, frontier, list(walk.types), walk.as_of, limit)
-    reached: dict[str, tuple[str, int, list[Edge]]] = {}
+    while True:
+        rows = await database.fetch(query, frontier, list(walk.types), walk.as_of, limit)
+        reached, cut = _reached(rows, walk, visited, room)
+        if cut or len(rows) < limit or limit >= MAX_EDGES:
+            return _steps(reached, depth), cut or len(rows) == limit
+        limit = min(limit * EDGES_PER_VIBE, MAX_EDGES)
+
+
+_Reached = dict[str, tuple[str, int, list[Edge]]]
+
+
+def _reached(rows: list[asyncpg.Record], walk: Walk, visited: set[str], room: int) -> tuple[_Reached, bool]:
+    """What some edges lead to, and whether there was no room for more."""
+    reached: _Reached = {}
     for near, ref, type_, kind, position in rows:
         if ref in visited:
             continue
@@ -86,11 +102,11 @@ async def _level(
         elif len(reached) < room:
             reached[ref] = (kind, position, [edge])
         else:
-            return _steps(reached, depth), True
-    return _steps(reached, depth), len(rows) == limit
+            return reached, True
+    return reached, False
 
 
-def _steps(reached: dict[str, tuple[str, int, list[Edge]]], depth: int) -> list[Step]:
+def _steps(reached: _Reached, depth: int) -> list[Step]:
     return [
         Step(ref, depth, VibeType(kind), position, tuple(edges))
         for ref, (kind, position, edges) in reached.items()
