@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -111,27 +110,12 @@ async def log(
     limit: Limit = 100,
     output: Output = "text",
     services: Services = HERE,
-) -> int:
-    """
-    List the revisions of an id, newest first.
-
-    Exit code 1 where there is none.
-    """
+) -> None:
+    """List the revisions of an id, newest first."""
     async with services.connect() as refinery:
         revisions = refinery.list_revisions(id, context=context_of(branch, as_of))
-        found = 0
-
-        async def counted() -> AsyncIterator[Vibe]:
-            nonlocal found
-            async for vibe in revisions:
-                found += 1
-                yield vibe
-
-        if await print_stream(output, COLUMNS, counted(), plain, limit=limit):
+        if await print_stream(output, COLUMNS, revisions, plain, limit=limit):
             note(f"There are more than {limit}; --limit 0 lists all.")
-    if not found:
-        note(f"'{id}' has no revision there.")
-    return 0 if found else 1
 
 
 def _digest(text: str | None) -> bytes | None:
