@@ -153,6 +153,37 @@ async def test_a_change_that_would_close_a_circle_is_said_in_a_sentence(services
     assert "would be composed from each other" in impact.message
 
 
+async def test_what_is_foretold_is_what_pinning_anew_shows_after_the_change(
+    services: Services,
+) -> None:
+    await services.record("a", schema={"type": "object"})
+    await services.record("b", schema=refers("aug:/a"), solution={"name": 1})
+    await services.record("c", schema=refers("aug:/b", "aug:/a?1"), solution={})
+    await services.record("d", schema=refers("aug:/b?1"), solution={})
+    await services.record("e", schema=refers("aug:/c", "aug:/d"), solution={"name": 2})
+    await services.record("f", schema=refers("aug:/d"), solution={})
+    before = {ref: await anew(services, ref) for ref in ("main@d?1", "main@f?1")}
+    foretold = await verdicts(services, "a", NAMED)
+    await services.record("a", schema=NAMED)
+    assert foretold == {
+        "main@b?1": VALID,
+        "main@c?1": INVALID,
+        "main@d?1": UNAFFECTED,
+        "main@e?1": VALID,
+        "main@f?1": UNAFFECTED,
+    }
+    for ref, verdict in foretold.items():
+        if verdict is UNAFFECTED:
+            assert await anew(services, ref) == before[ref]
+        else:
+            validation = await services.refinery.validate_solution(ref, repin=True)
+            assert validation.valid is (verdict is VALID)
+
+
+async def anew(services: Services, ref: str) -> str:
+    return (await services.refinery.resolve_schema(ref, repin=True)).text
+
+
 async def test_a_limit_cuts_the_answer_and_says_so(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
