@@ -1,0 +1,36 @@
+"""Names that follow from an execution alone: what is committed twice under them is committed once."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+from uuid import UUID
+
+from process_worker.messages import WORKFLOW_ID_PREFIX
+
+SOLUTION: Final = "/solution"
+"""The pointer of the last commit, the result's; it is visited once."""
+
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:process")
+
+
+def workflow_id(execution_id: UUID) -> str:
+    """The workflow that carries an execution out."""
+    return f"{WORKFLOW_ID_PREFIX}{execution_id}"
+
+
+def commit_key(workflow: str, pointer: str, visit: int = 1) -> UUID:
+    """
+    The request_id of one commit.
+
+    Args:
+        workflow: The workflow's id; never a run's, which changes when history is continued or reset.
+        pointer: The JSON pointer of the task, with the indices of loops.
+        visit: How often the execution has come to that pointer, this time included.
+    """
+    return uuid.uuid5(_NAMESPACE, f"{workflow}\n{pointer}\n{visit}")
+
+
+def result_key(workflow: str) -> UUID:
+    """The request_id under which the result is committed: who has it finds the result in the ledger."""
+    return commit_key(workflow, SOLUTION)
