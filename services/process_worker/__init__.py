@@ -1,1 +1,1 @@
-"""The worker: carries out Process Vibes on Temporal; the result enters the ledger by refine."""
+"""Carries out Process Vibes: durably on Temporal, with one result in the ledger."""

@@ -1,0 +1,238 @@
+"""jq outside the worker's process: children that may hang, swell and crash, and nobody else notices.
+
+`evaluate` is synchronous on purpose. A workflow has to get its answer in the same step, without an event in
+Temporal's history, and Temporal runs workflows in threads: waiting here holds up one workflow, and releases
+the interpreter to all others. An answer depends on the expression and its input alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import re
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import orjson
+
+from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
+from refinery_core.vibe.documents import MAX_DEPTH
+
+__all__ = ["EvaluationFault", "Evaluator", "Expression", "Killed"]
+
+_CHILD: Final = Path(__file__).with_name("jq_child.py")
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
+_SLACK_SECONDS: Final = 0.3
+"""How much longer than its CPU time an evaluation may take on a busy machine, before the child is killed."""
+
+
+class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an expression, as a short phrase
+    """The expression cannot be evaluated, however often it is tried."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"'{expression}' {problem}" if not problem.startswith("it") else problem)
+        self.expression = expression
+        self.problem = problem
+
+
+class Killed(Exception):  # noqa: N818 -- what became of the child
+    """The child was killed, or there was none to be had in time: no answer, and not necessarily never one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A jq program, and the variables that it mentions."""
+
+    text: str
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> Expression:
+        """Read which variables it mentions."""
+        return cls(text, frozenset(_VARIABLE.findall(text)))
+
+
+class Evaluator:
+    """A pool of children, each of which evaluates for one thread at a time. Safe to share between threads."""
+
+    def __init__(self, children: int = 2) -> None:
+        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._lock = threading.Lock()
+        self._all: set[_Child] = set()
+        self._closed = False
+        for _ in range(children):
+            self._add()
+
+    def evaluate(
+        self,
+        expressions: Sequence[Expression],
+        value: Any,
+        variables: Mapping[str, Any],
+        *,
+        seconds: float = 0.5,
+    ) -> list[Any]:
+        """
+        Evaluate expressions that read the same value, in one round trip.
+
+        `seconds` is the CPU time that all together may take. No result at all reads as null.
+
+        Raises:
+            EvaluationFault: one of them is wrong, or wrong for this value.
+            Killed: they took too much, or so does everybody now.
+        """
+        request = _request(expressions, value, variables, seconds)
+        deadline = time.monotonic() + seconds + _SLACK_SECONDS
+        try:
+            child = self._free.get(timeout=seconds + _SLACK_SECONDS)
+        except queue.Empty:
+            raise Killed("every child is busy") from None
+        try:
+            answer = child.ask(request, deadline)
+        except BaseException:
+            self._replace(child)
+            raise
+        self._free.put(child)
+        return [_read(*part) for part in zip(expressions, _parts(answer), strict=True)]
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """The children's process ids."""
+        with self._lock:
+            return frozenset(child.pid for child in self._all)
+
+    def close(self) -> None:
+        """End the children; nothing is evaluated after that."""
+        with self._lock:
+            self._closed = True
+            children, self._all = self._all, set()
+        for child in children:
+            child.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _replace(self, child: _Child) -> None:
+        child.kill()
+        with self._lock:
+            self._all.discard(child)
+        self._add()
+
+    def _add(self) -> None:
+        child = _Child()
+        with self._lock:
+            if not self._closed:
+                self._all.add(child)
+                self._free.put(child)
+                return
+        child.kill()
+
+
+class _Child:
+    """One child. When the worker dies, however it dies, the child reads the end of its input and ends."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 -- our own program
+            [sys.executable, "-I", str(_CHILD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
+        self._readable = select.poll()
+        self._readable.register(self._out, select.POLLIN)
+        self.pid = self._process.pid
+
+    def ask(self, request: bytes, deadline: float) -> bytes:
+        """Give it a frame and read the one that it answers."""
+        try:
+            # It always reads a whole frame before it begins, so that this cannot block for long.
+            view = memoryview(request)
+            while view:
+                view = view[self._in.write(view) or 0 :]
+            (length,) = struct.unpack("<I", self._read(4, deadline))
+            return self._read(length, deadline)
+        except BrokenPipeError:
+            raise Killed("the child has ended") from None
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _read(self, count: int, deadline: float) -> bytes:
+        content = bytearray()
+        while len(content) < count:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._readable.poll(left * 1000):
+                raise Killed("the expression took too long")
+            part = self._out.read(count - len(content))
+            if not part:
+                raise Killed("the expression took too much time or memory")
+            content += part
+        return bytes(content)
+
+
+def _request(
+    expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any], seconds: float
+) -> bytes:
+    mentioned = frozenset().union(*(expression.names for expression in expressions))
+    used = {name: variables[name] for name in variables if name in mentioned}
+    programs = orjson.dumps(
+        [[expression.text, sorted(expression.names & used.keys())] for expression in expressions]
+    )
+    scope = orjson.dumps({"i": value, "v": used})
+    if len(scope) > _LARGEST_SCOPE:
+        raise EvaluationFault(expressions[0].text, f"reads more than {_LARGEST_SCOPE} bytes")
+    header = struct.pack("<III", 8 + len(programs) + len(scope), int(seconds * 1000), len(programs))
+    return header + programs + scope
+
+
+def _parts(answer: bytes) -> list[tuple[bytes, bytes]]:
+    parts, at = [], 0
+    while at < len(answer):
+        (length,) = struct.unpack_from("<I", answer, at + 1)
+        parts.append((answer[at : at + 1], answer[at + 5 : at + 5 + length]))
+        at += 5 + length
+    return parts
+
+
+def _read(expression: Expression, part: tuple[bytes, bytes]) -> Any:
+    mark, content = part
+    if mark == b"!":
+        raise EvaluationFault(expression.text, content.decode(errors="replace"))
+    value = orjson.loads(content)
+    if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise EvaluationFault(expression.text, f"gives more than {MAX_DEPTH} levels")
+    return value
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level := [
+        item
+        for outer in level
+        if isinstance(outer, dict | list)
+        for item in (outer.values() if isinstance(outer, dict) else outer)
+    ]:
+        depth += 1
+    return depth

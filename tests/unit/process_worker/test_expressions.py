@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from process_worker.expressions import EvaluationFault, Evaluator, Expression, Killed
+
+BOMBS = {
+    "loops for ever": "0 | until(false; . + 1)",
+    "counts for ever": "[range(1e12)] | length",
+    "grows for ever": '[limit(10; repeat("x" * 100000000))]',
+    "nests for ever": "reduce range(1e6) as $i (0; [.])",
+    "recurses for ever": "def f: [f]; f",
+    "nests in its text": "[" * 3_000 + "]" * 3_000,
+}
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator(children=2) as evaluator:
+        yield evaluator
+
+
+def evaluate(evaluator: Evaluator, text: str, value: Any = None, **variables: Any) -> Any:
+    (result,) = evaluator.evaluate([Expression.of(text)], value, variables, seconds=0.3)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "result"),
+    [
+        (".a + 1", {"a": 1}, 2),
+        (".", {"ü": "\u2028"}, {"ü": "\u2028"}),
+        ("empty", 1, None),
+        ("[.[]?]", 1, []),
+        (". # the rest is a comment", 1, 1),
+        ("$n + $input.n", None, 5),
+        ("9007199254740991", None, 9007199254740991),
+    ],
+)
+def test_an_expression_gives_one_value(evaluator: Evaluator, text: str, value: Any, result: Any) -> None:
+    assert evaluate(evaluator, text, value, n=2, input={"n": 3}, unused=object) == result
+
+
+def test_expressions_that_read_the_same_share_a_round_trip(evaluator: Evaluator) -> None:
+    expressions = [Expression.of(f".a + {n}") for n in range(50)]
+    assert evaluator.evaluate(expressions, {"a": 1}, {}) == [n + 1 for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (".a", "Cannot index number"),
+        ("$nobody", "$nobody is not defined"),
+        ("1, 2", "more than one result"),
+        ('error("so there")', "so there"),
+        (".a |", "syntax error"),
+        ('"x" * 2000000', "larger than"),
+        ("reduce range(100) as $i (0; [.])", "64 levels"),
+        ('import "a" as $b; 1', "syntax error"),
+        ("halt", "not available"),
+        ("now", "not available"),
+        ("input", "not available"),
+        ('"a" | modulemeta', "not available"),
+    ],
+)
+def test_what_is_wrong_is_said(evaluator: Evaluator, text: str, problem: str) -> None:
+    with pytest.raises(EvaluationFault) as caught:
+        evaluate(evaluator, text, 5)
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_ends_its_child_and_nothing_else(evaluator: Evaluator, text: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(Killed):
+        evaluate(evaluator, text)
+    assert time.monotonic() - started < 2.0
+    assert evaluate(evaluator, ". + 1", 1) == 2
+    assert len(evaluator.pids) == 2
+
+
+def burn(evaluator: Evaluator) -> threading.Thread:
+    def bomb() -> None:
+        with pytest.raises(Killed):
+            evaluate(evaluator, BOMBS["loops for ever"])
+
+    thread = threading.Thread(target=bomb)
+    thread.start()
+    return thread
+
+
+def test_other_threads_go_on_while_a_bomb_burns(evaluator: Evaluator) -> None:
+    burning = burn(evaluator)
+    answers = 0
+    while burning.is_alive():
+        assert evaluate(evaluator, ".", answers) == answers
+        answers += 1
+    assert answers > 50
+
+
+def test_bombs_in_every_child_are_waited_for_only_so_long(evaluator: Evaluator) -> None:
+    started = time.monotonic()
+    bombs = [burn(evaluator) for _ in range(6)]
+    for bomb in bombs:
+        bomb.join()
+    assert time.monotonic() - started < 2.0
+    assert evaluate(evaluator, ".", 1) == 1
+
+
+def test_the_environment_does_not_leak(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFINERY_DATABASE_URL", "secret")
+    with Evaluator(children=1) as fresh:
+        for text in ("env", "$ENV", "{} | $ENV", "env | keys"):
+            assert not evaluate(fresh, text)
+        (pid,) = fresh.pids
+        environ = Path(f"/proc/{pid}/environ")
+        if environ.exists():
+            assert evaluate(fresh, "1") == 1
+            assert b"REFINERY" not in environ.read_bytes()
+
+
+def test_children_end_with_the_evaluator() -> None:
+    with Evaluator(children=2) as short:
+        pids = short.pids
+        assert evaluate(short, "1") == 1
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_three_thousand_small_evaluations_take_a_second_at_most(evaluator: Evaluator) -> None:
+    evaluate(evaluator, ".a + 1", {"a": 0})
+    started = time.process_time()
+    clock = time.monotonic()
+    for n in range(3_000):
+        assert evaluate(evaluator, ".a + 1", {"a": n}) == n + 1
+    print(f"{3_000 / (time.monotonic() - clock):,.0f} evaluations per second")
+    assert time.process_time() - started < 1.0
