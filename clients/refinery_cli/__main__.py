@@ -21,6 +21,7 @@ INTERRUPTED: Final = 130
 def run(tokens: Sequence[str]) -> int:
     """Do what the command line says, and give the exit code; every failure is told on standard error."""
     try:
+        _check_encoding(tokens)
         code = command()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as fault:
@@ -42,6 +43,13 @@ def run(tokens: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     return code if isinstance(code, int) else FINE
+
+
+def _check_encoding(tokens: Sequence[str]) -> None:
+    try:
+        "".join(tokens).encode()
+    except UnicodeEncodeError:
+        raise Usage("The command line is not UTF-8.") from None
 
 
 def main() -> None:

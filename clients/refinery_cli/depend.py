@@ -9,7 +9,18 @@ from cyclopts import Parameter
 
 from refinery_cli.documents import document_of
 from refinery_cli.failures import note, violation_line
-from refinery_cli.options import HERE, AsOf, Branch, Limit, Output, Reference, Services, context_of, document
+from refinery_cli.options import (
+    HERE,
+    AsOf,
+    Branch,
+    Count,
+    Limit,
+    Output,
+    Reference,
+    Services,
+    context_of,
+    document,
+)
 from refinery_cli.output import Columns, print_json, print_stream, print_table, say
 from refinery_cli.plain import plain
 from refinery_client.answers import Dependency, Impact, ImpactVerdict
@@ -93,7 +104,7 @@ async def impact(
         document("What it changes to: inline JSON, @FILE, or -; else its latest revision."),
     ] = None,
     branch: Branch = "main",
-    max_vibes: Annotated[int, Parameter(help="How many Vibes to look at; 0: 10,000.")] = 0,
+    max_vibes: Annotated[Count, Parameter(help="How many Vibes to look at; 0: 10,000.")] = 0,
     output: Output = "text",
     services: Services = HERE,
 ) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import uuid
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -14,7 +15,7 @@ from cyclopts import Parameter
 from refinery_cli.documents import read_file, value_of
 from refinery_cli.failures import Usage
 from refinery_cli.options import HERE, LOCAL_ROLE, Author, Output, RequestId, Services, request_id_of
-from refinery_cli.output import Columns, Form, print_json, print_table, progress, say
+from refinery_cli.output import Form, print_json, progress, say
 from refinery_cli.plain import plain
 from refinery_cli.refine import print_refined, send
 from refinery_cli.schema_files import SchemaFile, Unresolved
@@ -131,15 +132,6 @@ def _draft(draft: SchemaDraft) -> Draft:
 
 # --- What it did --------------------------------------------------------------------------
 
-Line = tuple[PurePath, str, str, int]
-
-COLUMNS: Columns[Line] = {
-    "file": lambda line: line[0].name,
-    "becomes": lambda line: line[1],
-    "reference": lambda line: line[2],
-    "times": lambda line: line[3] or "",
-}
-
 
 def _print(drafts: Sequence[SchemaDraft], refined: Refined, output: Form) -> None:
     if output != "text":
@@ -147,7 +139,15 @@ def _print(drafts: Sequence[SchemaDraft], refined: Refined, output: Form) -> Non
         imported = [_told(draft) | {"ref": vibe.ref} for draft, vibe in pairs]
         print_json(plain(refined) | {"imported": imported}, output)
         return
-    print_table(COLUMNS, [line for draft in drafts for line in _lines(draft)])
+    for draft in drafts:
+        for file in draft.files:
+            where = (
+                draft.id if file is draft.files[0] else f"a definition in {draft.id}, for they form a ring"
+            )
+            say(f"{file.path.name} → {where}")
+            references = [each for each in draft.references if each.file == file.path]
+            for line, times in Counter(f"{each.written} → {each.becomes}" for each in references).items():
+                say(f"  {line}" + (f" ({times} times)" if times > 1 else ""))
     say()
     print_refined(refined, output)
 
@@ -158,18 +158,3 @@ def _told(draft: SchemaDraft) -> dict[str, object]:
         for each in draft.references
     ]
     return {"id": draft.id, "files": [str(file.path) for file in draft.files], "references": references}
-
-
-def _lines(draft: SchemaDraft) -> list[Line]:
-    lines: list[Line] = []
-    for file in draft.files:
-        counts: dict[str, int] = {}
-        for each in draft.references:
-            if each.file == file.path:
-                words = f"{each.written} → {each.becomes}"
-                counts[words] = counts.get(words, 0) + 1
-        becomes = f"{draft.id}" if file is draft.files[0] else f"(in {draft.id})"
-        first, *rest = list(counts.items()) or [("", 0)]
-        lines.append((file.path, becomes, *first))
-        lines.extend((PurePath(), "", *line) for line in rest)
-    return lines

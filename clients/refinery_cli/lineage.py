@@ -10,7 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from refinery_cli.failures import note
-from refinery_cli.options import HERE, AsOf, Branch, Output, Reference, Services, context_of
+from refinery_cli.options import HERE, AsOf, Branch, Count, Output, Reference, Services, context_of
 from refinery_cli.output import console, print_json, printable
 from refinery_cli.plain import plain
 from refinery_client.answers import LineageDirection, LineageStep
@@ -22,11 +22,11 @@ async def lineage(
     /,
     *,
     down: Annotated[bool, Parameter(negative="", help="What came of it, in place of what made it.")] = False,
-    depth: Annotated[int, Parameter(help="How many edges away to go; 0: as far as there are any.")] = 0,
+    depth: Annotated[Count, Parameter(help="How many edges away to go; 0: as far as there are any.")] = 0,
     edge: Annotated[
         tuple[EdgeType, ...], Parameter(negative="", help="Follow only these edges; again for more.")
     ] = (),
-    max_vibes: Annotated[int, Parameter(help="How many Vibes to reach; 0: 10,000.")] = 0,
+    max_vibes: Annotated[Count, Parameter(help="How many Vibes to reach; 0: 10,000.")] = 0,
     branch: Branch = "main",
     as_of: AsOf = None,
     output: Output = "text",

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from refinery_cli.failures import Usage
 from refinery_cli.output import Form
@@ -17,6 +18,10 @@ from refinery_core.vibe.model import Context
 
 LOCAL_ROLE: Final = "main@roles/local?1"
 """The Role that `refinery up` makes."""
+
+MAX_POSITION: Final = 2**63 - 1
+Position = Annotated[int, Parameter(validator=Number(gte=0, lte=MAX_POSITION))]
+Count = Annotated[int, Parameter(validator=Number(gte=0, lte=2**31 - 1))]
 
 Reference = Annotated[str, Parameter(help="A ref (main@schemas/user?1) or reference (aug:/schemas/user).")]
 Output = Annotated[Form, Parameter(name=["--output", "-o"], help="A table, one document, or one to a line.")]
@@ -34,7 +39,7 @@ Author = Annotated[
 RequestId = Annotated[
     str | None, Parameter(help="A UUID of your own: sent again, it gives the first answer again.")
 ]
-Limit = Annotated[int, Parameter(help="How many at the most; 0 for all.")]
+Limit = Annotated[Count, Parameter(help="How many at the most; 0 for all.")]
 
 
 def document(help_: str) -> Parameter:
@@ -53,7 +58,13 @@ class Services:
     resolver: Annotated[str, Parameter(env_var="REFINERY_RESOLVER", help="The resolver, HOST:PORT.")] = (
         DEFAULT_RESOLVER
     )
-    timeout: Annotated[float, Parameter(help="Seconds that one call may take, repetitions included.")] = 30.0
+    timeout: Annotated[
+        float,
+        Parameter(
+            help="Seconds that one call may take, repetitions included.",
+            validator=Number(gt=0, lte=86_400),
+        ),
+    ] = 30.0
 
     def connect(self) -> AbstractAsyncContextManager[Refinery]:
         """Open the door."""
@@ -70,7 +81,7 @@ def context_of(branch: str, as_of: str | None) -> Context:
 
 def moment_of(text: str, option: str) -> int | datetime:
     """Read a position or a time."""
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_POSITION:
         return int(text)
     try:
         return datetime.fromisoformat(text).astimezone()

@@ -12,7 +12,6 @@ import orjson
 from rich.console import Console
 from rich.json import JSON
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 T = TypeVar("T")
@@ -68,20 +67,14 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def print_table(columns: Columns[T], items: Iterable[T]) -> None:
-    """Print a table; nothing in it is ever cut."""
+    """Print a table. A terminal may wrap its lines, but nothing is cut: every ref can be copied."""
     rows = [[printable(cell(item)).replace("\n", "\\n") for cell in columns.values()] for item in items]
-    if sys.stdout.isatty():
-        table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-        for column in table.columns:
-            column.overflow = "fold"
-        for row in rows:
-            table.add_row(*map(Text, row))
-        console().print(table)
-        return
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    screen, style = console(), "bold"
     for row in [list(columns), *rows]:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write(f"{'  '.join(cells).rstrip()}\n")
+        screen.print(Text("  ".join(cells).rstrip(), style=style), soft_wrap=True)
+        style = ""
 
 
 def print_all(form: Form, columns: Columns[T], items: Sequence[T], write: Callable[[T], Any]) -> None:

@@ -32,3 +32,8 @@ def plain(value: Any) -> Any:
 def moment(time: datetime) -> str:
     """A time as RFC 3339 writes it, in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def clock(time: datetime) -> str:
+    """A time as a table shows it: in UTC, to the second."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -14,12 +14,13 @@ from refinery_cli.options import (
     Limit,
     OnlyBranch,
     Output,
+    Position,
     Reference,
     Services,
     context_of,
 )
 from refinery_cli.output import Columns, print_document, print_facts, print_json, print_stream, say
-from refinery_cli.plain import moment, plain
+from refinery_cli.plain import clock, moment, plain
 from refinery_client.answers import Vibe
 from refinery_client.drafts import ABSENT
 from refinery_core.vibe.model import VibeType
@@ -30,7 +31,7 @@ COLUMNS: Columns[Vibe] = {
     "ref": lambda vibe: vibe.ref,
     "type": lambda vibe: vibe.type.value,
     "position": lambda vibe: vibe.position,
-    "time": lambda vibe: moment(vibe.time),
+    "time": lambda vibe: clock(vibe.time),
     "author": lambda vibe: vibe.author_ref,
 }
 
@@ -77,8 +78,8 @@ async def list_(
     type: Annotated[VibeType | None, Parameter(help="Only this kind of thing.")] = None,  # noqa: A002 -- the contract's word
     branch: OnlyBranch = "",
     made_by: Annotated[str, Parameter(help="Only what this Role or Process made: a ref.")] = "",
-    after: Annotated[int, Parameter(help="Only what comes after this position.")] = 0,
-    until: Annotated[int, Parameter(help="Only up to this position.")] = 0,
+    after: Annotated[Position, Parameter(help="Only what comes after this position.")] = 0,
+    until: Annotated[Position, Parameter(help="Only up to this position.")] = 0,
     latest: Annotated[
         bool, Parameter(negative="", help="Only the latest revision of each id; on main unless --branch.")
     ] = False,

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 
 from refinery_cli.documents import STDIN, document_of
 from refinery_cli.failures import Usage, note
-from refinery_cli.options import HERE, LOCAL_ROLE, Output, RequestId, Services, document, request_id_of
+from refinery_cli.options import HERE, LOCAL_ROLE, Count, Output, RequestId, Services, document, request_id_of
 from refinery_cli.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.plain import moment, plain
 from refinery_cli.requests import read_request
@@ -24,7 +24,7 @@ from refinery_core.vibe.model import VibeType
 COLUMNS: Columns[Vibe] = {
     "ref": lambda vibe: vibe.ref,
     "type": lambda vibe: vibe.type.value,
-    "digest": lambda vibe: vibe.digest.hex(),
+    "digest": lambda vibe: f"{vibe.digest.hex()[:16]}…",
 }
 
 
@@ -42,7 +42,7 @@ class DraftOptions:
     repin: Annotated[bool, Parameter(negative="", help="Pin the floating references of the schema anew.")] = (
         False
     )
-    expect: Annotated[int | None, Parameter(help="The revision that must be the latest; 0: none.")] = None
+    expect: Annotated[Count | None, Parameter(help="The revision that must be the latest; 0: none.")] = None
     on: Annotated[
         tuple[str, ...], Parameter(negative="", help="A branch to join; again for more. Else --branch.")
     ] = ()

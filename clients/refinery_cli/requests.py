@@ -34,7 +34,7 @@ def _truth(value: Any) -> bool:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
         raise TypeError("a whole number is expected")
     return value
 

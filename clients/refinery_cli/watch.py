@@ -9,9 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from refinery_cli.failures import Usage
-from refinery_cli.options import HERE, OnlyBranch, Output, Services
+from refinery_cli.options import HERE, Count, OnlyBranch, Output, Position, Services
 from refinery_cli.output import print_json, say
-from refinery_cli.plain import moment, plain
+from refinery_cli.plain import clock, plain
 from refinery_client.answers import Change
 
 
@@ -19,10 +19,10 @@ async def watch(
     prefix: Annotated[str, Parameter(help="Only ids that start with this.")] = "",
     /,
     *,
-    after: Annotated[int, Parameter(help="The last position already seen; 0: from the beginning.")] = 0,
+    after: Annotated[Position, Parameter(help="The last position already seen; 0: from the beginning.")] = 0,
     branch: OnlyBranch = "",
     full: Annotated[bool, Parameter(negative="", help="With context, schema and solution.")] = False,
-    count: Annotated[int, Parameter(help="Stop after so many refinements; 0: go on until Ctrl-C.")] = 0,
+    count: Annotated[Count, Parameter(help="Stop after so many refinements; 0: go on until Ctrl-C.")] = 0,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
@@ -52,7 +52,7 @@ async def watch(
 def _print(change: Change, for_people: bool) -> None:
     if for_people:
         for vibe in change.vibes:
-            time = moment(change.refinement.time)
+            time = clock(change.refinement.time)
             say(f"{change.position:>8}  {time}  {vibe.type.value:<10}  {vibe.ref}")
     else:
         print_json(plain(change), "jsonl")

@@ -53,6 +53,13 @@ def test_every_verb_stands_in_the_help_and_explains_itself(capsys: Capsys) -> No
         (["import-schemas"], "at least one file"),
         (["import-schemas", "/nowhere/*.json"], "matches no file"),
         (["branch", "create", "x", "--fork", "once"], "--fork: 'once'"),
+        (["list", "--after", "99999999999999999999"], "--after"),
+        (["list", "--limit", "-1"], "--limit"),
+        (["watch", "--count", "99999999999"], "--count"),
+        (["get", "aug:/x", "--as-of", "9" * 30], "neither a position nor a time"),
+        (["get", "aug:/x", "--timeout", "0"], "--timeout"),
+        (["get", "aug:/x\udcff"], "not UTF-8"),
+        (["refine", "--type", "record", "--id", "x", "--expect", "99999999999"], "--expect"),
     ],
 )
 def test_a_wrong_command_is_one_sentence_and_exit_code_2(
