@@ -164,6 +164,12 @@ class BranchNotFound(RefineryError):
     reason, code = "BRANCH_NOT_FOUND", Code.NOT_FOUND
 
 
+class ExecutionNotFound(RefineryError):
+    """No execution is named '{id}'."""
+
+    reason, code = "EXECUTION_NOT_FOUND", Code.NOT_FOUND
+
+
 # --- The ledger is not in the state that the request needs --------------------------------
 
 
@@ -209,6 +215,24 @@ class ResolutionTooLarge(RefineryError):
     reason, code = "RESOLUTION_TOO_LARGE", Code.FAILED_PRECONDITION
 
 
+class ProcessNotExecutable(RefineryError):
+    """'{ref}' cannot be executed: {problem}."""
+
+    reason, code = "PROCESS_NOT_EXECUTABLE", Code.FAILED_PRECONDITION
+
+
+class ExecutionEnded(RefineryError):
+    """The execution '{id}' has ended: it is {state}."""
+
+    reason, code = "EXECUTION_ENDED", Code.FAILED_PRECONDITION
+
+
+class ExecutionForgotten(RefineryError):
+    """The execution '{id}' ('{record_ref}') left no result, and Temporal forgot it; start a new one."""
+
+    reason, code = "EXECUTION_FORGOTTEN", Code.FAILED_PRECONDITION
+
+
 class BranchExists(RefineryError):
     """The branch '{branch}' exists already."""
 
@@ -246,6 +270,18 @@ class DatabaseUnavailable(RefineryError):
     """The database cannot be reached now; nothing was written; send the same again."""
 
     reason, code = "DATABASE_UNAVAILABLE", Code.UNAVAILABLE
+
+
+class LedgerUnavailable(RefineryError):
+    """The ledger cannot be reached now ({problem}); send the same again."""
+
+    reason, code = "LEDGER_UNAVAILABLE", Code.UNAVAILABLE
+
+
+class TemporalUnavailable(RefineryError):
+    """Temporal cannot be reached now ({problem}); send the same again."""
+
+    reason, code = "TEMPORAL_UNAVAILABLE", Code.UNAVAILABLE
 
 
 class Draining(RefineryError):

@@ -21,11 +21,13 @@ from refinery_core.errors import (
     DatabaseUnavailable,
     Draining,
     InternalError,
+    LedgerUnavailable,
     OutcomeUnknown,
     Overloaded,
     RefineryError,
     SolutionInvalid,
     StorageFull,
+    TemporalUnavailable,
     Violation,
 )
 from refinery_core.serving.around import Call
@@ -42,6 +44,8 @@ _RETRY_AFTER_MS: Final[dict[type[RefineryError], int]] = {
     Contention: 20,
     OutcomeUnknown: 100,
     DatabaseUnavailable: 500,
+    LedgerUnavailable: 500,
+    TemporalUnavailable: 500,
     Draining: 100,
     Overloaded: 1_000,
     StorageFull: 60_000,

@@ -183,6 +183,36 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INTERNAL", "domain": "refinery", "metadata": {"incident": "b1c2d3"}}
     """
+    ERROR_REASON_EXECUTION_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """NOT_FOUND. "No execution is named '6f3e…'."
+
+        {"reason": "EXECUTION_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+    """
+    ERROR_REASON_PROCESS_NOT_EXECUTABLE: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION. "'main@orders/1?1' cannot be executed: it is a RECORD, not a PROCESS."
+
+        {"reason": "PROCESS_NOT_EXECUTABLE", "domain": "refinery", "metadata": {"ref": "main@orders/1?1", "problem": "it is a RECORD, not a PROCESS"}}
+    """
+    ERROR_REASON_EXECUTION_ENDED: _ErrorReason.ValueType  # 34
+    """FAILED_PRECONDITION. "The execution '6f3e…' has ended: it is COMPLETED."
+
+        {"reason": "EXECUTION_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…", "state": "COMPLETED"}}
+    """
+    ERROR_REASON_EXECUTION_FORGOTTEN: _ErrorReason.ValueType  # 35
+    """FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') left no result, and Temporal forgot it; start a new one."
+
+        {"reason": "EXECUTION_FORGOTTEN", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
+    """
+    ERROR_REASON_LEDGER_UNAVAILABLE: _ErrorReason.ValueType  # 36
+    """UNAVAILABLE. "The ledger cannot be reached now (connection refused); send the same again."
+
+        {"reason": "LEDGER_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
+    """
+    ERROR_REASON_TEMPORAL_UNAVAILABLE: _ErrorReason.ValueType  # 37
+    """UNAVAILABLE. "Temporal cannot be reached now (connection refused); send the same again."
+
+        {"reason": "TEMPORAL_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -343,5 +373,35 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 31
 """INTERNAL. "Refinery made a mistake; the server's log has it under b1c2d3."
 
     {"reason": "INTERNAL", "domain": "refinery", "metadata": {"incident": "b1c2d3"}}
+"""
+ERROR_REASON_EXECUTION_NOT_FOUND: ErrorReason.ValueType  # 32
+"""NOT_FOUND. "No execution is named '6f3e…'."
+
+    {"reason": "EXECUTION_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+"""
+ERROR_REASON_PROCESS_NOT_EXECUTABLE: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION. "'main@orders/1?1' cannot be executed: it is a RECORD, not a PROCESS."
+
+    {"reason": "PROCESS_NOT_EXECUTABLE", "domain": "refinery", "metadata": {"ref": "main@orders/1?1", "problem": "it is a RECORD, not a PROCESS"}}
+"""
+ERROR_REASON_EXECUTION_ENDED: ErrorReason.ValueType  # 34
+"""FAILED_PRECONDITION. "The execution '6f3e…' has ended: it is COMPLETED."
+
+    {"reason": "EXECUTION_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…", "state": "COMPLETED"}}
+"""
+ERROR_REASON_EXECUTION_FORGOTTEN: ErrorReason.ValueType  # 35
+"""FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') left no result, and Temporal forgot it; start a new one."
+
+    {"reason": "EXECUTION_FORGOTTEN", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
+"""
+ERROR_REASON_LEDGER_UNAVAILABLE: ErrorReason.ValueType  # 36
+"""UNAVAILABLE. "The ledger cannot be reached now (connection refused); send the same again."
+
+    {"reason": "LEDGER_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
+"""
+ERROR_REASON_TEMPORAL_UNAVAILABLE: ErrorReason.ValueType  # 37
+"""UNAVAILABLE. "Temporal cannot be reached now (connection refused); send the same again."
+
+    {"reason": "TEMPORAL_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
