@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from cases.composition import Case
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
@@ -14,6 +13,7 @@ from referencing.jsonschema import DRAFT202012
 
 from refinery_core.vibe.keywords import Dialect
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED, dialect, read_schema, schema_at
+from tests.cases.composition import Case
 
 
 def accepts_sources(case: Case, instance: Any) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from cases.store import Store
 
 from refinery_core.postgres.embedded import EmbeddedPostgres
+from tests.cases.store import Store
 
 
 @pytest.fixture(scope="session")

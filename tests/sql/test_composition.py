@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from cases.composition import CASES, Case
-from cases.oracle import accepts_sources
-from cases.store import Store
 from jsonschema.validators import validator_for
 
 from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.keywords import KEYWORDS, members
 from refinery_core.vibe.references import REF, RESOLVED, read_schema, schema_at
+from tests.cases.composition import CASES, Case
+from tests.cases.oracle import accepts_sources
+from tests.cases.store import Store
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from cases.store import Store
 
 from refinery_core.schema.validator import compile_schema, violations
 from refinery_core.vibe.references import RESOLVED, pin, read_schema
+from tests.cases.store import Store
 
 
 def chain(length: int) -> dict[str, Any]:

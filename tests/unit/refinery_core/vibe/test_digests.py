@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+
 from refinery_core.vibe.digests import (
     BEFORE_THE_FIRST,
     chain,

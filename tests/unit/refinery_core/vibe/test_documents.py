@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import (
     MAX_BYTES,

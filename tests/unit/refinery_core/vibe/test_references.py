@@ -5,7 +5,6 @@ import copy
 from typing import Any
 
 import pytest
-from cases.composition import CASES, Case
 
 from refinery_core.vibe.keywords import Dialect
 from refinery_core.vibe.references import (
@@ -18,6 +17,7 @@ from refinery_core.vibe.references import (
     schema_at,
     unpin,
 )
+from tests.cases.composition import CASES, Case
 
 D7 = "http://json-schema.org/draft-07/schema#"
 D19 = "https://json-schema.org/draft/2019-09/schema"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from refinery_core.vibe.refs import (
     MAX_BYTES,
     MAX_REVISION,
