@@ -51,10 +51,11 @@ async def create_branch(refiner: Refiner, vibes: Vibes, command: CreateBranch) -
     if command.name == "main":
         raise BranchExists(branch="main")
     await vibes.check_branch(command.parent)
-    as_of = await vibes.as_of(Context(command.parent, command.fork), field="fork")
+    field = "fork_time" if isinstance(command.fork, datetime) else "fork_position"
+    as_of = await vibes.as_of(Context(command.parent, command.fork), field=field)
     fork = min(as_of, await vibes.database.last_position())
     if fork < 1:
-        raise InvalidField(field="fork", problem="is before the first refinement")
+        raise InvalidField(field=field, problem="is before the first refinement")
     draft = Draft(
         type=VibeType.RECORD,
         id=FOLDER + command.name,

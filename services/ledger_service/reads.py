@@ -21,6 +21,9 @@ PAGE_BYTES = 3 << 20
 READ_AT_ONCE = 32
 SIZE_WITHOUT_TEXTS = 3_000
 
+MAX_INT4 = 2**31 - 1
+"""The largest revision or ordinal: PostgreSQL takes no larger one, not even to find nothing."""
+
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
 
@@ -87,6 +90,8 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, size: int, token: str, *
     last: list[int | str] = ["", 0, -1] if by_id else [0, -1]
     if token:
         until, last = open_token(token, filter_, kinds)
+        if int(last[-1]) > MAX_INT4:
+            raise InvalidPageToken
     query, arguments = _vibe_query(filter_, until, last, size + 1)
     rows = await database.fetch(query, *arguments)
     found = [vibe_from_row(row) for row in rows[:size]]
@@ -144,10 +149,10 @@ def _vibe_query(
 
 async def list_revisions(vibes: Vibes, asked: Revisions, size: int, token: str, *, full: bool) -> Page[Vibe]:
     """The versions of an id that a context sees, newest first, along the branches it was forked from."""
-    until, below = await vibes.as_of(asked.context), 2**31 - 1
+    until, below = await vibes.as_of(asked.context), MAX_INT4
     if token:
         until, (below,) = open_token(token, asked, (int,))
-        if below >= 2**31:
+        if below > MAX_INT4:
             raise InvalidPageToken
     chain = await vibes.database.fetch("branch_chain", asked.context.branch, until)
     if not chain:

@@ -55,7 +55,7 @@ class Vibes:
                 self.keep(vibe, name=row["name"])
         return found
 
-    async def as_of(self, context: Context, *, field: str = "context") -> int:
+    async def as_of(self, context: Context, *, field: str = "context.position") -> int:
         """
         The last position that a context sees; NOW where it is not bounded.
 
@@ -69,7 +69,7 @@ class Vibes:
             return int(row["position"]) if row else 0
         last = await self.database.last_position()
         if not 0 <= context.as_of <= last:
-            raise PositionOutOfRange(field=f"{field}.position", position=context.as_of, last=last)
+            raise PositionOutOfRange(field=field, position=context.as_of, last=last)
         return context.as_of
 
     async def resolve(self, uris: Sequence[AugUri], context: Context, as_of: int) -> list[str | None]:

@@ -1,0 +1,115 @@
+"""A service as a process of its own, on a port of its own, to be killed, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from refinery_core import leash
+
+START_SECONDS = 30.0
+
+
+class ServiceProcess:
+    """`python -m <module>`, which dies with the test. It has the same address each time it is started."""
+
+    def __init__(self, module: str, database_url: str, log: Path) -> None:
+        self._module = module
+        self._database_url = database_url
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it has logged, warnings and worse."""
+        return self._log.read_text()
+
+    @property
+    def resident_bytes(self) -> int:
+        """How much memory it has in use; 0 where the system does not say."""
+        status = Path(f"/proc/{self.pid}/status")
+        if not status.exists():
+            return 0
+        lines = (line.split() for line in status.read_text().splitlines())
+        return next(int(line[1]) * 1024 for line in lines if line[0] == "VmRSS:")
+
+    def start(self) -> None:
+        """Start it; only the main thread may. It is not ready yet."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                leash.command([sys.executable, "-m", self._module], at_parent_death=signal.SIGKILL),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={
+                    **os.environ,
+                    "REFINERY_DATABASE_URL": self._database_url,
+                    "REFINERY_LISTEN": self.address,
+                    "REFINERY_LOG_LEVEL": "warning",
+                },
+            )
+
+    async def ready(self) -> None:
+        """Wait until it says that it serves."""
+        deadline = time.monotonic() + START_SECONDS
+        async with grpc.aio.insecure_channel(self.address, options=FAST_RECONNECT) as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            while not await _serves(health):
+                assert self.is_running, self.log
+                assert time.monotonic() < deadline, self.log
+                await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL it, by its id."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        assert self._process is not None
+        self._process.terminate()
+
+    def exit_code(self, timeout: float) -> int:
+        """Wait for its end."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+
+FAST_RECONNECT = (
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+)
+"""A channel option: otherwise a client waits for seconds before it tries a server that came back."""
+
+
+async def _serves(health: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=1)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
