@@ -7,6 +7,7 @@ checks every claim that it makes: exit code 0 means that all of it is true.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from importlib.resources import files
@@ -140,6 +141,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # Whoever ends the demo ends its Refinery as well.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         main()
     except KeyboardInterrupt:
