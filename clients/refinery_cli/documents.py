@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refinery_cli.failures import Usage
-from refinery_cli.yaml import read_yaml
+from refinery_cli.yaml import check_size, read_yaml
 from refinery_client.drafts import ABSENT, JsonText
 from refinery_core.vibe.documents import DocumentFault, parse
 
@@ -84,9 +84,11 @@ def _value(text: str, source: str, *, is_yaml: bool | None) -> Any:
     if is_yaml or (is_yaml is None and not _is_json(text)):
         return read_yaml(text, source)
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_int=_number)
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_number, parse_int=_number)
     except (ValueError, RecursionError) as fault:
         raise Usage(f"{source} is not JSON: {_problem(fault)}.") from None
+    check_size(value, source)
+    return value
 
 
 def _is_json(text: str) -> bool:

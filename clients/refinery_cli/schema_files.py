@@ -127,7 +127,6 @@ class Library:
 
     def __init__(self, files: Sequence[SchemaFile]) -> None:
         """Index them. Two files may have the same `$id` as long as nothing refers to it."""
-        self.files = files
         self._by_path = {_normal(file.path): file for file in files}
         self._by_address: dict[str, list[SchemaFile]] = {}
         for file in files:

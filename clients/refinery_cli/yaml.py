@@ -16,6 +16,9 @@ from refinery_core.vibe.documents import MAX_DEPTH, parse
 MAX_PARTS = 1_000_000
 """What a document may hold once its aliases are written out; a document of 1 MiB has less than that."""
 
+_AROUND = 3
+"""The levels of a request around its documents."""
+
 _IS_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 
 
@@ -52,19 +55,24 @@ def read_yaml(text: str, source: str) -> Any:
         value = reader.load(text)
     except (YAMLError, ValueError, RecursionError) as fault:
         raise Usage(f"{source} is not YAML: {_problem(fault)}.") from None
-    _count(value, source)
+    check_size(value, source)
     return value
 
 
-def _count(value: Any, source: str) -> None:
-    """Walk with the aliases written out, and stop where that is more than anybody means."""
+def check_size(value: Any, source: str) -> None:
+    """
+    Walk with the aliases written out, and stop where that is more than any document may hold.
+
+    Raises:
+        Usage: It is.
+    """
     parts = 0
     todo = [(value, 0)]
     while todo:
         part, depth = todo.pop()
         parts += 1
-        if parts > MAX_PARTS or depth > MAX_DEPTH:
-            raise Usage(f"{source} is too large once its aliases are written out, or nested too deeply.")
+        if parts > MAX_PARTS or depth > MAX_DEPTH + _AROUND:
+            raise Usage(f"{source} is nested too deeply, or too large once its aliases are written out.")
         if isinstance(part, dict | list):
             members = part.values() if isinstance(part, dict) else part
             todo.extend((member, depth + 1) for member in members)

@@ -117,6 +117,9 @@ def test_an_alias_to_itself_is_refused() -> None:
         read_yaml("&a [*a]", "it")
 
 
-def test_deep_nesting_is_refused() -> None:
+@pytest.mark.parametrize("depth", [100, 5_000])
+@pytest.mark.parametrize("name", ["a.json", "a.yaml"])
+def test_deep_nesting_is_refused(tmp_path: Path, name: str, depth: int) -> None:
+    (tmp_path / name).write_text("[" * depth + "]" * depth)
     with pytest.raises(Usage, match="nested too deeply"):
-        read_yaml("[" * 5_000 + "]" * 5_000, "it")
+        value_of(tmp_path / name)
