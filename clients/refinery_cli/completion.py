@@ -19,8 +19,9 @@ Shell = Annotated[
 
 @app.command
 def install(shell: Shell = None, /) -> None:
-    """Write the completion where your shell finds it, and say where that is."""
-    say(f"Written: {command().install_completion(shell=shell)}. It works in the next shell.")
+    """Write the completion where your shell finds it, and a line into its start-up file that loads it."""
+    path = command().install_completion(shell=shell)
+    say(f"Written to {path}, which the start-up file of your shell now loads; it works in the next shell.")
 
 
 @app.command
