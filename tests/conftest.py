@@ -87,14 +87,14 @@ def template(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """The superuser's address of a database with nothing in it."""
-    async with _fresh(postgres, "template0") as name:
+    async with fresh(postgres, "template0") as name:
         yield postgres.url(name)
 
 
 @pytest.fixture
 async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[Database]:
     """A clone of the template."""
-    async with _fresh(postgres, template) as name:
+    async with fresh(postgres, template) as name:
         yield Database(
             name=name,
             app_url=postgres.url(name, "refinery_app"),
@@ -104,7 +104,8 @@ async def database(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[D
 
 
 @contextlib.asynccontextmanager
-async def _fresh(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+async def fresh(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
+    """The name of a clone that is dropped afterwards."""
     name = f"test_{next(_numbers)}"
     connection = await asyncpg.connect(postgres.url("postgres"))
     try:

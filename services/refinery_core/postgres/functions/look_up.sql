@@ -62,6 +62,7 @@ begin
             from (
                 select i #>> '{}' from unnest(_inputs) i where jsonb_typeof(i) = 'string'
                 union all select p.ref from unnest(_drafts) d, refinery.schema_pins(d -> 'schema') p where d ? 'schema'
+                union all select d ->> 'prototype_ref' from unnest(_drafts) d where d ? 'prototype_ref'
             ) as n (name)
             where not _known.vibes ? n.name
         ) as m (id)
