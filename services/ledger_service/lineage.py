@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
 
+from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database
 from refinery_core.vibe.model import Edge, EdgeType, Vibe, VibeType
 
@@ -50,67 +53,85 @@ class Part:
     truncated: bool = False
 
 
-async def trace(database: Database, start: Vibe, walk: Walk) -> AsyncIterator[Part]:
-    """Walk level by level; every Vibe is reached once, by its shortest way."""
-    first = Step(start.ref, 0, start.type, start.position, ())
-    yield Part((first,))
-    visited, frontier, truncated = {start.ref}, [start.ref], False
-    for depth in range(1, walk.max_depth + 1):
-        level, cut = await _level(database, walk, frontier, visited, depth)
-        truncated = truncated or cut
-        steps = sorted(level, key=lambda step: (step.position, step.ref), reverse=walk.up)
-        for index in range(0, len(steps), STEPS_PER_PART):
-            yield Part(tuple(steps[index : index + STEPS_PER_PART]))
-        frontier = [step.ref for step in steps]
-        visited.update(frontier)
-        if not frontier or truncated:
-            break
-    if frontier and not truncated:
-        beyond, _ = await _level(database, walk, frontier, visited, walk.max_depth + 1)
-        truncated = bool(beyond)
+async def trace(database: Database, start: Vibe, walk: Walk) -> AsyncGenerator[Part, None]:
+    """
+    Walk level by level; every Vibe is reached once, by its shortest way.
+
+    The database looks for the next level while this one is being sent.
+    """
+    yield Part((Step(start.ref, 0, start.type, start.position, ()),))
+    visited, frontier, depth, truncated = {start.ref}, [start.ref], 0, False
+    looking = asyncio.create_task(_look(database, walk, frontier, visited))
+    try:
+        while frontier and not truncated:
+            depth += 1
+            reached, truncated = await looking
+            if depth > walk.max_depth:
+                truncated = bool(reached)
+                break
+            frontier = list(reached)
+            visited.update(frontier)
+            if frontier and not truncated:
+                looking = asyncio.create_task(_look(database, walk, frontier, visited))
+            for part in _parts(reached, walk, depth):
+                yield part
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError, RefineryError):
+            await looking
     yield Part((), truncated)
 
 
-async def _level(
-    database: Database, walk: Walk, frontier: list[str], visited: set[str], depth: int
-) -> tuple[list[Step], bool]:
+async def _look(
+    database: Database, walk: Walk, frontier: list[str], visited: set[str]
+) -> tuple[_Reached, bool]:
     """The Vibes one step further, and whether a limit cut them."""
     room = walk.max_vibes - len(visited)
     limit = (room + 1) * EDGES_PER_VIBE + len(visited)
     query = "edges_up" if walk.up else "edges_down"
     while True:
         rows = await database.fetch(query, frontier, list(walk.types), walk.as_of, limit)
-        reached, cut = _reached(rows, walk, visited, room)
+        reached, cut = _reached(rows, visited, room)
         if cut or len(rows) < limit or limit >= MAX_EDGES:
-            return _steps(reached, depth), cut or len(rows) == limit
+            return reached, cut or len(rows) == limit
         limit = min(limit * EDGES_PER_VIBE, MAX_EDGES)
 
 
-_Reached = dict[str, tuple[str, int, list[Edge]]]
+_Reached = dict[str, list[asyncpg.Record]]
+"""The edges by the Vibe that they reach: near ref, far ref, type; type and position of the far Vibe."""
 
 
-def _reached(rows: list[asyncpg.Record], walk: Walk, visited: set[str], room: int) -> tuple[_Reached, bool]:
-    """What some edges lead to, and whether there was no room for more."""
+def _reached(rows: list[asyncpg.Record], visited: set[str], room: int) -> tuple[_Reached, bool]:
+    """What some edges lead to for the first time, and whether there was no room for more."""
     reached: _Reached = {}
-    for near, ref, type_, kind, position in rows:
+    for row in rows:
+        ref = row[1]
         if ref in visited:
             continue
-        edge = Edge(near, ref, _EDGE_TYPES[type_]) if walk.up else Edge(ref, near, _EDGE_TYPES[type_])
         known = reached.get(ref)
         if known is not None:
-            known[2].append(edge)
+            known.append(row)
         elif len(reached) < room:
-            reached[ref] = (kind, position, [edge])
+            reached[ref] = [row]
         else:
             return reached, True
     return reached, False
 
 
-def _steps(reached: _Reached, depth: int) -> list[Step]:
-    return [
-        Step(ref, depth, VibeType(kind), position, tuple(edges))
-        for ref, (kind, position, edges) in reached.items()
-    ]
+def _parts(reached: _Reached, walk: Walk, depth: int) -> Iterator[Part]:
+    """The Vibes of one level: upwards the youngest first, downwards the oldest."""
+    level = sorted(reached.items(), key=lambda item: (item[1][0][4], item[0]), reverse=walk.up)
+    for at in range(0, len(level), STEPS_PER_PART):
+        yield Part(tuple(_step(ref, rows, walk, depth) for ref, rows in level[at : at + STEPS_PER_PART]))
+
+
+def _step(ref: str, rows: list[asyncpg.Record], walk: Walk, depth: int) -> Step:
+    if walk.up:
+        edges = [Edge(near, ref, _EDGE_TYPES[kind]) for near, _, kind, _, _ in rows]
+    else:
+        edges = [Edge(ref, near, _EDGE_TYPES[kind]) for near, _, kind, _, _ in rows]
+    return Step(ref, depth, _VIBE_TYPES[rows[0][3]], rows[0][4], tuple(edges))
 
 
 _EDGE_TYPES = {kind.value: kind for kind in EdgeType}
+_VIBE_TYPES = {kind.value: kind for kind in VibeType}

@@ -16,6 +16,7 @@ from refinery_core.errors import (
     DataCorrupted,
     RefineryError,
     RequestIdReused,
+    UnknownReference,
 )
 from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.refinements import refinement_from_row
@@ -64,12 +65,20 @@ class Refiner:
             if outcome.kind == "committed":
                 return self._answer(prepared, outcome.answer)
             if outcome.kind == "refused":
+                if outcome.answer["reason"] == UnknownReference.reason:
+                    await self._check_branches(command)
                 raise _refusal(outcome)
             if outcome.kind == "replayed":
                 return await self._replayed(int(outcome.answer["position"]))
             for line in prepared.pins:
                 self._heads.forget(line)
         raise Contention(attempts=MAX_ATTEMPTS)
+
+    async def _check_branches(self, command: Refine) -> None:
+        """Say so where an input is unknown because its branch is: refine() does not look at why."""
+        inputs = (command.author, *command.targets, *command.instructions, *command.budgets)
+        for branch in dict.fromkeys(uri.branch or command.branch for uri in inputs if not uri.canonical):
+            await self._vibes.check_branch(branch)
 
     async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,8 +175,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         uri, from_ = reference_from(request.reference, "reference"), context_from(request.context)
         walk = wire.walk(request, await self.vibes.as_of(from_))
         (start,) = await self.vibes.find([uri], from_)
-        async for part in lineage.trace(self.vibes.database, start, walk):
-            yield wire.lineage_part(part)
+        async with aclosing(lineage.trace(self.vibes.database, start, walk)) as parts:
+            async for part in parts:
+                yield wire.lineage_part(part)
 
     async def WatchVibes(
         self, request: pb.WatchVibesRequest, context: Context[Any, Any]
