@@ -192,7 +192,6 @@ async def test_a_branch_that_nobody_made_is_refused_everywhere(ledger: Ledger) -
         assert refusal.metadata == {"branch": "nowhere"}
 
 
-@pytest.mark.xfail(strict=True, reason="judge() does not tell an unknown branch from an unknown id")
 @pytest.mark.parametrize(
     "fields",
     [
