@@ -10,6 +10,7 @@ import orjson
 
 from ledger_service.commands import Draft, Refine
 from ledger_service.heads import Heads, Line
+from ledger_service.process_check import check_process
 from refinery_core.errors import SolutionInvalid, UnknownReference
 from refinery_core.postgres.composition import Composer, PinnedSchema
 from refinery_core.postgres.database import NOW
@@ -144,6 +145,7 @@ class Preparation:
                     raise SolutionInvalid(
                         field=f"{field_}.solution", violations=found[:MAX_VIOLATIONS], count=count
                     )
+        await check_process(draft.type, solution, f"{field_}.solution")
         schema = None if pinned is None else pinned.text
         return PreparedDraft(
             draft=draft,

@@ -111,6 +111,12 @@ class InvalidSchema(RefineryError):
     reason, code = "INVALID_SCHEMA", Code.INVALID_ARGUMENT
 
 
+class InvalidProcess(RefineryError):
+    """{field}: the process is refused at {path}: {problem}."""
+
+    reason, code = "INVALID_PROCESS", Code.INVALID_ARGUMENT
+
+
 class ReservedId(RefineryError):
     """{field}: '{id}' is reserved; ids under 'system/' are written by Refinery itself."""
 

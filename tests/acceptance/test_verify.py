@@ -31,6 +31,12 @@ USER = {
 }
 
 
+IMPORT = {
+    "document": {"dsl": "1.0.3", "namespace": "tests", "name": "import", "version": "1.0.0"},
+    "do": [{"nothing": {"set": {"imported": True}}}],
+}
+
+
 async def write_content(ledger: Ledger) -> None:
     """Something of everything: roles, branches, pins, inputs, prototypes, several drafts, several branches."""
     await ledger.refine(Draft(type=VibeType.ROLE, id="roles/editor", solution={"name": "Editor"}))
@@ -39,7 +45,7 @@ async def write_content(ledger: Ledger) -> None:
     await ledger.refine(
         record("schemas/user", schema=USER, context={"lang": "en"}),
         record("users/1", prototype_ref="aug:/schemas/user", solution={"zip": "1"}),
-        Draft(type=VibeType.PROCESS, id="processes/import", solution={"do": []}),
+        Draft(type=VibeType.PROCESS, id="processes/import", solution=IMPORT),
         **editor,
     )
     await ledger.branch("dev")

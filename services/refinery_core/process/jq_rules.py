@@ -36,7 +36,7 @@ def unknown_variable(name: str, visible: list[str]) -> str:
         return "$secrets can only be read in input.from and in an authentication"
     near = suggestion(name, visible)
     if near is not None:
-        return f"there is no ${name} here; did you mean ${near}?"
+        return f"there is no ${name} here; perhaps you mean ${near}"
     return f"there is no ${name} here; there is {', '.join(f'${known}' for known in sorted(visible))}"
 
 
@@ -45,5 +45,5 @@ def refuse_function(name: Token, function: str) -> NoReturn:
     if (reason := REFUSED.get(name.text)) is not None:
         raise ExpressionFault(name.offset, f"'{name.text}' is not allowed: {reason}")
     near = suggestion(function, ALLOWED)
-    hint = "" if near is None else f"; did you mean {near}?"
+    hint = "" if near is None else f"; perhaps you mean {near}"
     raise ExpressionFault(name.offset, f"there is no function {function[:40]} here{hint}")

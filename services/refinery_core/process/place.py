@@ -103,7 +103,7 @@ class Place:
         text = self.text(what)
         if text not in known:
             near = suggestion(text, known)
-            hint = "" if near is None else f"; did you mean '{near}'?"
+            hint = "" if near is None else f"; perhaps you mean '{near}'"
             self.refuse(f"there is no {what} '{cut(text)}' in {where}{hint}")
         return text
 
@@ -135,5 +135,5 @@ def unknown(beginning: str, key: str, known: Collection[str]) -> str:
     """A phrase that names what is unknown, and what may have been meant."""
     near = suggestion(key, known)
     if near is not None:
-        return f"{beginning} '{cut(key)}'; did you mean '{near}'?"
+        return f"{beginning} '{cut(key)}'; perhaps you mean '{near}'"
     return f"{beginning} '{cut(key)}', only {', '.join(known)}"

@@ -114,7 +114,7 @@ def _kind(place: Place) -> str:
         if key in OWNERS:
             place.at(key).refuse(f"'{key}' belongs to '{OWNERS[key]}', which this task does not have")
         if key not in COMMON and (near := suggestion(key, KINDS)) is not None:
-            place.at(key).refuse(f"there is no task '{key}'; did you mean '{near}'?")
+            place.at(key).refuse(f"there is no task '{key}'; perhaps you mean '{near}'")
     return place.refuse(f"a task needs one of {', '.join(KINDS)}")
 
 

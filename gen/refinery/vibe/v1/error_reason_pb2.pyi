@@ -213,6 +213,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "TEMPORAL_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
     """
+    ERROR_REASON_INVALID_PROCESS: _ErrorReason.ValueType  # 38
+    """INVALID_ARGUMENT. "drafts[0].solution: the process is refused at /do/0/greet/sett: there is no task 'sett'; perhaps you mean 'set'."
+
+        {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -403,5 +408,10 @@ ERROR_REASON_TEMPORAL_UNAVAILABLE: ErrorReason.ValueType  # 37
 """UNAVAILABLE. "Temporal cannot be reached now (connection refused); send the same again."
 
     {"reason": "TEMPORAL_UNAVAILABLE", "domain": "refinery", "metadata": {"problem": "connection refused"}}
+"""
+ERROR_REASON_INVALID_PROCESS: ErrorReason.ValueType  # 38
+"""INVALID_ARGUMENT. "drafts[0].solution: the process is refused at /do/0/greet/sett: there is no task 'sett'; perhaps you mean 'set'."
+
+    {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
