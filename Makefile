@@ -40,11 +40,10 @@ verify: setup ## Prove that gen/ is what proto/ generates
 	@diff -r -x __pycache__ gen build/gen || { echo "gen/ is stale: run 'make generate' and commit." >&2; exit 1; }
 
 .PHONY: breaking
-breaking: setup ## Prove that the contract still serves the clients of the last commit on main
-	@git rev-parse --verify --quiet main >/dev/null || { echo "There is no branch main to compare with." >&2; exit 1; }
-	@if git cat-file -e main:proto 2>/dev/null; then \
-	  rm -rf build/main && mkdir -p build/main && git archive main buf.yaml proto | tar -x -C build/main && \
-	  $(BIN)/buf breaking --against build/main; fi
+breaking: setup ## Prove that the contract still serves the clients of the last release (of the last commit, before there is one)
+	@base=$$(git describe --tags --abbrev=0 2>/dev/null || echo HEAD); \
+	rm -rf build/base && mkdir -p build/base && git archive $$base buf.yaml proto | tar -x -C build/base && \
+	$(BIN)/buf breaking --against build/base
 
 .PHONY: check
 check: setup verify breaking ## Lint, types, layers, contract: everything that needs no database

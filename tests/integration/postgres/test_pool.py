@@ -145,8 +145,7 @@ async def test_a_standby_is_unavailable_and_all_connections_are_given_up(databas
         with pytest.raises(DatabaseUnavailable):
             async with writing(pool) as connection:
                 await connection.execute(
-                    "set local transaction_read_only = on;"
-                    "insert into refinery.branches (name) values ('dev')"
+                    "set local transaction_read_only = on;insert into refinery.branches (name) values ('dev')"
                 )
         async with reading(pool) as connection:
             assert connection.get_server_pid() != before

@@ -500,7 +500,9 @@ class ListVibesRequest(_message.Message):
     branch: _builtins.str
     """branch lists what was refined on this branch itself. If absent, on any."""
     id_prefix: _builtins.str
-    """id_prefix lists the ids that start with it. `schemas/` lists a folder."""
+    """id_prefix lists the ids that start with it, by id and then in ledger order.
+    `schemas/` lists a folder.
+    """
     type: _vibe_pb2.VibeType.ValueType
     """type lists one kind of thing. If absent, all."""
     author_ref: _builtins.str
@@ -513,7 +515,8 @@ class ListVibesRequest(_message.Message):
     """
     latest_only: _builtins.bool
     """latest_only lists only the latest revision of each id that the branch
-    itself has at until_position. Requires branch.
+    itself has at until_position, by id. Requires branch; may not be combined
+    with author_ref.
     """
     view: _vibe_pb2.VibeView.ValueType
     """view is how much to answer with. If absent, BASIC."""
@@ -559,7 +562,7 @@ class ListVibesResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def vibes(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Vibe]:
-        """vibes are the Vibes, in ledger order."""
+        """vibes are the Vibes, in the order that the request asks for."""
 
     def __init__(
         self,

@@ -149,7 +149,8 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVibes(self, request, context):
-        """ListVibes lists Vibes in ledger order.
+        """ListVibes lists Vibes: in ledger order, or by id where a prefix or only the
+        latest is asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,9 @@ class LedgerServiceStub:
     missing the call is refused.
     """
     ListVibes: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListVibesRequest, _ledger_service_pb2.ListVibesResponse]
-    """ListVibes lists Vibes in ledger order."""
+    """ListVibes lists Vibes: in ledger order, or by id where a prefix or only the
+    latest is asked for.
+    """
     ListRevisions: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListRevisionsRequest, _ledger_service_pb2.ListRevisionsResponse]
     """ListRevisions lists the versions of an id that a context sees, newest first."""
     GetRefinement: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetRefinementRequest, _ledger_service_pb2.GetRefinementResponse]
@@ -124,7 +126,9 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.ListVibesRequest,
         context: _aio.ServicerContext[_ledger_service_pb2.ListVibesRequest, _abc.Awaitable[_ledger_service_pb2.ListVibesResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.ListVibesResponse]:
-        """ListVibes lists Vibes in ledger order."""
+        """ListVibes lists Vibes: in ledger order, or by id where a prefix or only the
+        latest is asked for.
+        """
 
     @_abc_1.abstractmethod
     def ListRevisions(
