@@ -2,7 +2,7 @@
 create or replace function refinery.fill_schema_refs() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-    new.schema_refs := array(select distinct p.written from refinery.schema_pins(new.schema) p order by 1);
+    new.schema_refs := array(select distinct p.written collate "C" from refinery.schema_pins(new.schema) p order by 1);
     return new;
 end
 $$;
