@@ -96,25 +96,25 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, size: int, token: str, *
     rows = await database.fetch(query, *arguments)
     found = [vibe_from_row(row) for row in rows[:size]]
     if full:
-        found = await _whole(vibes, found)
+        found = await whole(vibes, [vibe.ref for vibe in found])
     if len(found) == len(rows):
         return Page(tuple(found), "")
     key = [rows[len(found) - 1][part] for part in (("id",) if by_id else ()) + ("position", "ordinal")]
     return Page(tuple(found), page_token(filter_, until, key))
 
 
-async def _whole(vibes: Vibes, found: list[Vibe]) -> list[Vibe]:
+async def whole(vibes: Vibes, refs: Sequence[str]) -> list[Vibe]:
     """The Vibes with their documents: the first one, and those after it that fit into an answer."""
     answer: list[Vibe] = []
     room = PAGE_BYTES
-    for start in range(0, len(found), READ_AT_ONCE):
-        names = [vibe.ref for vibe in found[start : start + READ_AT_ONCE]]
-        whole = await vibes.by_names(names)
+    for start in range(0, len(refs), READ_AT_ONCE):
+        names = refs[start : start + READ_AT_ONCE]
+        read = await vibes.by_names(names)
         for name in names:
-            room -= _size(whole[name])
+            room -= _size(read[name])
             if answer and room < 0:
                 return answer
-            answer.append(whole[name])
+            answer.append(read[name])
     return answer
 
 
@@ -168,7 +168,7 @@ async def list_revisions(vibes: Vibes, asked: Revisions, size: int, token: str, 
         found += [vibe_from_row(row) for row in rows]
     if not found and not token:
         raise VibeNotFound(reference=f"aug:/{asked.id}")
-    page = await _whole(vibes, found[:size]) if full else found[:size]
+    page = await whole(vibes, [vibe.ref for vibe in found[:size]]) if full else found[:size]
     more = len(found) > len(page)
     return Page(tuple(page), page_token(asked, until, [page[-1].revision]) if more else "")
 

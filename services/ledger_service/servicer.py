@@ -15,7 +15,7 @@ from ledger_service.refine import Refiner
 from ledger_service.watch import Feed, watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_core.errors import InvalidField
+from refinery_core.errors import Draining, InvalidField
 from refinery_core.fields import (
     context_from,
     position_from,
@@ -31,7 +31,6 @@ from refinery_core.vibe.model import Vibe
 from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
 
 MAX_BATCH = 1_000
-MAX_BATCH_BYTES = 3 << 20
 STREAM_IN_FLIGHT = 256
 DIGEST_BYTES = 32
 
@@ -63,11 +62,18 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
                 places.release()
 
         async def all_of_them() -> None:
+            cut: Draining | None = None
             try:
                 async with asyncio.TaskGroup() as group:
-                    async for message in request_iterator:
-                        await places.acquire()
-                        group.create_task(one(message.refine))
+                    try:
+                        async with self.drain.cutting():
+                            async for message in request_iterator:
+                                await places.acquire()
+                                group.create_task(one(message.refine))
+                    except Draining as draining:
+                        cut = draining  # What was read before is still answered.
+                if cut is not None:
+                    raise cut
             finally:
                 answers.put_nowait(None)
 
@@ -120,14 +126,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             problem = f"takes 1 to {MAX_BATCH}, not {len(request.references)}"
             raise InvalidField(field="references", problem=problem)
         uris = references_from(request.references, "references")
-        answer, size = pb.BatchGetVibesResponse(), 0
-        for vibe in await self.vibes.find(uris, context_from(request.context)):
-            message = vibe_message(vibe, full=full, form=form)
-            size += message.ByteSize()
-            if answer.vibes and size > MAX_BATCH_BYTES:
-                break
-            answer.vibes.append(message)
-        return answer
+        refs = await self.vibes.locate(uris, context_from(request.context))
+        found = await reads.whole(self.vibes, refs)
+        return pb.BatchGetVibesResponse(vibes=[vibe_message(vibe, full=full, form=form) for vibe in found])
 
     async def ListVibes(
         self, request: pb.ListVibesRequest, context: Context[Any, Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from refinery_core.errors import DatabaseUnavailable, Overloaded
+from refinery_core.errors import DatabaseUnavailable, Overloaded, RefineryError
 from refinery_core.postgres.translate import NOT_WRITABLE, STORE_FAILURES, store_errors, translated
 from refinery_core.settings import CannotStart
 
@@ -35,7 +35,7 @@ async def open_pool(
     min_size: int = 2,
     max_size: int = 10,
     connect_timeout: float = 5.0,
-    command_timeout: float = 30.0,
+    command_timeout: float = 10.0,
     patience: float = 60.0,
 ) -> asyncpg.Pool:
     """
@@ -99,6 +99,9 @@ async def reading(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator
     try:
         with store_errors():
             yield connection
+    except RefineryError as refusal:
+        await _distrust(pool, refusal.__cause__)
+        raise
     finally:
         await _release(pool, connection)
 
@@ -116,9 +119,8 @@ async def writing(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator
     try:
         with store_errors(during_commit=True):
             yield connection
-    except BaseException as error:
-        if getattr(error.__cause__, "sqlstate", None) == NOT_WRITABLE:
-            await pool.expire_connections()  # The server became a standby: look for its successor.
+    except RefineryError as refusal:
+        await _distrust(pool, refusal.__cause__)
         raise
     finally:
         await _release(pool, connection)
@@ -132,6 +134,12 @@ async def _acquire(pool: asyncpg.Pool, patience: float) -> Any:
         raise (Overloaded() if busy else DatabaseUnavailable()) from error
     except STORE_FAILURES as error:
         raise translated(error) or DatabaseUnavailable() from error
+
+
+async def _distrust(pool: asyncpg.Pool, cause: BaseException | None) -> None:
+    """Open all connections anew where the server became a standby, or does not answer: it may have moved."""
+    if isinstance(cause, TimeoutError) or getattr(cause, "sqlstate", None) == NOT_WRITABLE:
+        await pool.expire_connections()
 
 
 async def _release(pool: asyncpg.Pool, connection: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -108,13 +108,22 @@ class Vibes:
             vibe = self.cached(str(uris[0].ref))
             if vibe is not None:
                 return [vibe]
-        as_of = await self.as_of(context)
-        names = await self.resolve(uris, context, as_of)
+        names = await self.resolve(uris, context, await self.as_of(context))
         found = await self.by_names(name for name in names if name is not None)
-        missing = next((i for i, name in enumerate(names) if name is None or name not in found), None)
-        if missing is not None:
-            raise VibeNotFound(reference=uris[missing])
-        return [found[name] for name in names if name is not None]
+        return [found[name] for name in _all_there(uris, names, found)]
+
+    async def locate(self, uris: Sequence[AugUri], context: Context) -> list[str]:
+        """
+        The refs of the Vibes that references mean in a context, in order, without reading the Vibes.
+
+        Raises:
+            VibeNotFound: one of them means nothing there.
+            BranchNotFound: a branch does not exist.
+        """
+        names = await self.resolve(uris, context, await self.as_of(context))
+        rows = await self.database.fetch("refs_by_name", [name for name in names if name is not None])
+        refs = {row["name"]: row["ref"] for row in rows}
+        return [refs[name] for name in _all_there(uris, names, refs)]
 
     async def check_branch(self, name: str) -> None:
         """
@@ -125,6 +134,15 @@ class Vibes:
         """
         if await self.database.first("branch_by_name", name) is None:
             raise BranchNotFound(branch=name)
+
+
+def _all_there(
+    uris: Sequence[AugUri], names: Sequence[str | None], found: Mapping[str, object]
+) -> Iterator[str]:
+    for uri, name in zip(uris, names, strict=True):
+        if name is None or name not in found:
+            raise VibeNotFound(reference=uri)
+        yield name
 
 
 def vibe_from_row(row: Mapping[str, Any]) -> Vibe:

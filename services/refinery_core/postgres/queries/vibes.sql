@@ -6,6 +6,11 @@ from unnest($1::text[]) as n (name)
 join refinery.vibes v on v.ref = refinery.canonical_ref(n.name)
 join refinery.refinements r on r.position = v.position;
 
+-- name: refs_by_name
+-- The refs that canonical names mean, aliases included; what does not exist is left out.
+select n.name, r.ref from unnest($1::text[]) as n (name), lateral (select refinery.canonical_ref(n.name)) as r (ref)
+where r.ref is not null;
+
 -- name: ref_by_digest
 -- The ref of the Vibe with a digest.
 select ref from refinery.vibes where digest = $1;
