@@ -1,0 +1,114 @@
+"""What the service is asked for and what it answers: frozen, without protobuf."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from process_worker.messages import Problem, TaskEvent
+from refinery_core.vibe.documents import Document
+
+
+class State(enum.StrEnum):
+    """How an execution stands."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAULTED = "FAULTED"
+    CANCELLED = "CANCELLED"
+    TERMINATED = "TERMINATED"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteProcess:
+    """What to carry out, with references as they were sent."""
+
+    request_id: UUID
+    process: str
+    author_ref: str
+    input: Document
+    target_refs: tuple[str, ...]
+    budget_refs: tuple[str, ...]
+    branch: str
+    result_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One carrying out of a process, as it stands."""
+
+    id: UUID
+    process_ref: str
+    state: State
+    start_time: datetime
+    record_ref: str
+    end_time: datetime | None = None
+    tasks: tuple[str, ...] = ()
+    listening: tuple[Any, ...] = ()
+    result_ref: str | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An execution, and whether its request_id had been started before."""
+
+    execution: Execution
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An execution, and what happened in it as far back as it is kept."""
+
+    execution: Execution
+    events: tuple[TaskEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions to list; empty means any."""
+
+    process_ref: str = ""
+    state: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPage:
+    """A part of a list, and the token that goes on; empty where nothing does."""
+
+    executions: tuple[Execution, ...]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a watch sends: an event, or a heartbeat; the execution with the first and the last."""
+
+    event: TaskEvent | None = None
+    execution: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    """A CloudEvent for an execution; `data` is None where there is none."""
+
+    request_id: UUID
+    execution_id: UUID
+    author_ref: str
+    id: str
+    type: str
+    source: str
+    subject: str
+    data: Document | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class EventSent:
+    """The RECORD of an event, and whether its request_id had been committed before."""
+
+    event_ref: str
+    replayed: bool

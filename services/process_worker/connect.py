@@ -1,0 +1,125 @@
+"""Connects to Temporal, prepares its namespace, and waits for those that the worker cannot do without."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client, TLSConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from process_worker.ledger import Ledger
+from process_worker.messages import PROCESS_ATTRIBUTE
+from process_worker.settings import Settings
+from refinery_core.errors import RefineryError
+from refinery_core.settings import CannotStart
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS: Final = 0.1
+_CALL: Final = timedelta(seconds=5)
+
+
+async def connect(settings: Settings) -> Client:
+    """
+    Connect to Temporal, and make the search attribute that executions are listed by.
+
+    Raises:
+        CannotStart: Temporal does not answer in time, or will not have us.
+    """
+    tls = _tls(settings)
+
+    async def attempt() -> Client:
+        client = await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            api_key=settings.temporal_api_key,
+            tls=tls,
+        )
+        await _make_attribute(client)
+        return client
+
+    return await _patiently(attempt, f"Temporal at {settings.temporal_address}", settings.start_seconds)
+
+
+async def wait_for_ledger(ledger: Ledger, settings: Settings) -> None:
+    """
+    Wait until the ledger answers.
+
+    Raises:
+        CannotStart: it does not answer in time.
+    """
+    await _patiently(ledger.is_ready, f"The ledger at {settings.ledger}", settings.start_seconds)
+
+
+async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: float) -> T:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await attempt()
+        except (RPCError, RuntimeError, RefineryError) as fault:
+            # What cannot connect is a RuntimeError of Temporal's client.
+            if time.monotonic() > deadline:
+                raise CannotStart(f"{what} does not answer: {str(fault).rstrip('.')}.") from fault
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _make_attribute(client: Client) -> None:
+    operator, namespace = client.operator_service, client.namespace
+    try:
+        known = await operator.list_search_attributes(
+            ListSearchAttributesRequest(namespace=namespace), timeout=_CALL
+        )
+        if PROCESS_ATTRIBUTE not in known.custom_attributes:
+            keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+            wanted = AddSearchAttributesRequest(
+                namespace=namespace, search_attributes={PROCESS_ATTRIBUTE: keyword}
+            )
+            await operator.add_search_attributes(wanted, timeout=_CALL)
+    except RPCError as error:
+        if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED):
+            await _see_attribute(client, error)
+        elif error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
+
+
+async def _see_attribute(client: Client, why: RPCError) -> None:
+    """Where only an operator may make it: see that it was made."""
+    query = f"{PROCESS_ATTRIBUTE} = 'main@none?1'"
+    try:
+        await client.list_workflows(query, page_size=1).fetch_next_page()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        raise CannotStart(
+            f"The namespace '{client.namespace}' of Temporal needs a search attribute {PROCESS_ATTRIBUTE} of "
+            f"type Keyword, and does not let us make it: {why.message}."
+        ) from error
+
+
+def _tls(settings: Settings) -> TLSConfig | bool:
+    ca, cert, key = (
+        _content(path) if path else None
+        for path in (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    )
+    if not (ca or cert or key or settings.temporal_tls_server_name):
+        return settings.temporal_tls or settings.temporal_api_key is not None
+    return TLSConfig(
+        server_root_ca_cert=ca,
+        domain=settings.temporal_tls_server_name,
+        client_cert=cert,
+        client_private_key=key,
+    )
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as fault:
+        raise CannotStart(f"{path} cannot be read: {fault.strerror}.") from fault

@@ -1,0 +1,79 @@
+"""What the service asks the ledger; that nobody answers there is a refusal of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from refinery_client import DeadlineExceeded, Draft, Refined, Refinery, Unreachable, Vibe
+from refinery_core.errors import LedgerUnavailable, RefinementNotFound
+from refinery_core.vibe.model import Context, Refinement
+
+_GENESIS: Final = "main@system/genesis?1"
+_READY_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger, through its contract. Every call may raise its refusals, and LedgerUnavailable."""
+
+    refinery: Refinery
+
+    async def is_ready(self) -> bool:
+        """Whether it answers; an exception says why not."""
+        await self.refinery.get_vibe(_GENESIS, full=False, timeout_seconds=_READY_SECONDS)
+        return True
+
+    async def committed(self, request_id: UUID) -> Refinement | None:
+        """What was committed under a request_id, or None."""
+        try:
+            with _answering():
+                return await self.refinery.get_refinement(request_id=request_id)
+        except RefinementNotFound:
+            return None
+
+    async def vibe(self, ref: str) -> Vibe:
+        """One Vibe with its documents."""
+        with _answering():
+            return await self.refinery.get_vibe(ref)
+
+    async def vibes(self, references: Sequence[str], branch: str) -> list[Vibe]:
+        """What up to 1,000 references mean on a branch, all at one moment: now. Without documents."""
+        with _answering():
+            return await self.refinery.batch_get_vibes(references, context=Context(branch), full=False)
+
+    async def refine(
+        self,
+        *,
+        request_id: UUID,
+        author_ref: str,
+        branch: str,
+        drafts: Sequence[Draft],
+        target_refs: Sequence[str] = (),
+        instruction_refs: Sequence[str] = (),
+        budget_refs: Sequence[str] = (),
+    ) -> Refined:
+        """Commit."""
+        with _answering():
+            return await self.refinery.refine(
+                request_id=request_id,
+                author_ref=author_ref,
+                branch=branch,
+                drafts=drafts,
+                target_refs=target_refs,
+                instruction_refs=instruction_refs,
+                budget_refs=budget_refs,
+            )
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except Unreachable as refusal:
+        raise LedgerUnavailable(problem=refusal.metadata["problem"]) from refusal
+    except DeadlineExceeded as refusal:
+        raise LedgerUnavailable(problem="it did not answer in time") from refusal

@@ -1,0 +1,113 @@
+"""The RECORD that starts an execution: what was asked, what it meant, and all that the workflow is given."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+from uuid import UUID
+
+from process_worker.commands import ExecuteProcess
+from process_worker.freeze import Frozen
+from process_worker.messages import Start
+from refinery_client import Draft, JsonText
+from refinery_core.vibe import documents
+from refinery_core.vibe.documents import Document, DocumentFault
+from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.refs import Ref
+
+FOLDER: Final = "executions/"
+MAX_INLINE_BYTES: Final = 256 << 10
+"""What is larger stays out of Temporal's history and travels by ref."""
+
+
+def record_id(execution_id: UUID) -> str:
+    """The id of the RECORD of an execution."""
+    return f"{FOLDER}{execution_id}"
+
+
+def event_id(execution_id: UUID, event: str) -> str:
+    """The id of the RECORD of an event."""
+    return f"{record_id(execution_id)}/events/{event}"
+
+
+def result_id(command: ExecuteProcess, frozen: Frozen) -> str:
+    """The id of the result."""
+    return command.result_id or f"{Ref.parse(frozen.process_ref).id}/results/{command.request_id}"
+
+
+def asked(command: ExecuteProcess) -> dict[str, Any]:
+    """What makes two requests the same: everything, as it was sent."""
+    return {
+        "process": command.process,
+        "author_ref": command.author_ref,
+        "target_refs": list(command.target_refs),
+        "budget_refs": list(command.budget_refs),
+        "branch": command.branch,
+        "result_id": command.result_id,
+        "input_digest": hashlib.sha256(command.input.text.encode()).hexdigest(),
+    }
+
+
+def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
+    """The content of the RECORD; a large input is a RECORD of its own beside it."""
+    content = {
+        "asked": asked(command),
+        "process_ref": frozen.process_ref,
+        "author_ref": frozen.author_ref,
+        "branch": command.branch,
+        "result_id": result_id(command, frozen),
+        "target_refs": list(frozen.target_refs),
+        "budget_refs": list(frozen.budget_refs),
+        "frozen": frozen.references,
+    }
+    inline = {**content, "input": command.input.value}
+    if _fits(command.input) and _can_be_kept(inline):
+        return inline
+    # Nobody has written this id before, or the refine is refused: so its first revision is ours.
+    return {**content, "input_ref": str(Ref(command.branch, _input_id(command.request_id), 1))}
+
+
+def drafts(command: ExecuteProcess, content: dict[str, Any]) -> list[Draft]:
+    """The RECORD to be, with the one of its input if that stands apart."""
+    record = _draft(record_id(command.request_id), content)
+    if "input_ref" not in content:
+        return [record]
+    input_ = JsonText(documents.sendable(command.input.text))
+    return [record, _draft(_input_id(command.request_id), input_)]
+
+
+def start(record_ref: str, content: dict[str, Any]) -> Start:
+    """What the workflow is given, from the RECORD alone."""
+    return Start(
+        process_ref=content["process_ref"],
+        record_ref=record_ref,
+        author_ref=content["author_ref"],
+        branch=content["branch"],
+        result_id=content["result_id"],
+        input=content.get("input"),
+        input_ref=content.get("input_ref"),
+        target_refs=content["target_refs"],
+        budget_refs=content["budget_refs"],
+        frozen=content["frozen"],
+    )
+
+
+def _input_id(execution_id: UUID) -> str:
+    return f"{record_id(execution_id)}/input"
+
+
+def _draft(id_: str, content: Any) -> Draft:
+    return Draft(type=VibeType.RECORD, id=id_, expected_revision=0, solution=content)
+
+
+def _fits(document: Document) -> bool:
+    return len(document.text.encode()) <= MAX_INLINE_BYTES
+
+
+def _can_be_kept(content: dict[str, Any]) -> bool:
+    """Whether the input is not so deep that one level more is too many."""
+    try:
+        documents.from_value(content)
+    except DocumentFault:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""ProcessService: each method reads the request, asks, and writes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from grpc.aio import ServicerContext as Context
+
+from process_worker import wire
+from process_worker.events import Events
+from process_worker.executions import Executions
+from process_worker.watch import watch
+from refinery.process.v1 import process_service_pb2 as pb
+from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
+from refinery_core.pages import page_size
+from refinery_core.serving.drain import Drain
+from refinery_core.wire import document_form, uuid_from
+
+NAME: Final = "refinery.process.v1.ProcessService"
+
+
+@dataclass(frozen=True)
+class ProcessServicer(pb_grpc.ProcessServiceServicer):
+    """Executions over gRPC."""
+
+    executions: Executions
+    drain: Drain
+
+    async def ExecuteProcess(
+        self, request: pb.ExecuteProcessRequest, context: Context[Any, Any]
+    ) -> pb.ExecuteProcessResponse:
+        """Start an execution."""
+        form = document_form(context.invocation_metadata())
+        return wire.started_message(await self.executions.execute(wire.execute_process(request)), form)
+
+    async def GetExecution(
+        self, request: pb.GetExecutionRequest, context: Context[Any, Any]
+    ) -> pb.GetExecutionResponse:
+        """Say how far an execution is."""
+        form = document_form(context.invocation_metadata())
+        return wire.story_message(await self.executions.get(uuid_from(request.id, "id")), form)
+
+    async def ListExecutions(
+        self, request: pb.ListExecutionsRequest, context: Context[Any, Any]
+    ) -> pb.ListExecutionsResponse:
+        """List a page of executions."""
+        form = document_form(context.invocation_metadata())
+        size, filter_ = page_size(request.page_size), wire.execution_filter(request)
+        return wire.page_message(await self.executions.list(filter_, size, request.page_token), form)
+
+    async def WatchExecution(
+        self, request: pb.WatchExecutionRequest, context: Context[Any, Any]
+    ) -> AsyncIterator[pb.WatchExecutionResponse]:
+        """Send what happens in an execution."""
+        form = document_form(context.invocation_metadata())
+        id_, after = uuid_from(request.id, "id"), wire.after_number(request)
+        async with aclosing(watch(self.executions, self.drain, id_, after)) as all_news:
+            async for news in all_news:
+                yield wire.news_message(news, form)
+
+    async def SendEvent(
+        self, request: pb.SendEventRequest, context: Context[Any, Any]
+    ) -> pb.SendEventResponse:
+        """Give an event to an execution."""
+        return wire.sent_message(await Events(self.executions).send(wire.send_event(request)))
+
+    async def CancelExecution(
+        self, request: pb.CancelExecutionRequest, context: Context[Any, Any]
+    ) -> pb.CancelExecutionResponse:
+        """Ask an execution to stop."""
+        await self.executions.cancel(uuid_from(request.id, "id"))
+        return pb.CancelExecutionResponse()
+
+    async def TerminateExecution(
+        self, request: pb.TerminateExecutionRequest, context: Context[Any, Any]
+    ) -> pb.TerminateExecutionResponse:
+        """Stop an execution at once."""
+        await self.executions.terminate(uuid_from(request.id, "id"), request.reason)
+        return pb.TerminateExecutionResponse()

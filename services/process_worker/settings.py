@@ -1,0 +1,28 @@
+"""What the process worker reads from its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from refinery_core.logs import LogFormat
+from refinery_core.settings import setting
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the process worker."""
+
+    listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50053")
+    ledger: str = setting("where the ledger is, HOST:PORT", "127.0.0.1:50051")
+    resolver: str = setting("where the resolver is, HOST:PORT", "127.0.0.1:50052")
+    temporal_address: str = setting("where Temporal is, HOST:PORT", "127.0.0.1:7233")
+    temporal_namespace: str = setting("the namespace that executions live in", "default")
+    temporal_tls: bool = setting("whether to speak TLS to Temporal", False)
+    temporal_tls_ca: str | None = setting("file: whom to trust as Temporal, in PEM; implies TLS", None)
+    temporal_tls_cert: str | None = setting("file: our certificate, in PEM; implies TLS", None)
+    temporal_tls_key: str | None = setting("file: the key of our certificate, in PEM", None)
+    temporal_tls_server_name: str | None = setting("the name in Temporal's certificate, if another", None)
+    temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None)
+    start_seconds: float = setting("how long to wait for Temporal and the ledger at the start", 60.0)
+    log_format: LogFormat = setting("json or console", "json")
+    log_level: str = setting("debug, info, warning or error", "info")

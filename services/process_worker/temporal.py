@@ -1,0 +1,275 @@
+"""What the service asks Temporal, and what it says when Temporal does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from process_worker.commands import Execution, ExecutionFilter, State
+from process_worker.keys import workflow_id
+from process_worker.messages import (
+    DELIVER,
+    PROCESS_ATTRIBUTE,
+    PROGRESS,
+    TASK_QUEUE,
+    WORKFLOW,
+    WORKFLOW_ID_PREFIX,
+    Delivery,
+    Problem,
+    Progress,
+    ProgressAsked,
+    Result,
+    Start,
+)
+from refinery_core.errors import InvalidPageToken, TemporalUnavailable
+from refinery_core.process.standard_errors import STATUSES, error_uri
+
+RPC: Final = timedelta(seconds=5)
+PROCESS_KEY: Final = SearchAttributeKey.for_keyword(PROCESS_ATTRIBUTE)
+_RECORD: Final = "record_ref"
+_PAUSE_SECONDS: Final = 1.0
+_AWAY: Final = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,  # What the client calls a timeout of its own.
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.FAILED_PRECONDITION,  # The workflow's task fails: it cannot be asked until that is mended.
+}
+_STATES: Final = {
+    WorkflowExecutionStatus.RUNNING: State.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: State.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: State.COMPLETED,
+    WorkflowExecutionStatus.FAILED: State.FAULTED,
+    WorkflowExecutionStatus.TIMED_OUT: State.FAULTED,
+    WorkflowExecutionStatus.CANCELED: State.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: State.TERMINATED,
+}
+_STATUSES: Final = {
+    None: "ExecutionStatus != 'ContinuedAsNew'",
+    State.RUNNING: "ExecutionStatus = 'Running'",
+    State.COMPLETED: "ExecutionStatus = 'Completed'",
+    State.FAULTED: "ExecutionStatus IN ('Failed', 'TimedOut')",
+    State.CANCELLED: "ExecutionStatus = 'Canceled'",
+    State.TERMINATED: "ExecutionStatus = 'Terminated'",
+}
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """Temporal, as far as executions need it. Every call may raise TemporalUnavailable."""
+
+    client: Client
+
+    async def is_ready(self) -> bool:
+        """Whether it answers; an exception says why not."""
+        return await self.client.service_client.check_health(timeout=RPC)
+
+    async def remembers_for(self) -> timedelta:
+        """How long an execution that has ended is remembered."""
+        with _answering():
+            answer = await self.client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=self.client.namespace), timeout=RPC
+            )
+        retention: Duration = answer.config.workflow_execution_retention_ttl
+        return retention.ToTimedelta()
+
+    async def start(self, execution_id: UUID, start: Start) -> None:
+        """Start an execution. One that was started before, and is remembered, stays as it is."""
+        try:
+            with _answering():
+                await self.client.start_workflow(
+                    WORKFLOW,
+                    start,
+                    id=workflow_id(execution_id),
+                    task_queue=TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    search_attributes=TypedSearchAttributes(
+                        [SearchAttributePair(PROCESS_KEY, start.process_ref)]
+                    ),
+                    memo={_RECORD: start.record_ref},
+                    static_summary=start.process_ref,
+                    rpc_timeout=RPC,
+                )
+        except WorkflowAlreadyStartedError:
+            return  # It has ended.
+
+    async def find(self, execution_id: UUID) -> Execution | None:
+        """An execution without its tasks; None where Temporal knows nothing of it."""
+        try:
+            with _answering():
+                found = await self._handle(execution_id).describe(rpc_timeout=RPC)
+                return await self.with_outcome(await _execution(found))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def with_outcome(self, execution: Execution) -> Execution:
+        """Add what an execution that has ended came to."""
+        if execution.state not in {State.COMPLETED, State.FAULTED}:
+            return execution
+        try:
+            with _answering():
+                result = await self._handle(execution.id).result(rpc_timeout=RPC)
+        except WorkflowFailureError as failure:
+            return replace(execution, problem=_problem(failure.cause))
+        return replace(execution, result_ref=result.result_ref)
+
+    async def progress(self, execution_id: UUID, after_number: int) -> Progress:
+        """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
+        try:
+            with _answering():
+                progress: Progress = await self._handle(execution_id).query(
+                    PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
+                )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return Progress(state="")
+            raise
+        return progress
+
+    async def ended(self, execution_id: UUID) -> None:
+        """Return when an execution has ended, however."""
+        while True:
+            try:
+                with _answering():
+                    await self._handle(execution_id).result()
+            except TemporalUnavailable:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except (WorkflowFailureError, RPCError):
+                return  # It failed, or Temporal knows nothing of it any more.
+            else:
+                return
+
+    async def deliver(self, execution_id: UUID, delivery: Delivery, request_id: UUID) -> bool:
+        """Hand an event over; False where the execution has ended."""
+        try:
+            with _answering():
+                await self._handle(execution_id).execute_update(
+                    DELIVER, delivery, id=str(request_id), result_type=bool, rpc_timeout=RPC
+                )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def cancel(self, execution_id: UUID) -> bool:
+        """Ask an execution to stop; False where it has ended."""
+        return await self._unless_ended(self._handle(execution_id).cancel(rpc_timeout=RPC))
+
+    async def terminate(self, execution_id: UUID, reason: str) -> bool:
+        """Stop an execution; False where it has ended."""
+        return await self._unless_ended(
+            self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC)
+        )
+
+    async def page(
+        self, filter_: ExecutionFilter, size: int, token: bytes | None
+    ) -> tuple[list[Execution], bytes | None]:
+        """A page of executions, newest first, and the token of the next one."""
+        query = [
+            f"WorkflowType = '{WORKFLOW}'",
+            f"WorkflowId STARTS_WITH '{WORKFLOW_ID_PREFIX}'",
+            _STATUSES[filter_.state],
+        ]
+        if filter_.process_ref:
+            query.append(f"{PROCESS_ATTRIBUTE} = '{filter_.process_ref}'")
+        pages = self.client.list_workflows(
+            " AND ".join(query), page_size=size, next_page_token=token, rpc_timeout=RPC
+        )
+        try:
+            with _answering():
+                await pages.fetch_next_page()
+        except RPCError as error:
+            if token is not None and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise InvalidPageToken from error
+            raise
+        found = [await _execution(each) for each in pages.current_page or () if _id(each) is not None]
+        return found, pages.next_page_token
+
+    def _handle(self, execution_id: UUID) -> WorkflowHandle[Any, Result]:
+        return self.client.get_workflow_handle(workflow_id(execution_id), result_type=Result)
+
+    async def _unless_ended(self, call: Coroutine[Any, Any, None]) -> bool:
+        try:
+            with _answering():
+                await call
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        if error.status in _AWAY:
+            raise TemporalUnavailable(problem=error.message) from error
+        raise
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise TemporalUnavailable(problem="no worker answered in time") from error
+    except (WorkflowQueryFailedError, WorkflowUpdateFailedError) as error:
+        raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
+
+
+def _id(found: WorkflowExecution) -> UUID | None:
+    try:
+        return UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX))
+    except ValueError:
+        return None  # Started by somebody else under a name of another form.
+
+
+async def _execution(found: WorkflowExecution) -> Execution:
+    if found.status is None:
+        raise TemporalUnavailable(problem=f"it does not say how {found.id} stands")
+    memo = await found.memo()
+    return Execution(
+        id=UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX)),
+        process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
+        state=_STATES[found.status],
+        start_time=found.start_time,
+        record_ref=memo.get(_RECORD, ""),
+        end_time=found.close_time,
+    )
+
+
+def _problem(cause: BaseException) -> Problem:
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        details: dict[str, Any] = cause.details[0]
+        known = {name: details[name] for name in Problem.__dataclass_fields__ if name in details}
+        return Problem(**{"type": error_uri("runtime"), "status": STATUSES["runtime"], **known})
+    title = cause.message if isinstance(cause, FailureError) else type(cause).__name__
+    return Problem(error_uri("runtime"), STATUSES["runtime"], title)

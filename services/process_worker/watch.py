@@ -1,0 +1,94 @@
+"""Watches: what happened in an execution and what happens, each event once, until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Final
+from uuid import UUID
+
+from process_worker.commands import Execution, News, State
+from process_worker.executions import Executions
+from process_worker.messages import Progress, TaskEvent
+from refinery_core.errors import TemporalUnavailable
+from refinery_core.serving.drain import Drain
+
+ENDED: Final = "EXECUTION_ENDED"
+HEARTBEAT_SECONDS: Final = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_LAST_ATTEMPTS: Final = 5
+
+
+async def watch(
+    executions: Executions, drain: Drain, execution_id: UUID, after_number: int
+) -> AsyncGenerator[News, None]:
+    """
+    Send the events after a number, as far back as they are kept, and those to come.
+
+    Raises:
+        Draining: the server stops.
+        ExecutionNotFound: there is no such execution.
+    """
+    execution = await executions.stands(execution_id)
+    yield News(execution=execution)
+    over = asyncio.create_task(executions.temporal.ended(execution_id))
+    try:
+        is_over = execution.state is not State.RUNNING
+        async for news in _follow(executions, drain, execution_id, after_number, over, is_over=is_over):
+            yield news
+    finally:
+        over.cancel()
+        with suppress(asyncio.CancelledError):
+            await over
+
+
+async def _follow(
+    executions: Executions,
+    drain: Drain,
+    execution_id: UUID,
+    after: int,
+    over: asyncio.Task[None],
+    *,
+    is_over: bool,
+) -> AsyncGenerator[News, None]:
+    pause, heard = _FIRST_PAUSE, time.monotonic()
+    while True:
+        progress = await drain.or_result(_progress(executions, execution_id, after, last=is_over))
+        for event in progress.events:
+            if event.kind != ENDED:
+                yield News(event)
+                after, pause, heard = event.number, _FIRST_PAUSE, time.monotonic()
+        if is_over:
+            execution = await drain.or_result(executions.stands(execution_id))
+            yield News(_end(execution, progress, after), execution)
+            return
+        if time.monotonic() - heard >= HEARTBEAT_SECONDS:
+            yield News()
+            heard = time.monotonic()
+        await drain.or_result(_pause(over, pause))
+        pause, is_over = min(pause * 1.5, _LONGEST_PAUSE), over.done()
+
+
+async def _progress(executions: Executions, execution_id: UUID, after: int, *, last: bool) -> Progress:
+    """What is new: nothing, while nobody answers. The last time, it is worth waiting for somebody."""
+    for _ in range(_LAST_ATTEMPTS if last else 1):
+        try:
+            return await executions.temporal.progress(execution_id, after)
+        except TemporalUnavailable:
+            continue
+    return Progress(state="")
+
+
+async def _pause(over: asyncio.Task[None], seconds: float) -> None:
+    await asyncio.wait((over,), timeout=seconds)
+
+
+def _end(execution: Execution, progress: Progress, after: int) -> TaskEvent:
+    """The last event; who is terminated, or forgotten, did not say it himself."""
+    for event in progress.events:
+        if event.kind == ENDED:
+            return event
+    ended = execution.end_time or execution.start_time
+    return TaskEvent(after + 1, ENDED, "", round(ended.timestamp() * 1_000_000), execution.problem)

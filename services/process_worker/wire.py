@@ -1,0 +1,190 @@
+"""Where protobuf and the commands meet. Each field of a request is read here, strictly, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from process_worker.commands import (
+    EventSent,
+    ExecuteProcess,
+    Execution,
+    ExecutionFilter,
+    ExecutionPage,
+    News,
+    SendEvent,
+    Started,
+    State,
+    Story,
+)
+from process_worker.freeze import MAX_INPUTS
+from process_worker.messages import Problem, TaskEvent
+from refinery.process.v1 import process_service_pb2 as pb
+from refinery_core import wire
+from refinery_core.errors import InvalidField
+from refinery_core.fields import (
+    branch_from,
+    own_id_from,
+    position_from,
+    ref_from,
+    reference_from,
+    references_from,
+)
+from refinery_core.vibe.documents import from_value, parse
+from refinery_core.vibe.refs import MAX_BYTES, MAX_REVISION, SCHEME
+from refinery_core.wire import DocumentForm
+
+MAX_LINE: Final = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
+"""Bytes of a branch and an id: references to each of their revisions have to fit as well."""
+MAX_TEXT: Final = 1_024
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in State}
+_STATES_BACK: Final[dict[int, State]] = {number: state for state, number in _STATES.items()}
+_EMPTY_OBJECT: Final = parse("{}")
+
+
+# --- Requests -----------------------------------------------------------------------------
+
+
+def execute_process(request: pb.ExecuteProcessRequest) -> ExecuteProcess:
+    """Read what to carry out; raise the refusal that names the first field at fault."""
+    inputs = len(request.target_refs) + len(request.budget_refs)
+    if inputs > MAX_INPUTS:
+        problem = f"and budget_refs take at most {MAX_INPUTS} together, not {inputs}"
+        raise InvalidField(field="target_refs", problem=problem)
+    command = ExecuteProcess(
+        request_id=wire.uuid_from(request.request_id, "request_id"),
+        process=str(reference_from(request.process, "process")),
+        author_ref=str(reference_from(request.author_ref, "author_ref")),
+        input=wire.document_from(request.input, "input") if request.HasField("input") else _EMPTY_OBJECT,
+        target_refs=tuple(map(str, references_from(request.target_refs, "target_refs"))),
+        budget_refs=tuple(map(str, references_from(request.budget_refs, "budget_refs"))),
+        branch=branch_from(request.branch, "branch"),
+        result_id=own_id_from(request.result_id, "result_id") if request.result_id else None,
+    )
+    if command.result_id and len(command.branch) + len(command.result_id) > MAX_LINE:
+        problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
+        raise InvalidField(field="result_id", problem=problem)
+    return command
+
+
+def execution_filter(request: pb.ListExecutionsRequest) -> ExecutionFilter:
+    """Read which executions to list."""
+    if request.state and request.state not in _STATES_BACK:
+        raise InvalidField(field="state", problem=f"{request.state} is not a state")
+    return ExecutionFilter(ref_from(request.process_ref, "process_ref"), _STATES_BACK.get(request.state))
+
+
+def after_number(request: pb.WatchExecutionRequest) -> int:
+    """Read from where to watch."""
+    return position_from(request.after_number, "after_number")
+
+
+def send_event(request: pb.SendEventRequest) -> SendEvent:
+    """Read an event."""
+    event, author = request.event, reference_from(request.author_ref, "author_ref")
+    if not request.HasField("event"):
+        raise InvalidField(field="event", problem="is required")
+    return SendEvent(
+        request_id=wire.uuid_from(request.request_id, "request_id"),
+        execution_id=wire.uuid_from(request.execution_id, "execution_id"),
+        author_ref=str(author),
+        id=_segment(event.id, "event.id"),
+        type=_text(event.type, "event.type", required=True),
+        source=_text(event.source, "event.source") or f"refinery:{author}",
+        subject=_text(event.subject, "event.subject"),
+        data=wire.document_from(event.data, "event.data") if event.HasField("data") else None,
+    )
+
+
+def _segment(text: str, field: str) -> str:
+    if "/" in own_id_from(text, field):
+        raise InvalidField(field=field, problem="is more than one segment of a path")
+    return text
+
+
+def _text(text: str, field: str, *, required: bool = False) -> str:
+    if required and not text:
+        raise InvalidField(field=field, problem="is required")
+    if len(text) > MAX_TEXT:
+        raise InvalidField(field=field, problem=f"is longer than {MAX_TEXT} characters")
+    return text
+
+
+# --- Answers ------------------------------------------------------------------------------
+
+
+def started_message(started: Started, form: DocumentForm) -> pb.ExecuteProcessResponse:
+    """Write an execution that was started."""
+    return pb.ExecuteProcessResponse(
+        execution=execution_message(started.execution, form), replayed=started.replayed
+    )
+
+
+def story_message(story: Story, form: DocumentForm) -> pb.GetExecutionResponse:
+    """Write an execution, and what happened in it."""
+    return pb.GetExecutionResponse(
+        execution=execution_message(story.execution, form), events=map(event_message, story.events)
+    )
+
+
+def page_message(page: ExecutionPage, form: DocumentForm) -> pb.ListExecutionsResponse:
+    """Write a page of executions."""
+    return pb.ListExecutionsResponse(
+        executions=[execution_message(execution, form) for execution in page.executions],
+        next_page_token=page.next_page_token,
+    )
+
+
+def news_message(news: News, form: DocumentForm) -> pb.WatchExecutionResponse:
+    """Write what a watch sends."""
+    return pb.WatchExecutionResponse(
+        event=None if news.event is None else event_message(news.event),
+        execution=None if news.execution is None else execution_message(news.execution, form),
+    )
+
+
+def sent_message(sent: EventSent) -> pb.SendEventResponse:
+    """Write that an event was sent."""
+    return pb.SendEventResponse(event_ref=sent.event_ref, replayed=sent.replayed)
+
+
+def execution_message(execution: Execution, form: DocumentForm) -> pb.Execution:
+    """Write an execution."""
+    message = pb.Execution(
+        id=str(execution.id),
+        process_ref=execution.process_ref,
+        state=_STATES[execution.state],
+        tasks=execution.tasks,
+        result_ref=execution.result_ref,
+        problem=None if execution.problem is None else _problem(execution.problem),
+        record_ref=execution.record_ref,
+    )
+    wire.write_time(message.start_time, execution.start_time)
+    if execution.end_time is not None:
+        wire.write_time(message.end_time, execution.end_time)
+    for filter_ in execution.listening:
+        wire.write_document(message.listening.add(), from_value(filter_).text, form)
+    return message
+
+
+def event_message(event: TaskEvent) -> pb.ExecutionEvent:
+    """Write what happened."""
+    message = pb.ExecutionEvent(
+        number=event.number,
+        type=pb.ExecutionEventType.Value(f"EXECUTION_EVENT_TYPE_{event.kind}"),
+        task=event.task,
+        problem=None if event.problem is None else _problem(event.problem),
+    )
+    wire.write_time(message.time, _EPOCH + timedelta(microseconds=event.time_us))
+    return message
+
+
+def _problem(problem: Problem) -> pb.Problem:
+    return pb.Problem(
+        type=problem.type,
+        status=problem.status,
+        title=problem.title,
+        detail=problem.detail,
+        instance=problem.instance,
+    )

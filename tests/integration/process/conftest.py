@@ -1,0 +1,129 @@
+"""A real Temporal for the run, and the process service in this process before a ledger of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from process_worker.connect import connect
+from process_worker.executions import Executions
+from process_worker.ledger import Ledger
+from process_worker.servicer import NAME, ProcessServicer
+from process_worker.settings import Settings
+from process_worker.temporal import Temporal
+from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
+from refinery_client import Draft
+from refinery_core import leash
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.vibe.model import VibeType
+from tests.integration.conftest import Services
+from tests.integration.process.small_workflow import small_worker
+
+START_SECONDS = 30.0
+ELSEWHERE = "elsewhere"
+"""A second namespace, which knows nothing of what happens in the first."""
+
+
+@pytest.fixture(scope="session")
+def temporal_address() -> Iterator[str]:
+    """Where the Temporal server of this run listens. It keeps everything in memory."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    program = str(Path(sysconfig.get_path("scripts"), "temporal"))
+    options = ["--ip", "127.0.0.1", "--port", str(port), "--headless", "--log-level", "never"]
+    options += ["--namespace", ELSEWHERE]
+    process = subprocess.Popen(
+        leash.command([program, "server", "start-dev", *options], at_parent_death=signal.SIGKILL),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _listens(port):
+            assert process.poll() is None, "Temporal did not start"
+            assert time.monotonic() < deadline, "Temporal did not listen in time"
+            time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+async def temporal(temporal_address: str) -> AsyncIterator[Client]:
+    """A client of a Temporal on which nothing runs; what a test leaves running is terminated."""
+    client = await connect(Settings(temporal_address=temporal_address, start_seconds=START_SECONDS))
+    yield client
+    async for execution in client.list_workflows("ExecutionStatus = 'Running'"):
+        await client.get_workflow_handle(execution.id).terminate()
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The process service, with a ledger behind it."""
+
+    stub: pb_grpc.ProcessServiceStub
+    address: str
+    services: Services
+    temporal: Client
+    executions: Executions
+    drain: Drain
+
+    async def process(self, id_: str, do: list[Any] | None = None, **fields: Any) -> str:
+        """Refine a Process Vibe, and say its ref."""
+        document = {"dsl": "1.0.3", "namespace": "tests", "name": "small", "version": "1.0.0"}
+        solution = {"document": document, "do": do or [{"first": {"set": {"a": 1}}}], **fields}
+        draft = Draft(type=VibeType.PROCESS, id=id_, solution=solution)
+        (ref,) = await self.services.refine(draft)
+        return ref
+
+
+@pytest.fixture
+async def processes(services: Services, temporal: Client) -> AsyncIterator[Processes]:
+    """The process service with a worker that carries out a small workflow of the same messages."""
+    drain = Drain()
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    executions = Executions(Ledger(services.refinery), Temporal(temporal))
+    servicer = ProcessServicer(executions, drain)
+    worker: Worker = small_worker(temporal, services.refinery)
+    async with worker:
+        serving = asyncio.create_task(
+            serve(
+                [Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))],
+                listen="127.0.0.1:0",
+                drain=drain,
+                patience=Patience(grace_seconds=1, linger_seconds=0),
+                started=port.set_result,
+            )
+        )
+        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving  # It could not start, and says why.
+        address = f"127.0.0.1:{await port}"
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = pb_grpc.ProcessServiceStub(channel)
+            yield Processes(stub, address, services, temporal, executions, drain)
+        drain.ask()
+        await serving

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from process_worker.temporal import Temporal
+from refinery.process.v1 import process_service_pb2 as pb
+from refinery_client import LineageDirection
+from refinery_core.errors import TemporalUnavailable
+from tests.integration.conftest import AUTHOR
+from tests.integration.process.conftest import Processes
+from tests.integration.process.test_executions import asked, document, finished, reason
+
+
+def heard(execution_id: str, id_: str = "e1", data: Any = None, **fields: Any) -> pb.SendEventRequest:
+    event = pb.Event(id=id_, type="heard", data=None if data is None else document(data))
+    return pb.SendEventRequest(
+        **{"request_id": str(uuid.uuid4()), "author_ref": "aug:/system/genesis", **fields},
+        execution_id=execution_id,
+        event=event,
+    )
+
+
+async def listening(processes: Processes) -> str:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+    return request.request_id
+
+
+async def test_an_event_is_recorded_by_its_author_and_heard(processes: Processes) -> None:
+    id_ = await listening(processes)
+    sent = await processes.stub.SendEvent(heard(id_, data={"approved": True}))
+    assert sent.event_ref == f"main@executions/{id_}/events/e1?1"
+    assert not sent.replayed
+    record = await processes.services.refinery.get_vibe(sent.event_ref)
+    assert record.author_ref == AUTHOR
+    assert record.solution == {
+        "specversion": "1.0",
+        "id": "e1",
+        "type": "heard",
+        "source": "refinery:aug:/system/genesis",
+        "data": {"approved": True},
+    }
+    execution = await finished(processes, id_)
+    (delivered,) = (await processes.services.refinery.get_vibe(execution.result_ref)).solution["heard"]
+    assert delivered["author_ref"] == AUTHOR
+    assert delivered["event_ref"] == sent.event_ref
+    assert delivered["data"] == {"approved": True}
+
+
+async def test_an_event_sent_again_is_the_same_event_even_after_the_end(processes: Processes) -> None:
+    id_ = await listening(processes)
+    request = heard(id_)
+    first = await processes.stub.SendEvent(request)
+    await finished(processes, id_)
+    again = await processes.stub.SendEvent(request)
+    assert again.replayed
+    assert again.event_ref == first.event_ref
+    assert await reason(processes.stub.SendEvent(heard(id_, "e2"))) == (
+        "EXECUTION_ENDED",
+        {"id": id_, "state": "COMPLETED"},
+    )
+    down = processes.services.refinery.trace_lineage(
+        f"main@executions/{id_}?1", direction=LineageDirection.DOWN
+    )
+    assert f"main@executions/{id_}/events/e2?1" not in {step.ref async for step in down}
+
+
+async def test_what_was_recorded_but_not_heard_is_heard_when_it_is_sent_again(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await listening(processes)
+    request = heard(id_)
+
+    async def died(*_: Any) -> bool:
+        raise TemporalUnavailable(problem="the power is off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Temporal, "deliver", died)
+        assert (await reason(processes.stub.SendEvent(request)))[0] == "TEMPORAL_UNAVAILABLE"
+    assert (await processes.stub.SendEvent(request)).replayed
+    assert (await finished(processes, id_)).state == pb.EXECUTION_STATE_COMPLETED
+
+
+async def test_an_event_id_is_used_once_in_an_execution(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = await listening(processes)
+
+    async def deaf(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(Temporal, "deliver", deaf)
+    await processes.stub.SendEvent(heard(id_))
+    assert (await reason(processes.stub.SendEvent(heard(id_))))[0] == "REVISION_CONFLICT"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"id_": "a/b"}, "event.id"),
+        ({"id_": ""}, "event.id"),
+        ({"data": "x" * 300_000}, "event.data"),
+        ({"author_ref": ""}, "author_ref"),
+        ({"request_id": "1"}, "request_id"),
+    ],
+)
+async def test_an_event_that_cannot_be_is_refused_with_its_field(
+    processes: Processes, change: dict[str, Any], field: str
+) -> None:
+    why, metadata = await reason(processes.stub.SendEvent(heard(str(uuid.uuid4()), **change)))
+    assert why == "INVALID_FIELD"
+    assert metadata["field"] == field
+
+
+async def test_an_event_for_nobody_is_refused_and_not_recorded(processes: Processes) -> None:
+    id_ = str(uuid.uuid4())
+    assert (await reason(processes.stub.SendEvent(heard(id_))))[0] == "EXECUTION_NOT_FOUND"
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 1

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from process_worker.connect import connect
+from process_worker.settings import Settings
+from process_worker.temporal import Temporal
+from refinery.process.v1 import process_service_pb2 as pb
+from refinery.vibe.v1.vibe_pb2 import Document
+from refinery_client import Draft, LineageDirection
+from refinery_core.errors import TemporalUnavailable
+from refinery_core.vibe.model import VibeType
+from tests.integration.conftest import AUTHOR
+from tests.integration.process.conftest import ELSEWHERE, Processes
+
+
+def document(value: Any) -> Document:
+    return Document(json=orjson.dumps(value).decode())
+
+
+def asked(process: str, input_: Any = None, **fields: Any) -> pb.ExecuteProcessRequest:
+    fields = {"request_id": str(uuid.uuid4()), "author_ref": AUTHOR, **fields}
+    return pb.ExecuteProcessRequest(process=process, input=document(input_ or {}), **fields)
+
+
+async def finished(processes: Processes, id_: str) -> pb.Execution:
+    async for message in processes.stub.WatchExecution(pb.WatchExecutionRequest(id=id_), timeout=20):
+        last = message
+    return last.execution
+
+
+async def reason(call: Any) -> tuple[str, dict[str, str]]:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    (raw,) = (
+        value for key, value in refused.value.trailing_metadata() or () if key == "grpc-status-details-bin"
+    )
+    info = ErrorInfo()
+    assert isinstance(raw, bytes)
+    assert Status.FromString(raw).details[0].Unpack(info)
+    return info.reason, dict(info.metadata)
+
+
+async def test_an_execution_leaves_a_record_and_a_result(processes: Processes) -> None:
+    process = await processes.process("processes/small")
+    target = await processes.services.record("orders/1", solution={"n": 1})
+    request = asked("aug:/processes/small", {"a": [1, 2.5]}, target_refs=["aug:/orders/1"])
+    started = await processes.stub.ExecuteProcess(request)
+    assert not started.replayed
+    assert started.execution.id == request.request_id
+    assert started.execution.process_ref == process
+    assert started.execution.record_ref == f"main@executions/{request.request_id}?1"
+    execution = await finished(processes, request.request_id)
+    assert execution.state == pb.EXECUTION_STATE_COMPLETED
+    assert execution.result_ref == f"main@processes/small/results/{request.request_id}?1"
+    assert execution.end_time.seconds >= execution.start_time.seconds
+    result = await processes.services.refinery.get_vibe(execution.result_ref)
+    assert result.solution["input"] == {"a": [1, 2.5]}
+    above = processes.services.refinery.trace_lineage(execution.result_ref, direction=LineageDirection.UP)
+    assert {step.ref async for step in above} >= {process, target, execution.record_ref}
+
+
+async def test_the_same_request_is_the_same_execution(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small")
+    answers = await asyncio.gather(*(processes.stub.ExecuteProcess(request) for _ in range(8)))
+    assert [answer.replayed for answer in answers].count(False) == 1
+    await finished(processes, request.request_id)
+    again = await processes.stub.ExecuteProcess(request)
+    assert again.replayed
+    assert again.execution.state == pb.EXECUTION_STATE_COMPLETED
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 4
+
+
+async def test_the_same_request_is_the_same_execution_whatever_its_references_mean_today(
+    processes: Processes,
+) -> None:
+    first = await processes.process("processes/small")
+    request = asked("aug:/processes/small")
+    await processes.stub.ExecuteProcess(request)
+    await processes.process("processes/small", [{"other": {"set": {"b": 2}}}])
+    again = await processes.stub.ExecuteProcess(request)
+    assert again.replayed
+    assert again.execution.process_ref == first
+
+
+async def test_a_request_id_of_something_else_is_refused(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"a": 1})
+    await processes.stub.ExecuteProcess(request)
+    request.input.json = '{"a": 2}'
+    assert (await reason(processes.stub.ExecuteProcess(request)))[0] == "REQUEST_ID_REUSED"
+    used = uuid.uuid4()
+    await processes.services.refine(Draft(type=VibeType.RECORD, id="orders/1"), request_id=used)
+    other = asked("aug:/processes/small", request_id=str(used))
+    assert (await reason(processes.stub.ExecuteProcess(other)))[0] == "REQUEST_ID_REUSED"
+
+
+async def test_what_was_recorded_but_not_started_is_started_by_the_same_request(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes.process("processes/small")
+    request = asked("aug:/processes/small")
+
+    async def died(*_: Any) -> None:
+        raise TemporalUnavailable(problem="the power is off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Temporal, "start", died)
+        assert (await reason(processes.stub.ExecuteProcess(request)))[0] == "TEMPORAL_UNAVAILABLE"
+    await processes.process("processes/small", [{"other": {"set": {"b": 2}}}])
+    again = await processes.stub.ExecuteProcess(request)
+    assert again.replayed
+    assert again.execution.process_ref == process
+    assert (await finished(processes, request.request_id)).state == pb.EXECUTION_STATE_COMPLETED
+
+
+async def test_a_large_input_travels_by_ref(processes: Processes) -> None:
+    await processes.process("processes/small")
+    large = {"text": "x" * 300_000}
+    request = asked("aug:/processes/small", large)
+    await processes.stub.ExecuteProcess(request)
+    execution = await finished(processes, request.request_id)
+    result = await processes.services.refinery.get_vibe(execution.result_ref)
+    assert result.solution["input"] is None
+    stored = await processes.services.refinery.get_vibe(result.solution["input_ref"])
+    assert stored.solution == large
+    assert stored.ref == f"main@executions/{request.request_id}/input?1"
+    assert (await processes.stub.ExecuteProcess(request)).replayed
+
+
+async def test_a_faulted_execution_says_why(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"fault": True})
+    await processes.stub.ExecuteProcess(request)
+    execution = await finished(processes, request.request_id)
+    assert execution.state == pb.EXECUTION_STATE_FAULTED
+    assert execution.problem.status == 418
+    assert execution.problem.instance == "/do/0/first"
+    assert not execution.HasField("result_ref")
+
+
+async def test_a_watch_gives_each_event_once_and_resumes(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+    watching = processes.stub.WatchExecution(pb.WatchExecutionRequest(id=request.request_id), timeout=20)
+    watched = aiter(watching)
+    first, second = await anext(watched), await anext(watched)
+    assert first.execution.state == pb.EXECUTION_STATE_RUNNING
+    assert second.event.type == pb.EXECUTION_EVENT_TYPE_TASK_STARTED
+    assert second.event.number == 1
+    story = await processes.stub.GetExecution(pb.GetExecutionRequest(id=request.request_id))
+    assert [orjson.loads(filter_.json) for filter_ in story.execution.listening] == [
+        {"with": {"type": "heard"}}
+    ]
+    assert list(story.execution.tasks) == ["/do/0/first"]
+    await processes.stub.TerminateExecution(
+        pb.TerminateExecutionRequest(id=request.request_id, reason="enough")
+    )
+    rest = [message async for message in watched]
+    assert [message.event.type for message in rest] == [pb.EXECUTION_EVENT_TYPE_EXECUTION_ENDED]
+    assert rest[-1].event.number == 2
+    assert rest[-1].execution.state == pb.EXECUTION_STATE_TERMINATED
+    resumed = pb.WatchExecutionRequest(id=request.request_id, after_number=1)
+    numbers = [message.event.number async for message in processes.stub.WatchExecution(resumed, timeout=20)]
+    assert numbers == [0, 2]
+
+
+async def test_a_watch_ends_politely_when_the_server_drains(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+    watching = processes.stub.WatchExecution(pb.WatchExecutionRequest(id=request.request_id), timeout=20)
+    watched = aiter(watching)
+    await anext(watched)
+    processes.drain.begin()
+
+    async def rest() -> None:
+        async for _ in watched:
+            pass
+
+    assert (await reason(rest()))[0] == "DRAINING"
+
+
+async def test_executions_are_listed_newest_first_by_process_and_state(processes: Processes) -> None:
+    one, other = await processes.process("processes/one"), await processes.process("processes/other")
+    ids: list[str] = []
+    for process, input_ in ((one, {}), (one, {"fault": 1}), (one, {"listen": 1}), (other, {})):
+        request = asked(process, input_)
+        await processes.stub.ExecuteProcess(request)
+        ids.append(request.request_id)
+        if "listen" not in input_:
+            await finished(processes, request.request_id)
+
+    async def listed(**fields: Any) -> list[str]:
+        found: list[str] = []
+        request = pb.ListExecutionsRequest(page_size=2, **fields)
+        while True:
+            page = await processes.stub.ListExecutions(request)
+            found += [execution.id for execution in page.executions]
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
+
+    deadline = asyncio.get_running_loop().time() + 10
+    while await listed(process_ref=one) != ids[2::-1]:  # Temporal lists with a short delay.
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.1)
+    assert await listed(process_ref=one, state=pb.EXECUTION_STATE_RUNNING) == [ids[2]]
+    assert await listed(process_ref=one, state=pb.EXECUTION_STATE_FAULTED) == [ids[1]]
+    assert await listed(process_ref=other, state=pb.EXECUTION_STATE_COMPLETED) == [ids[3]]
+    assert await listed(process_ref=other, state=pb.EXECUTION_STATE_CANCELLED) == []
+    page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=one, page_size=1))
+    moved = pb.ListExecutionsRequest(process_ref=other, page_size=1, page_token=page.next_page_token)
+    assert (await reason(processes.stub.ListExecutions(moved)))[0] == "INVALID_PAGE_TOKEN"
+
+
+async def test_cancel_and_terminate_are_idempotent_and_refused_after_another_end(
+    processes: Processes,
+) -> None:
+    await processes.process("processes/small")
+    done, waits = asked("aug:/processes/small"), asked("aug:/processes/small", {"listen": 1})
+    for request in (done, waits):
+        await processes.stub.ExecuteProcess(request)
+    await finished(processes, done.request_id)
+    await processes.stub.CancelExecution(pb.CancelExecutionRequest(id=waits.request_id))
+    assert (await finished(processes, waits.request_id)).state == pb.EXECUTION_STATE_CANCELLED
+    await processes.stub.CancelExecution(pb.CancelExecutionRequest(id=waits.request_id))
+    refused = await reason(processes.stub.CancelExecution(pb.CancelExecutionRequest(id=done.request_id)))
+    assert refused == ("EXECUTION_ENDED", {"id": done.request_id, "state": "COMPLETED"})
+    ended = pb.TerminateExecutionRequest(id=waits.request_id)
+    assert (await reason(processes.stub.TerminateExecution(ended)))[1]["state"] == "CANCELLED"
+
+
+async def test_what_nobody_started_is_not_found(processes: Processes) -> None:
+    id_ = str(uuid.uuid4())
+    for call in (
+        processes.stub.GetExecution(pb.GetExecutionRequest(id=id_)),
+        processes.stub.CancelExecution(pb.CancelExecutionRequest(id=id_)),
+        processes.stub.TerminateExecution(pb.TerminateExecutionRequest(id=id_)),
+    ):
+        assert await reason(call) == ("EXECUTION_NOT_FOUND", {"id": id_})
+
+
+async def test_what_temporal_forgot_the_ledger_remembers(
+    processes: Processes, temporal_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/small")
+    completes, faults = asked("aug:/processes/small"), asked("aug:/processes/small", {"fault": 1})
+    for request in (completes, faults):
+        await processes.stub.ExecuteProcess(request)
+    before = await finished(processes, completes.request_id)
+    await finished(processes, faults.request_id)
+    # To another namespace the executions are as unknown as those that were forgotten.
+    settings = Settings(temporal_address=temporal_address, temporal_namespace=ELSEWHERE)
+    object.__setattr__(processes.executions.temporal, "client", await connect(settings))
+    monkeypatch.setattr(Temporal, "remembers_for", immediately)
+    found = (await processes.stub.GetExecution(pb.GetExecutionRequest(id=before.id))).execution
+    assert found.state == pb.EXECUTION_STATE_COMPLETED
+    assert (found.result_ref, found.process_ref) == (before.result_ref, before.process_ref)
+    assert (await finished(processes, before.id)).result_ref == before.result_ref
+    again = await processes.stub.ExecuteProcess(completes)
+    assert again.replayed
+    assert again.execution.result_ref == before.result_ref
+    for call in (
+        processes.stub.ExecuteProcess(faults),
+        processes.stub.GetExecution(pb.GetExecutionRequest(id=faults.request_id)),
+    ):
+        assert (await reason(call))[0] == "EXECUTION_FORGOTTEN"
+
+
+async def immediately(_: Temporal) -> timedelta:
+    return timedelta(0)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from refinery_client import Draft
+from refinery_core.vibe.model import VibeType
+from tests.integration.process.conftest import Processes
+from tests.integration.process.test_executions import asked, finished, reason
+
+
+async def capability(processes: Processes, id_: str) -> str:
+    solution = {"call": "http", "with": {"method": "get", "endpoint": "http://127.0.0.1:9/"}}
+    (ref,) = await processes.services.refine(Draft(type=VibeType.CAPABILITY, id=id_, solution=solution))
+    return ref
+
+
+async def test_references_are_frozen_through_the_processes_that_are_run(processes: Processes) -> None:
+    translate = await capability(processes, "capabilities/translate")
+    inner = await processes.process("processes/inner", [{"t": {"call": "aug:/capabilities/translate"}}])
+    run = {"workflow": {"name": "aug:/processes/inner"}}
+    await processes.process("processes/outer", [{"i": {"run": run}}])
+    started = await processes.stub.ExecuteProcess(asked("aug:/processes/outer"))
+    record = await processes.services.refinery.get_vibe(started.execution.record_ref)
+    assert record.solution["frozen"] == {
+        "aug:/capabilities/translate": translate,
+        "aug:/processes/inner": inner,
+    }
+
+
+async def test_the_record_keeps_what_was_asked_and_what_it_meant(processes: Processes) -> None:
+    first = await capability(processes, "capabilities/translate")
+    process = await processes.process("processes/p", [{"t": {"call": "aug:/capabilities/translate"}}])
+    request = asked("aug:/processes/p", {"a": 1})
+    started = await processes.stub.ExecuteProcess(request)
+    await capability(processes, "capabilities/translate")
+    await finished(processes, request.request_id)
+    record = await processes.services.refinery.get_vibe(started.execution.record_ref)
+    assert record.solution["frozen"] == {"aug:/capabilities/translate": first}
+    assert record.solution["asked"]["process"] == "aug:/processes/p"
+    assert record.solution["process_ref"] == process
+    refinement = await processes.services.refinery.get_refinement(vibe_ref=record.ref)
+    assert refinement.request_id == uuid.UUID(request.request_id)
+    assert refinement.target_refs == (process,)
+    assert refinement.instruction_refs == (first,)
+
+
+async def test_what_is_no_process_is_refused(processes: Processes) -> None:
+    record = await processes.services.record("orders/1", solution=1)
+    (empty,) = await processes.services.refine(Draft(type=VibeType.PROCESS, id="processes/empty"))
+    for ref, problem in (
+        (record, "it is a RECORD, not a PROCESS"),
+        (empty, "it has no solution"),
+        (await capability(processes, "capabilities/c"), "it is a CAPABILITY, not a PROCESS"),
+    ):
+        refused = await reason(processes.stub.ExecuteProcess(asked(ref)))
+        assert refused == ("PROCESS_NOT_EXECUTABLE", {"ref": ref, "problem": problem})
+
+
+async def test_what_a_process_calls_needs_to_be_a_capability(processes: Processes) -> None:
+    await processes.services.record("orders/1", solution=1)
+    ref = await processes.process("processes/p", [{"t": {"call": "aug:/orders/1"}}])
+    _, metadata = await reason(processes.stub.ExecuteProcess(asked("aug:/processes/p")))
+    assert metadata["ref"] == ref
+    assert metadata["problem"].endswith("'aug:/orders/1' is a RECORD, not a CAPABILITY")
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"process": "aug:/none"}, ("VIBE_NOT_FOUND", {"reference": "aug:/none"})),
+        (
+            {"target_refs": ["aug:/p", "aug:/none"]},
+            ("UNKNOWN_REFERENCE", {"field": "target_refs[1]", "reference": "aug:/none"}),
+        ),
+        (
+            {"author_ref": "aug:/none"},
+            ("UNKNOWN_REFERENCE", {"field": "author_ref", "reference": "aug:/none"}),
+        ),
+        ({"branch": "dev"}, ("BRANCH_NOT_FOUND", {"branch": "dev"})),
+        (
+            {"process": "aug:/q"},
+            ("UNKNOWN_REFERENCE", {"field": "process", "reference": "aug:/missing"}),
+        ),
+    ],
+)
+async def test_what_does_not_exist_is_refused_and_nothing_is_recorded(
+    processes: Processes, change: dict[str, Any], refusal: tuple[str, dict[str, str]]
+) -> None:
+    await processes.process("p")
+    await processes.process("q", [{"t": {"call": "aug:/missing"}}])
+    request = asked(**{"process": "aug:/p", **change})
+    assert await reason(processes.stub.ExecuteProcess(request)) == refusal
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 3
