@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from refinery_core.errors import Draining
@@ -44,6 +45,34 @@ class Drain:
     async def wait(self) -> None:
         """Wait until streams are to end."""
         await self._begun.wait()
+
+    @asynccontextmanager
+    async def cutting(self) -> AsyncIterator[None]:
+        """
+        Cut what is inside short at the drain. Unlike or_result(), it costs nothing for each step inside.
+
+        Raises:
+            Draining: the drain came before the end.
+        """
+        limit, inside = asyncio.timeout(None), True
+
+        def cut(_: object) -> None:
+            if inside:
+                limit.reschedule(asyncio.get_running_loop().time())
+
+        try:
+            async with limit:
+                drain = asyncio.ensure_future(self._begun.wait())
+                drain.add_done_callback(cut)
+                try:
+                    yield
+                finally:
+                    inside = False
+                    drain.cancel()
+        except TimeoutError:
+            if limit.expired():
+                raise Draining from None
+            raise
 
     async def or_result(self, awaited: Coroutine[Any, Any, T]) -> T:
         """

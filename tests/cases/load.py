@@ -1,0 +1,128 @@
+"""Many clients that refine without pause, and remember what they were told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from refinery_client import Draft, Refined, Refinery
+from refinery_core.postgres.verify import verify
+from refinery_core.vibe.model import VibeType
+
+AUTHOR = "main@system/genesis?1"
+CLIENTS = 16
+IDS = 8
+CALL_SECONDS = 30.0
+
+
+class Load:
+    """Clients in a thread of their own, so that who starts and kills servers does not hold them up."""
+
+    def __init__(self, address: str, clients: int = CLIENTS) -> None:
+        self._address = address
+        self._clients = clients
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._failure: BaseException | None = None
+        self.acknowledged: list[tuple[float, Refined]] = []
+        """When it was heard, and what."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        if error is None and self._failure is not None:
+            raise self._failure
+
+    def wait_for(self, more: int, *, timeout: float = 30.0) -> float:
+        """Wait until so many more are acknowledged; how many seconds that took."""
+        begin = time.monotonic()
+        wanted = len(self.acknowledged) + more
+        while len(self.acknowledged) < wanted:
+            if self._failure is not None:
+                raise self._failure
+            assert time.monotonic() < begin + timeout, "nothing is acknowledged any more"
+            time.sleep(0.005)
+        return time.monotonic() - begin
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._clients):
+                    group.create_task(self._client(number))
+        except BaseExceptionGroup as failures:
+            self._failure = failures.exceptions[0]
+
+    async def _client(self, number: int) -> None:
+        async with Refinery.connect(ledger=self._address, timeout_seconds=CALL_SECONDS) as refinery:
+            turn = number
+            while not self._stopped.is_set():
+                turn += 1
+                refined = await refinery.refine(
+                    author_ref=AUTHOR,
+                    drafts=[
+                        Draft(
+                            type=VibeType.RECORD, id=f"load/{turn % IDS}", solution={"by": number, "n": turn}
+                        ),
+                        Draft(type=VibeType.RECORD, id=f"other/{number}", schema=SCHEMA),
+                    ],
+                    target_refs=["aug:/system/genesis"],
+                    request_id=uuid.uuid4(),
+                )
+                self.acknowledged.append((time.monotonic(), refined))
+
+
+def _record(id_: str, **documents: Any) -> Draft:
+    return Draft(type=VibeType.RECORD, id=id_, **documents)
+
+
+SCHEMA = {"properties": {"a": {"$ref": "aug:/schemas/base"}}}
+
+
+async def prepare(address: str) -> None:
+    """Refine what the load refers to."""
+    async with Refinery.connect(ledger=address, timeout_seconds=CALL_SECONDS) as refinery:
+        base = _record("schemas/base", schema={"type": "object"})
+        await refinery.refine(author_ref=AUTHOR, drafts=[base])
+
+
+async def check(owner_url: str, acknowledged: list[tuple[float, Refined]]) -> None:
+    """Everything acknowledged is there as it was told, once; and nothing else is odd."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        rows = {row["request_id"]: row for row in await connection.fetch(REFINEMENTS)}
+        vibes = {
+            row["ref"]: row["digest"]
+            for row in await connection.fetch("select ref, digest from refinery.vibes")
+        }
+    finally:
+        await connection.close()
+    for _, refined in acknowledged:
+        told, row = refined.refinement, rows[refined.request_id]
+        assert told is not None
+        assert (row["position"], row["chain"], row["time"]) == (told.position, told.chain, told.time)
+        assert tuple(row["refs"]) == told.vibe_refs
+        for vibe in refined.vibes:
+            assert vibes[vibe.ref] == vibe.digest
+    assert len({refined.request_id for _, refined in acknowledged}) == len(acknowledged)
+    assert sorted(row["position"] for row in rows.values()) == list(range(1, len(rows) + 1))
+    # Each client sends until it is told; what is there beyond that was there before.
+    assert len(rows) == len(acknowledged) + 2
+    assert (await verify(owner_url)).findings == []
+
+
+REFINEMENTS = """
+select r.request_id, r.position, r.chain, r.time, array_agg(v.ref order by v.ordinal) as refs
+from refinery.refinements r join refinery.vibes v on v.position = r.position group by r.id
+"""

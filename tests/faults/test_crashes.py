@@ -1,0 +1,84 @@
+"""Whoever dies, what was acknowledged is there, once, and the service comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import asyncpg
+
+from tests.cases.load import Load, check
+from tests.cases.processes import ServiceProcess
+from tests.faults.conftest import Store
+
+CRASHES = 6
+BETWEEN = 200
+"""Acknowledged refines between two crashes."""
+
+BACK_SECONDS = 5.0
+
+
+def test_a_database_that_crashes_under_load_loses_nothing(store: Store, ledger: ServiceProcess) -> None:
+    pauses, pid = [], ledger.pid
+    with Load(ledger.address) as load:
+        for _ in range(CRASHES):
+            load.wait_for(BETWEEN)
+            store.crash()
+            store.server.start()
+            pauses.append(load.wait_for(1, timeout=BACK_SECONDS))
+        load.wait_for(BETWEEN)
+    assert (ledger.is_running, ledger.pid) == (True, pid)
+    assert "Traceback" not in ledger.log
+    _tell(load, pauses)
+    asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+def test_a_ledger_that_crashes_under_load_loses_nothing(store: Store, ledger: ServiceProcess) -> None:
+    pauses = []
+    with Load(ledger.address) as load:
+        for _ in range(CRASHES):
+            load.wait_for(BETWEEN)
+            ledger.kill()
+            ledger.start()
+            begin = time.monotonic()
+            asyncio.run(ledger.ready())
+            load.wait_for(1, timeout=BACK_SECONDS)
+            pauses.append(time.monotonic() - begin)
+        load.wait_for(BETWEEN)
+    _tell(load, pauses)
+    asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+def _tell(load: Load, pauses: list[float]) -> None:
+    again = sum(refined.replayed for _, refined in load.acknowledged)
+    print(f"{len(load.acknowledged)} acknowledged, {again} of them when asked again; ", end="")
+    print(f"back after at most {max(pauses):.2f} s")
+
+
+SESSIONS = """
+select pid from pg_stat_activity where application_name = 'refinery-ledger' and datname = $1
+"""
+
+
+def test_sessions_that_are_ended_under_load_lose_nothing(store: Store, ledger: ServiceProcess) -> None:
+    chance = random.Random(7)
+
+    async def end_one() -> bool:
+        connection = await asyncpg.connect(store.owner_url)
+        try:
+            pids = [row["pid"] for row in await connection.fetch(SESSIONS, store.name)]
+            return bool(pids) and await connection.fetchval(
+                "select pg_terminate_backend($1)", chance.choice(pids)
+            )
+        finally:
+            await connection.close()
+
+    with Load(ledger.address) as load:
+        ended = 0
+        while ended < 20:
+            load.wait_for(5)
+            ended += asyncio.run(end_one())
+        load.wait_for(BETWEEN)
+    assert "Traceback" not in ledger.log
+    asyncio.run(check(store.owner_url, load.acknowledged))
