@@ -18,6 +18,17 @@ from refinery_client.answers import (
 )
 from refinery_client.connection import Refinery
 from refinery_client.drafts import ABSENT, Absent, Draft, JsonText, Refine
+from refinery_client.executions import (
+    EventSent,
+    Execution,
+    ExecutionEvent,
+    ExecutionEventType,
+    ExecutionNews,
+    ExecutionStarted,
+    ExecutionState,
+    ExecutionStory,
+    Problem,
+)
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable
 
@@ -30,12 +41,21 @@ __all__ = [
     "DeadlineExceeded",
     "Dependency",
     "Draft",
+    "EventSent",
+    "Execution",
+    "ExecutionEvent",
+    "ExecutionEventType",
+    "ExecutionNews",
+    "ExecutionStarted",
+    "ExecutionState",
+    "ExecutionStory",
     "Impact",
     "ImpactVerdict",
     "JsonText",
     "LineageDirection",
     "LineageStep",
     "Outcome",
+    "Problem",
     "Refine",
     "Refined",
     "Refinery",

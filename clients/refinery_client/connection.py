@@ -1,4 +1,4 @@
-"""The door: one object that speaks to both services."""
+"""The door: one object that speaks to all services."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import grpc
 import orjson
 
 from refinery_client.ledger import Ledger
+from refinery_client.process import Processes
 from refinery_client.resolver import Resolver
 from refinery_client.retry import Patience
 
 DEFAULT_LEDGER: Final = "localhost:50051"
 DEFAULT_RESOLVER: Final = "localhost:50052"
+DEFAULT_PROCESS: Final = "localhost:50053"
 
 # What proto/service_config.json is to clients in other languages, without its retries and its
 # health checks. Retries are our own: they send the same request_id, end with the deadline and
@@ -35,7 +37,7 @@ _OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
 )
 
 
-class Refinery(Ledger, Resolver):
+class Refinery(Ledger, Resolver, Processes):
     """
     Refinery, as one process sees it. Make it with `connect`.
 
@@ -43,10 +45,17 @@ class Refinery(Ledger, Resolver):
             refined = await refinery.refine(author_ref="main@roles/local?1", drafts=[…])
     """
 
-    def __init__(self, ledger: grpc.aio.Channel, resolver: grpc.aio.Channel, patience: Patience) -> None:
-        """Speak over two channels; the caller closes them."""
+    def __init__(
+        self,
+        ledger: grpc.aio.Channel,
+        resolver: grpc.aio.Channel,
+        process: grpc.aio.Channel,
+        patience: Patience,
+    ) -> None:
+        """Speak over three channels; the caller closes them."""
         Ledger.__init__(self, ledger, patience)
         Resolver.__init__(self, resolver, patience)
+        Processes.__init__(self, process, patience)
 
     @classmethod
     @asynccontextmanager
@@ -55,18 +64,21 @@ class Refinery(Ledger, Resolver):
         *,
         ledger: str | None = None,
         resolver: str | None = None,
+        process: str | None = None,
         timeout_seconds: float = 10.0,
     ) -> AsyncIterator[Refinery]:
         """
         Open the channels and close them at the end. Nothing is sent before the first call.
 
-        Addresses that are not given are those of REFINERY_LEDGER and REFINERY_RESOLVER.
+        Addresses that are not given are those of REFINERY_LEDGER, REFINERY_RESOLVER and REFINERY_PROCESS.
         `timeout_seconds` is the deadline of calls that bring none of their own.
         """
         ledger = ledger or os.environ.get("REFINERY_LEDGER") or DEFAULT_LEDGER
         resolver = resolver or os.environ.get("REFINERY_RESOLVER") or DEFAULT_RESOLVER
+        process = process or os.environ.get("REFINERY_PROCESS") or DEFAULT_PROCESS
         async with (
             grpc.aio.insecure_channel(ledger, _OPTIONS) as to_ledger,
             grpc.aio.insecure_channel(resolver, _OPTIONS) as to_resolver,
+            grpc.aio.insecure_channel(process, _OPTIONS) as to_process,
         ):
-            yield cls(to_ledger, to_resolver, Patience(timeout_seconds))
+            yield cls(to_ledger, to_resolver, to_process, Patience(timeout_seconds))
