@@ -44,6 +44,10 @@ def refuse_function(name: Token, function: str) -> NoReturn:
     """Refuse a call, and say why."""
     if (reason := REFUSED.get(name.text)) is not None:
         raise ExpressionFault(name.offset, f"'{name.text}' is not allowed: {reason}")
+    arities = [known.rpartition("/")[2] for known in sorted(ALLOWED) if known.startswith(f"{name.text}/")]
+    if arities:
+        problem = f"'{name.text}' takes {' or '.join(arities)} arguments, not {function.rpartition('/')[2]}"
+        raise ExpressionFault(name.offset, problem)
     near = suggestion(function, ALLOWED)
     hint = "" if near is None else f"; perhaps you mean {near}"
     raise ExpressionFault(name.offset, f"there is no function {function[:40]} here{hint}")

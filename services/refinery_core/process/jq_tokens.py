@@ -57,7 +57,7 @@ def tokens_of(text: str) -> tuple[Token, ...]:
 def _cut(text: str, at: int, strings: int) -> tuple[tuple[Token, ...], int]:
     """The tokens from a place on: to the end of the text, or inside strings to the bracket that closes."""
     found: list[Token] = []
-    brackets = 0
+    start, brackets = at, 0
     while at < len(text):
         match = _IS_TOKEN(text, at)
         if match is None or match.lastgroup is None:
@@ -78,7 +78,7 @@ def _cut(text: str, at: int, strings: int) -> tuple[tuple[Token, ...], int]:
             found.append(Token(Kind[match.lastgroup], piece, at))
         at = match.end()
     if strings:
-        raise ExpressionFault(at, r"a '\(' is not closed")
+        raise ExpressionFault(start - 2, r"a '\(' is not closed")
     return (*found, Token(Kind.END, "", at)), at
 
 

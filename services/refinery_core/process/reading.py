@@ -157,6 +157,7 @@ class Reading:
         try:
             reads = lint(source, scope.visible(stage))
         except ExpressionFault as fault:
+            _refuse_partial(place, source)
             place.refuse(str(fault))
         for secret in sorted(reads.secrets - self.shared.secrets):
             place.refuse(f"there is no secret '{cut(secret)}' in use.secrets")

@@ -80,8 +80,9 @@ def read_function(name: str, caller: Place, reading: Reading, scope: Scope) -> T
         task = read_task(name, reading.shared.functions[name], reading, inside, _FUNCTION)
         reading.opened.pop()
         reading.functions[name] = Function(task, reading.deepest - scope.depth)
-        reading.deepest = max(outer, reading.deepest)
+        reading.deepest = outer
     function = reading.functions[name]
+    reading.deepest = max(reading.deepest, scope.depth + function.height)
     if scope.depth + function.height > MAX_TASK_DEPTH:
         caller.refuse(f"tasks are nested more than {MAX_TASK_DEPTH} deep")
     return function.task
