@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import re
 import select
 import struct
 import subprocess
@@ -17,48 +16,27 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 import orjson
 
+from process_worker.ports import EvaluationFault
+from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
 
-__all__ = ["EvaluationFault", "Evaluator", "Expression", "Killed"]
+__all__ = ["Evaluator", "Killed"]
 
 _CHILD: Final = Path(__file__).with_name("jq_child.py")
-_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
+_SHOWN: Final = 120
 _SLACK_SECONDS: Final = 0.3
 """How much longer than its CPU time an evaluation may take on a busy machine, before the child is killed."""
 
 
-class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an expression, as a short phrase
-    """The expression cannot be evaluated, however often it is tried."""
-
-    def __init__(self, expression: str, problem: str) -> None:
-        super().__init__(f"'{expression}' {problem}" if not problem.startswith("it") else problem)
-        self.expression = expression
-        self.problem = problem
-
-
 class Killed(Exception):  # noqa: N818 -- what became of the child
     """The child was killed, or there was none to be had in time: no answer, and not necessarily never one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A jq program, and the variables that it mentions."""
-
-    text: str
-    names: frozenset[str]
-
-    @classmethod
-    def of(cls, text: str) -> Expression:
-        """Read which variables it mentions."""
-        return cls(text, frozenset(_VARIABLE.findall(text)))
 
 
 class Evaluator:
@@ -195,14 +173,14 @@ class _Child:
 def _request(
     expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any], seconds: float
 ) -> bytes:
-    mentioned = frozenset().union(*(expression.names for expression in expressions))
+    mentioned = frozenset().union(*(expression.variables for expression in expressions))
     used = {name: variables[name] for name in variables if name in mentioned}
     programs = orjson.dumps(
-        [[expression.text, sorted(expression.names & used.keys())] for expression in expressions]
+        [[expression.source, sorted(expression.variables & used.keys())] for expression in expressions]
     )
     scope = orjson.dumps({"i": value, "v": used})
     if len(scope) > _LARGEST_SCOPE:
-        raise EvaluationFault(expressions[0].text, f"reads more than {_LARGEST_SCOPE} bytes")
+        raise _fault(expressions[0], f"it reads more than {_LARGEST_SCOPE} bytes")
     header = struct.pack("<III", 8 + len(programs) + len(scope), int(seconds * 1000), len(programs))
     return header + programs + scope
 
@@ -219,11 +197,17 @@ def _parts(answer: bytes) -> list[tuple[bytes, bytes]]:
 def _read(expression: Expression, part: tuple[bytes, bytes]) -> Any:
     mark, content = part
     if mark == b"!":
-        raise EvaluationFault(expression.text, content.decode(errors="replace"))
+        raise _fault(expression, content.decode(errors="replace"))
     value = orjson.loads(content)
     if content.count(b"[") + content.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise EvaluationFault(expression.text, f"gives more than {MAX_DEPTH} levels")
+        raise _fault(expression, f"its result has more than {MAX_DEPTH} levels")
     return value
+
+
+def _fault(expression: Expression, problem: str) -> EvaluationFault:
+    source = expression.source
+    shown = source if len(source) <= _SHOWN else f"{source[: _SHOWN - 1]}…"
+    return EvaluationFault(f"${{ {shown} }}: {problem}")
 
 
 def _depth(value: Any) -> int:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from process_worker.expressions import EvaluationFault, Evaluator, Expression, Killed
+from process_worker.expressions import Evaluator, Killed
+from process_worker.ports import EvaluationFault
+from refinery_core.process.parts import Expression
 
 BOMBS = {
     "loops for ever": "0 | until(false; . + 1)",
@@ -28,7 +30,7 @@ def evaluator() -> Iterator[Evaluator]:
 
 
 def evaluate(evaluator: Evaluator, text: str, value: Any = None, **variables: Any) -> Any:
-    (result,) = evaluator.evaluate([Expression.of(text)], value, variables, seconds=0.3)
+    (result,) = evaluator.evaluate([Expression(text, frozenset(variables))], value, variables, seconds=0.3)
     return result
 
 
@@ -45,11 +47,11 @@ def evaluate(evaluator: Evaluator, text: str, value: Any = None, **variables: An
     ],
 )
 def test_an_expression_gives_one_value(evaluator: Evaluator, text: str, value: Any, result: Any) -> None:
-    assert evaluate(evaluator, text, value, n=2, input={"n": 3}, unused=object) == result
+    assert evaluate(evaluator, text, value, n=2, input={"n": 3}) == result
 
 
 def test_expressions_that_read_the_same_share_a_round_trip(evaluator: Evaluator) -> None:
-    expressions = [Expression.of(f".a + {n}") for n in range(50)]
+    expressions = [Expression(f".a + {n}") for n in range(50)]
     assert evaluator.evaluate(expressions, {"a": 1}, {}) == [n + 1 for n in range(50)]
 
 

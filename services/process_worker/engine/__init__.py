@@ -1,0 +1,1 @@
+"""Carries a process out: deterministic, and ignorant of Temporal; its ports do everything else."""

@@ -1,0 +1,158 @@
+"""Calls, emits and runs: fills in what is asked for, and hands it to the ports."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from process_worker.engine.faults import standard
+from process_worker.engine.scope import describe_time
+from refinery_core.process import model
+from refinery_core.process.parts import Authentication, Endpoint, Expression
+from refinery_core.vibe.refs import SCHEME, AugUri
+
+if TYPE_CHECKING:
+    from process_worker.engine.interpreter import Interpreter
+    from process_worker.engine.site import Site
+
+
+async def call(run: Interpreter, task: model.Call, x: Any, site: Site) -> Any:
+    """Call what the task calls."""
+    called = task.call
+    if isinstance(called, model.FunctionCall):
+        arguments = await run.calculator.fill(called.arguments, x, site.scope, task.pointer)
+        output, _ = await run.task(called.function, arguments, site.task(called.function, 1))
+        return output
+    kind, what = await _READERS[type(called)](run, called, x, site)
+    return await run.ports.perform(run.request(kind, site, **what))
+
+
+async def emit(run: Interpreter, task: model.Emit, x: Any, site: Site) -> Any:
+    """Send an event; the output is the input."""
+    event: dict[str, Any] = {"specversion": "1.0"}
+    for name, template in task.attributes.items():
+        value = await run.calculator.fill(template, x, site.scope, task.pointer)
+        if name == "author_ref" and isinstance(value, str) and value.startswith(SCHEME):
+            value = run.frozen(value, task.pointer)
+        event[name] = value
+    request = run.request("emit", site)
+    event.setdefault("id", request.key)
+    event.setdefault("time", describe_time(run.ports.now_us())["iso8601"])
+    request.what["event"] = event
+    await run.ports.perform(request)
+    return x
+
+
+async def run_process(run: Interpreter, task: model.Run, x: Any, site: Site) -> Any:
+    """Run another process; the output is its result, if that is waited for."""
+    arguments = await run.calculator.fill(task.arguments, x, site.scope, task.pointer)
+    ref = run.frozen(task.process, task.pointer)
+    request = run.request("process", site, ref=ref, input=arguments, wait=task.await_)
+    result = await run.ports.perform(request)
+    return result if task.await_ and task.returns else x
+
+
+async def _http(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+    fill, scope, at = run.calculator.fill, site.scope, site.document
+    return "http", {
+        "method": called.method,
+        "uri": await _uri(run, called.endpoint, x, site),
+        "headers": await fill(called.headers, x, scope, at) if called.headers else {},
+        "query": await fill(called.query, x, scope, at) if called.query else {},
+        **({"body": await fill(called.body, x, scope, at)} if called.body else {}),
+        "answer": called.answer.value,
+        "redirect": called.redirect,
+        "authentication": _authentication(run, called.endpoint.authentication, x, site),
+    }
+
+
+async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+    scope, at, document = site.scope, site.document, called.document
+    of_document = None
+    if isinstance(document, AugUri):
+        source = {"ref": run.frozen(document, at)}
+    else:
+        source = {"uri": await _uri(run, document, x, site)}
+        of_document = _authentication(run, document.authentication, x, site)
+    return "openapi", {
+        "document": source,
+        "document_authentication": of_document,
+        "operation": called.operation,
+        "parameters": await run.calculator.fill(called.parameters, x, scope, at) if called.parameters else {},
+        "answer": called.answer.value,
+        "redirect": called.redirect,
+        "authentication": _authentication(run, called.authentication, x, site),
+    }
+
+
+async def _grpc(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+    scope, at = site.scope, site.document
+    return "grpc", {
+        "service": called.service,
+        "method": called.method,
+        "host": called.host,
+        "port": called.port,
+        "descriptor": None if called.descriptor is None else run.frozen(called.descriptor, at),
+        "arguments": await run.calculator.fill(called.arguments, x, scope, at) if called.arguments else {},
+        "authentication": _authentication(run, called.authentication, x, site),
+    }
+
+
+async def _capability(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+    arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
+    return "capability", {"ref": run.frozen(called.capability, site.document), "arguments": arguments}
+
+
+async def _python(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+    arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
+    return "python", {"function": called.function, "arguments": arguments}
+
+
+_READERS = {
+    model.HttpCall: _http,
+    model.OpenApiCall: _openapi,
+    model.GrpcCall: _grpc,
+    model.CapabilityCall: _capability,
+    model.PythonCall: _python,
+}
+
+
+async def _uri(run: Interpreter, endpoint: Endpoint, x: Any, site: Site) -> str:
+    """A URI; in a template, {name} stands for a member of the task's input."""
+    if isinstance(endpoint.uri, Expression):
+        return await run.calculator.text(endpoint.uri, x, site.scope, site.document)
+
+    def value(match: re.Match[str]) -> str:
+        member = x.get(match[1]) if isinstance(x, dict) else None
+        if member is None:
+            return ""
+        if isinstance(member, dict | list):
+            detail = f"{{{match[1]}}} in a URI needs a string, a number or a boolean"
+            raise standard("expression", detail, site.document)
+        text = str(member).lower() if isinstance(member, bool) else str(member)
+        return quote(text, safe="")
+
+    return re.sub(r"\{([^{}]*)\}", value, endpoint.uri)
+
+
+def _authentication(
+    run: Interpreter, authentication: Authentication | None, x: Any, site: Site
+) -> dict[str, Any] | None:
+    """How to prove who calls. It is not filled in here: what it gives must not be kept."""
+    if authentication is None:
+        return None
+    if authentication.secret is not None:
+        return {"scheme": authentication.scheme, "secret": authentication.secret}
+    assert authentication.values is not None
+    values: dict[str, Any] = authentication.values.value
+    read = frozenset().union(*(v.variables for v in values.values() if isinstance(v, Expression)))
+    expressions = {k: v.source for k, v in values.items() if isinstance(v, Expression)}
+    return {
+        "scheme": authentication.scheme,
+        "texts": {k: v for k, v in values.items() if not isinstance(v, Expression)},
+        "expressions": expressions,
+        "input": x if expressions else None,
+        "variables": run.calculator.known(read, site.scope, site.document),
+        "secrets": sorted(run.process.secrets) if "secrets" in read else [],
+    }

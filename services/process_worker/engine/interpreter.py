@@ -1,0 +1,241 @@
+"""Carries a process out: lists of tasks, and what every task goes through whatever its kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from process_worker import keys
+from process_worker.engine import kinds
+from process_worker.engine.faults import Ended, Fault, Interrupted, standard
+from process_worker.engine.schemas import Schemas
+from process_worker.engine.scope import Calculator, Scope, describe_time
+from process_worker.engine.site import Site
+from process_worker.engine.state import State
+from process_worker.engine.together import Together
+from process_worker.messages import Delivery
+from process_worker.ports import Ports, Request
+from refinery_core.process.model import Process, Task
+from refinery_core.process.parts import END, EXIT, Shape
+
+RUNTIME = {"name": "refinery", "version": "1", "metadata": {}}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an execution starts from. `frozen` says what each `aug:` reference, as written, stands for."""
+
+    workflow: str
+    input: Any = None
+    frozen: Mapping[str, str] = field(default_factory=dict)
+    bundles: Mapping[str, str] = field(default_factory=dict)
+
+
+class Interpreter:
+    """One execution of one process."""
+
+    def __init__(self, process: Process, ports: Ports, setting: Setting, state: State | None = None) -> None:
+        self.process = process
+        self.ports = ports
+        self.setting = setting
+        self.state = state or State(started_us=ports.now_us())
+        self.schemas = Schemas(setting.bundles)
+        self.calculator = Calculator(
+            ports,
+            {
+                "context": lambda: self.state.context,
+                "workflow": self._describe,
+                "runtime": lambda: RUNTIME,
+            },
+        )
+        self.stopping = False
+        """Whether the execution was asked to stop: then what is caught is caught to compensate."""
+
+    async def run(self) -> Any:
+        """
+        Carry it out, or go on where the state stands, and give the output.
+
+        Raises:
+            Fault: nobody caught it.
+            Interrupted: the ports are full; go on from its snapshot.
+            CancelledError: it was stopped, and has compensated.
+        """
+        strand = self.state.strand
+        resumed = strand.resumes
+        frame = strand.enter({})
+        site = Site(strand)
+        if not resumed:
+            frame["x"] = await self._shape("input", self.process.input, self.setting.input, Scope(), "/input")
+            frame["end"] = await self.deadline(self.process, frame["x"], site)
+        try:
+            work = self.sequence(self.process.tasks, frame["x"], site)
+            output = await self.within(frame["end"], work, site)
+        except Ended as ended:
+            output = ended.output
+        return await self._shape("output", self.process.output, output, Scope(), "/output")
+
+    def deliver(self, delivery: Delivery) -> bool:
+        """Take an event in; False if it was there before."""
+        return self.state.mailbox.deliver(delivery)
+
+    def stop(self, work: asyncio.Task[Any]) -> None:
+        """Ask the execution to stop; what it catches then, it catches to compensate."""
+        if not self.stopping:
+            self.stopping = True
+            work.cancel()
+
+    # --- Lists of tasks -------------------------------------------------------------------
+
+    async def sequence(self, tasks: Sequence[Task], data: Any, site: Site) -> Any:
+        """Carry tasks out, one after the other or as they say, and give the last output."""
+        resumed = site.strand.resumes
+        frame = site.strand.enter({"i": 0, "d": data, "n": {}})
+        try:
+            while frame["i"] < len(tasks):
+                task = tasks[frame["i"]]
+                if not (resumed and site.strand.resumes):
+                    self._interrupt_if_full(site)
+                    frame["n"][str(frame["i"])] = frame["n"].get(str(frame["i"]), 0) + 1
+                resumed = False
+                inside = site.task(task, frame["n"][str(frame["i"])])
+                frame["d"], then = await self.task(task, frame["d"], inside)
+                if then == EXIT:
+                    break
+                if then == END:
+                    raise Ended(frame["d"])
+                frame["i"] = _place(tasks, then, frame["i"])
+            return frame["d"]
+        finally:
+            site.strand.leave()
+
+    def _interrupt_if_full(self, site: Site) -> None:
+        if site.strand.main and not self.stopping and self.ports.is_full():
+            raise Interrupted(self.state.snapshot())
+
+    # --- One task -------------------------------------------------------------------------
+
+    async def task(self, task: Task, raw: Any, site: Site) -> tuple[Any, str]:
+        """Carry one task out; give its output, and where to go on."""
+        trace, strand = self.state.trace, site.strand
+        resumed = strand.resumes
+        frame = strand.enter({"raw": raw, "at": self.ports.now_us()})
+        trace.begin(site.shown)
+        try:
+            if not resumed and not await self._start(task, frame, site):
+                trace.note("TASK_SKIPPED", site.shown, self.ports.now_us())
+                return raw, "continue"
+            output, then = await self._carry_out(task, frame, site)
+        except Fault as fault:
+            fault = fault.at(task.pointer)
+            trace.note("TASK_FAULTED", site.shown, self.ports.now_us(), fault)
+            raise fault from None
+        finally:
+            trace.end(site.shown)
+            strand.leave()
+        trace.note("TASK_ENDED", site.shown, self.ports.now_us())
+        return output, then
+
+    async def _start(self, task: Task, frame: dict[str, Any], site: Site) -> bool:
+        at, raw, scope = task.pointer, frame["raw"], self._scope(task, frame, site)
+        if not await self.calculator.holds(task.condition, raw, scope, at):
+            return False
+        self.state.trace.note("TASK_STARTED", site.shown, self.ports.now_us())
+        frame["x"] = await self._shape("input", task.input, raw, scope, at)
+        frame["end"] = await self.deadline(task, frame["x"], site.reading(scope.with_input(frame["x"])))
+        return True
+
+    async def _carry_out(self, task: Task, frame: dict[str, Any], site: Site) -> tuple[Any, str]:
+        x, at = frame["x"], task.pointer
+        scope = self._scope(task, frame, site).with_input(x)
+        work = kinds.carry_out(self, task, x, site.reading(scope))
+        raw, then = await self.within(frame["end"], work, site)
+        scope = scope.with_output(raw)
+        output = await self._shape("output", task.output, raw, scope, at)
+        await self.export(task.export, output, scope.with_output(raw, output), at)
+        return output, then
+
+    async def export(self, shape: Shape, output: Any, scope: Scope, at: str) -> None:
+        """Replace the context, if the task says so."""
+        if shape.template is not None:
+            context = await self.calculator.fill(shape.template, output, scope, at)
+            self.schemas.check(shape.schema, context, "context", at)
+            self.state.context = context
+
+    async def _shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
+        """Check and reshape: an input is checked first, an output last."""
+        if what == "input":
+            self.schemas.check(shape.schema, value, what, at)
+        value = await self.calculator.fill(shape.template, value, scope, at)
+        if what == "output":
+            self.schemas.check(shape.schema, value, what, at)
+        return value
+
+    async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
+        """Reshape and check an output."""
+        return await self._shape("output", shape, value, scope, at)
+
+    # --- Time -----------------------------------------------------------------------------
+
+    async def deadline(self, timed: Process | Task, x: Any, site: Site) -> int | None:
+        """When its time is up, in microseconds; None where it has no timeout."""
+        if timed.timeout is None:
+            return None
+        at = site.document
+        length = await self.calculator.milliseconds(timed.timeout, x, site.scope, at)
+        return self.ports.now_us() + length * 1_000
+
+    async def within(self, end: int | None, work: Coroutine[Any, Any, Any], site: Site) -> Any:
+        """Do it until its time is up.
+
+        Raises:
+            Fault: a timeout; what was under way is cancelled.
+        """
+        if end is None:
+            return await work
+        left = max((end - self.ports.now_us()) // 1_000, 0)
+        async with Together((work, self.ports.pause(left, site.shown))) as both:
+            if await both.next() == 0:
+                return both.result(0)
+        raise standard("timeout", "It took longer than its timeout.", site.document, title="Timeout")
+
+    # --- What others ask ------------------------------------------------------------------
+
+    def request(self, kind: str, site: Site, **what: Any) -> Request:
+        """Name one thing to be done outside."""
+        key = keys.commit_key(self.setting.workflow, site.key, site.visit)
+        return Request(kind, site.shown, str(key), what)
+
+    def frozen(self, uri: object, at: str) -> str:
+        """The ref that a reference stands for in this execution."""
+        text = str(uri)
+        ref = self.setting.frozen.get(text) or self.setting.frozen.get(text.partition("#")[0])
+        if ref is None:
+            raise standard("configuration", f"'{text}' was not frozen when the execution started", at)
+        return ref
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "id": self.setting.workflow,
+            "definition": self.process.definition,
+            "input": self.setting.input,
+            "startedAt": describe_time(self.state.started_us),
+        }
+
+    def _scope(self, task: Task, frame: dict[str, Any], site: Site) -> Scope:
+        described = {
+            "name": task.name,
+            "reference": site.shown,
+            "definition": task.definition,
+            "input": frame["raw"],
+            "startedAt": describe_time(frame["at"]),
+        }
+        return Scope(names=site.scope.names, task=described)
+
+
+def _place(tasks: Sequence[Task], then: str, index: int) -> int:
+    """The next place in a list; the checker saw to it that a name is one of the same list."""
+    if then == "continue":
+        return index + 1
+    return next(place for place, task in enumerate(tasks) if task.name == then)

@@ -1,0 +1,181 @@
+"""What an expression can read, and how expressions, templates and durations become data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from process_worker.engine.faults import Fault, standard
+from process_worker.ports import EvaluationFault, Ports
+from refinery_core.process.durations import DurationFault, read_duration
+from refinery_core.process.parts import Duration, Expression, Template
+
+_ABSENT: Final = object()
+_IS_PATH = re.compile(r"(?:\$([A-Za-z_][A-Za-z0-9_]*))?((?:\.[A-Za-z_][A-Za-z0-9_]*)*|\.)").fullmatch
+_BREATH: Final = 250
+"""Evaluations after which the engine pauses, so that it never computes for long without a stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The variables at one place. `task` lacks input and output until they are there."""
+
+    names: Mapping[str, Any] = field(default_factory=dict)
+    """Those of loops and catches."""
+    task: Mapping[str, Any] = field(default_factory=dict)
+    input: Any = _ABSENT
+    output: Any = _ABSENT
+
+    def adding(self, **names: Any) -> Scope:
+        """The scope inside something that names variables."""
+        return replace(self, names={**self.names, **names})
+
+    def with_input(self, value: Any) -> Scope:
+        """The scope once the task's input is there."""
+        return replace(self, input=value)
+
+    def with_output(self, raw: Any, value: Any = _ABSENT) -> Scope:
+        """The scope once the task's output is there, before it is reshaped or after."""
+        return replace(self, task={**self.task, "output": raw}, output=value)
+
+
+def describe_time(time_us: int) -> dict[str, Any]:
+    """Write a time as expressions see it."""
+    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{time_us % 1_000_000 // 1_000:03d}Z"
+    return {"iso8601": text, "epoch": {"seconds": time_us // 1_000_000, "milliseconds": time_us // 1_000}}
+
+
+class Calculator:
+    """Evaluates; `shared` gives the variables that are the same everywhere in an execution."""
+
+    def __init__(self, ports: Ports, shared: Mapping[str, Callable[[], Any]]) -> None:
+        self._ports = ports
+        self._shared = shared
+        self._breath = 0
+
+    async def breathe(self, at: str) -> None:
+        """Pause now and then."""
+        self._breath += 1
+        if self._breath >= _BREATH:
+            self._breath = 0
+            await self._ports.pause(1, at)
+
+    async def all(self, expressions: list[Expression], value: Any, scope: Scope, at: str) -> list[Any]:
+        """Evaluate expressions that read the same value; `at` is the task to blame."""
+        await self.breathe(at)
+        wanted = frozenset().union(*(expression.variables for expression in expressions))
+        variables = {name: self._variable(name, scope, at) for name in sorted(wanted)}
+        quick = [_walk(expression.source, value, variables) for expression in expressions]
+        if _ABSENT not in quick:
+            return quick
+        try:
+            return await self._ports.evaluate(expressions, value, variables)
+        except EvaluationFault as fault:
+            raise standard("expression", str(fault), at) from None
+
+    async def one(self, expression: Expression, value: Any, scope: Scope, at: str) -> Any:
+        """Evaluate an expression."""
+        return (await self.all([expression], value, scope, at))[0]
+
+    async def holds(self, expression: Expression | None, value: Any, scope: Scope, at: str) -> bool:
+        """Whether a condition holds: anything but false and null, as in jq. No condition holds."""
+        if expression is None:
+            return True
+        result = await self.one(expression, value, scope, at)
+        return result is not None and result is not False
+
+    async def fill(self, template: Template | None, value: Any, scope: Scope, at: str) -> Any:
+        """Fill a template; without one, the value stays as it is."""
+        if template is None:
+            return value
+        if template.constant:
+            return template.value
+        holes: list[Expression] = []
+        _collect(template.value, holes)
+        return _filled(template.value, iter(await self.all(holes, value, scope, at)))
+
+    async def text(self, text: str | Expression | None, value: Any, scope: Scope, at: str) -> str:
+        """Read a text, or evaluate one; "" where there is none."""
+        if not isinstance(text, Expression):
+            return text or ""
+        result = await self.one(text, value, scope, at)
+        if not isinstance(result, str):
+            raise standard("expression", f"${{ {text.source} }} needs to give a string", at)
+        return result
+
+    async def milliseconds(self, duration: Duration, value: Any, scope: Scope, at: str) -> int:
+        """Read a duration, or evaluate one."""
+        if isinstance(duration.value, int):
+            return duration.value
+        written = await self.one(duration.value, value, scope, at)
+        try:
+            if isinstance(written, str | dict):
+                return read_duration(written)
+        except DurationFault as fault:
+            raise standard("expression", f"${{ {duration.value.source} }}: {fault}", at) from None
+        raise standard("expression", f"${{ {duration.value.source} }} gives no duration", at)
+
+    def known(self, names: frozenset[str], scope: Scope, at: str) -> dict[str, Any]:
+        """The variables of these names, but for secrets, which the engine never sees."""
+        return {name: self._variable(name, scope, at) for name in sorted(names - {"secrets"})}
+
+    def _variable(self, name: str, scope: Scope, at: str) -> Any:
+        if name in scope.names:
+            return scope.names[name]
+        if name == "task":
+            return dict(scope.task)
+        if name in {"input", "output"}:
+            value = scope.input if name == "input" else scope.output
+            return None if value is _ABSENT else value
+        if name == "authorization":
+            return None
+        if name == "secrets":
+            raise _no_secrets(at)
+        return self._shared[name]()
+
+
+def _no_secrets(at: str) -> Fault:
+    detail = "Secrets are given to authentications only: what an input says is kept for ever."
+    return standard("authorization", detail, at)
+
+
+def _walk(source: str, value: Any, variables: Mapping[str, Any]) -> Any:
+    """Follow a plain path, as jq would; absent where only jq knows what to do."""
+    match = _IS_PATH(source)
+    if match is None:
+        return _ABSENT
+    name, path = match.groups()
+    if name is not None:
+        if name not in variables or path == ".":
+            return _ABSENT
+        value = variables[name]
+    elif not path:
+        return _ABSENT
+    for key in path.split(".")[1:] if path != "." else ():
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif value is not None:
+            return _ABSENT
+    return value
+
+
+def _collect(value: Any, holes: list[Expression]) -> None:
+    if isinstance(value, Expression):
+        holes.append(value)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _collect(item, holes)
+
+
+def _filled(value: Any, results: Any) -> Any:
+    if isinstance(value, Expression):
+        return next(results)
+    if isinstance(value, dict):
+        return {key: _filled(item, results) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, results) for item in value]
+    return value

@@ -1,0 +1,51 @@
+"""Where in an execution something is done: for people, for blame, and for the names of commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from process_worker.engine.scope import Scope
+from process_worker.engine.state import Strand
+from refinery_core.process.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place. The three pointers differ in what they count beside the task itself."""
+
+    strand: Strand
+    scope: Scope = field(default_factory=Scope)
+    document: str = ""
+    """Where the task stands in the document."""
+    shown: str = ""
+    """The same, with the indices of loops."""
+    key: str = ""
+    """The same, with how often each task around it was visited and tried: no two visits share it."""
+    visit: int = 1
+
+    def task(self, task: Task, visit: int) -> Site:
+        """The place of a task inside this one."""
+        inside = task.pointer.startswith(f"{self.document}/")
+        step = task.pointer[len(self.document) :] if inside else task.pointer
+        key = f"{self.key}@{self.visit}" if self.visit > 1 else self.key
+        return replace(self, document=task.pointer, shown=self.shown + step, key=key + step, visit=visit)
+
+    def item(self, index: int) -> Site:
+        """The place of one round of a loop."""
+        return replace(self, shown=f"{self.shown}/{index}", key=f"{self._visited}/{index}", visit=1)
+
+    def attempt(self, number: int) -> Site:
+        """The place of one attempt; the first is 1."""
+        return self if number == 1 else replace(self, key=f"{self._visited}!{number}", visit=1)
+
+    def on(self, strand: Strand) -> Site:
+        """The same place, on another strand."""
+        return replace(self, strand=strand)
+
+    def reading(self, scope: Scope) -> Site:
+        """The same place, where something else can be read."""
+        return replace(self, scope=scope)
+
+    @property
+    def _visited(self) -> str:
+        return f"{self.key}@{self.visit}" if self.visit > 1 else self.key

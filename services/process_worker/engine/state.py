@@ -1,0 +1,163 @@
+"""What an execution remembers: its context, its events, what happened, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from process_worker.engine.faults import Fault
+from process_worker.messages import MAX_EVENTS, Delivery, Problem, TaskEvent
+
+Event = dict[str, Any]
+"""A CloudEvent, with `author_ref` and `event_ref` beside its attributes."""
+
+
+class Strand:
+    """
+    One line of tasks: a frame for each task and list that is under way, outermost first.
+
+    Frames are JSON and are changed in place. A strand that was taken up again hands the frames that were
+    kept to whoever enters in the same order. Only the main strand can be taken up; branches are not.
+    """
+
+    def __init__(self, kept: list[dict[str, Any]] | None = None, *, main: bool = False) -> None:
+        self.main = main
+        self.frames: list[dict[str, Any]] = []
+        self._kept = deque(kept or ())
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the next one to enter had been entered before."""
+        return bool(self._kept)
+
+    def enter(self, fresh: dict[str, Any]) -> dict[str, Any]:
+        """Begin a frame, or go on with the one that was kept."""
+        frame = self._kept.popleft() if self._kept else fresh
+        self.frames.append(frame)
+        return frame
+
+    def leave(self) -> None:
+        """End the innermost frame."""
+        self.frames.pop()
+
+
+class Mailbox:
+    """Events that nobody has consumed yet, in the order of arrival; each is consumed once."""
+
+    def __init__(self, waiting: list[Event] | None = None, known: list[str] | None = None) -> None:
+        self.waiting = list(waiting or ())
+        self.known = dict.fromkeys(known or ())
+        self._arrived: list[asyncio.Future[None]] = []
+
+    def deliver(self, delivery: Delivery) -> bool:
+        """Take an event in; False if one with its id was there before.
+
+        Raises:
+            OverflowError: there is no room for more.
+        """
+        if delivery.id in self.known:
+            return False
+        if len(self.known) >= MAX_EVENTS:
+            raise OverflowError(f"an execution takes at most {MAX_EVENTS} events")
+        self.known[delivery.id] = None
+        event = {key: value for key, value in asdict(delivery).items() if value != "" or key == "data"}
+        self.waiting.append({"specversion": "1.0", **event})
+        arrived, self._arrived = self._arrived, []
+        for future in arrived:
+            if not future.done():
+                future.set_result(None)
+        return True
+
+    async def take(self, matches: Callable[[Event], Awaitable[bool]]) -> Event:
+        """Wait for an event that matches, and consume it."""
+        seen: set[str] = set()
+        while True:
+            for event in tuple(self.waiting):
+                if event["id"] in seen:
+                    continue
+                seen.add(event["id"])
+                if await matches(event) and event in self.waiting:
+                    self.waiting.remove(event)
+                    return event
+            if all(event["id"] in seen for event in self.waiting):
+                arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._arrived.append(arrival)
+                await arrival
+
+
+@dataclass
+class Trace:
+    """What happened, the last MAX_EVENTS of it, and which tasks are under way."""
+
+    last_number: int = 0
+    events: deque[TaskEvent] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
+    active: dict[str, int] = field(default_factory=dict)
+    listening: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, kind: str, task: str, time_us: int, fault: Fault | None = None) -> None:
+        """Write down that something happened to a task."""
+        self.last_number += 1
+        problem: Problem | None = None if fault is None else fault.problem
+        self.events.append(TaskEvent(self.last_number, kind, task, time_us, problem))
+
+    def begin(self, task: str) -> None:
+        """A task is under way."""
+        self.active[task] = self.active.get(task, 0) + 1
+
+    def end(self, task: str) -> None:
+        """It is no longer."""
+        self.active[task] -= 1
+        if not self.active[task]:
+            del self.active[task]
+
+    @property
+    def innermost(self) -> list[str]:
+        """The tasks under way that have none under way inside."""
+        return [
+            task for task in self.active if not any(other.startswith(f"{task}/") for other in self.active)
+        ]
+
+
+@dataclass
+class State:
+    """All of it; `snapshot` and `restored` are each other's inverse, through JSON."""
+
+    context: Any = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
+    mailbox: Mailbox = field(default_factory=Mailbox)
+    consumed: list[str] = field(default_factory=list)
+    """The refs of the events that were consumed, in order."""
+    strand: Strand = field(default_factory=lambda: Strand(main=True))
+    started_us: int = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Write everything down that is needed to go on."""
+        return {
+            "context": self.context,
+            "events": [asdict(event) for event in self.trace.events],
+            "last_number": self.trace.last_number,
+            "waiting": self.mailbox.waiting,
+            "known": list(self.mailbox.known),
+            "consumed": self.consumed,
+            "frames": list(self.strand.frames),
+            "started_us": self.started_us,
+        }
+
+    @classmethod
+    def restored(cls, kept: dict[str, Any]) -> State:
+        """Read a snapshot."""
+        trace = Trace(last_number=kept["last_number"])
+        for event in kept["events"]:
+            problem = event["problem"] and Problem(**event["problem"])
+            trace.events.append(TaskEvent(**{**event, "problem": problem}))
+        return cls(
+            context=kept["context"],
+            trace=trace,
+            mailbox=Mailbox(kept["waiting"], kept["known"]),
+            consumed=kept["consumed"],
+            strand=Strand(kept["frames"], main=True),
+            started_us=kept["started_us"],
+        )

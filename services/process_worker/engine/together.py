@@ -1,0 +1,54 @@
+"""Several things at once, in an order that a replay repeats: asyncio's sets of tasks have none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+
+class Together:
+    """Coroutines that run at the same time, until the block is left: what still runs then is cancelled."""
+
+    def __init__(self, coroutines: Sequence[Coroutine[Any, Any, Any]]) -> None:
+        self._coroutines = coroutines
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._done: list[int] = []
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        for index, coroutine in enumerate(self._coroutines):
+            task = asyncio.get_running_loop().create_task(coroutine)
+            task.add_done_callback(partial(self._note, index))
+            self._tasks.append(task)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            # One at a time: this waits without raising what the task raised.
+            while not task.done():
+                await asyncio.wait((task,))
+
+    async def next(self) -> int:
+        """Wait for another one to be done, and give its place."""
+        while not self._done:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        return self._done.pop(0)
+
+    def result(self, index: int) -> Any:
+        """What one came to, once it is done; raises what it raised."""
+        return self._tasks[index].result()
+
+    def _note(self, index: int, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # Otherwise asyncio complains of what nobody asked for.
+        self._done.append(index)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

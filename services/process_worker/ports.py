@@ -1,0 +1,60 @@
+"""What the engine asks of the world: everything else that it does is computing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from refinery_core.process.parts import Expression
+
+
+class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an expression, as a sentence
+    """An expression that cannot be evaluated, however often it is tried."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    One thing to be done outside, once: `what` depends on `kind`, and is plain JSON.
+
+    `pointer` says where in the execution it stands, for people. `key` is a UUID that is the same however
+    often the same step of the same execution is tried, and never the same for another step.
+    """
+
+    kind: str
+    pointer: str
+    key: str
+    what: dict[str, Any] = field(default_factory=dict)
+
+
+class Ports(Protocol):
+    """The world, as an execution sees it. All of it is repeatable: a replay gets the same answers."""
+
+    async def evaluate(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """Evaluate expressions that read the same value.
+
+        Raises:
+            EvaluationFault: one of them cannot be evaluated.
+        """
+
+    async def perform(self, request: Request) -> Any:
+        """Call, emit, or run a process, and give what came of it.
+
+        Raises:
+            Fault: it failed for good.
+        """
+
+    async def pause(self, milliseconds: int, pointer: str) -> None:
+        """Let time pass; also through the end of this process and the start of another."""
+
+    def now_us(self) -> int:
+        """The time, in microseconds since the Unix epoch."""
+
+    def random(self) -> float:
+        """A number from 0 to 1."""
+
+    def is_full(self) -> bool:
+        """Whether the execution should be taken down and set up again before it goes on."""
