@@ -98,7 +98,7 @@ class Processes:
         page_size: int = 0,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[Execution]:
-        """List executions, newest first, without their tasks, as far back as Temporal remembers."""
+        """List executions as far back as Temporal remembers, without their tasks: first those that run."""
         request = pb.ListExecutionsRequest(
             process_ref=process_ref,
             state=pb.EXECUTION_STATE_UNSPECIFIED

@@ -142,7 +142,7 @@ class Executions:
         return begun
 
     async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
-        """A page of executions, newest first, without their tasks."""
+        """A page of executions, without their tasks: first those that run, then those that ended last."""
         after = bytes.fromhex(open_token(token, filter_, (str,))[1][0]) if token else None
         found, following = await self.temporal.page(filter_, size, after)
         places = asyncio.Semaphore(_AT_ONCE)

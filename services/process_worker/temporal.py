@@ -196,7 +196,7 @@ class Temporal:
     async def page(
         self, filter_: ExecutionFilter, size: int, token: bytes | None
     ) -> tuple[list[Execution], bytes | None]:
-        """A page of executions, newest first, and the token of the next one."""
+        """A page of executions, and the token of the next one. Temporal lists those that run first."""
         query = [
             f"WorkflowType = '{WORKFLOW}'",
             f"WorkflowId STARTS_WITH '{WORKFLOW_ID_PREFIX}'",

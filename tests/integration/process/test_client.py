@@ -62,12 +62,12 @@ async def test_a_client_lists_and_stops_executions(processes: Processes) -> None
             (await refinery.execute_process(process, author_ref=AUTHOR, input={"listen": True})).execution.id
             for _ in range(3)
         ]
-        await refinery.cancel_execution(ids[0])
-        await refinery.terminate_execution(ids[1], reason="enough")
+        await refinery.terminate_execution(ids[0], reason="enough")
+        await refinery.cancel_execution(ids[1])
         async with asyncio.timeout(10):
             while True:
                 listed = [each async for each in refinery.list_executions(process_ref=process, page_size=2)]
-                if [str(each.state) for each in listed] == ["RUNNING", "TERMINATED", "CANCELLED"]:
+                if [str(each.state) for each in listed] == ["RUNNING", "CANCELLED", "TERMINATED"]:
                     break
                 await asyncio.sleep(0.05)
         assert [each.id for each in listed] == ids[::-1]

@@ -192,7 +192,7 @@ async def test_a_watch_ends_politely_when_the_server_drains(processes: Processes
     assert (await reason(rest()))[0] == "DRAINING"
 
 
-async def test_executions_are_listed_newest_first_by_process_and_state(processes: Processes) -> None:
+async def test_executions_are_listed_by_process_and_state(processes: Processes) -> None:
     one, other = await processes.process("processes/one"), await processes.process("processes/other")
     ids: list[str] = []
     for process, input_ in ((one, {}), (one, {"fault": 1}), (one, {"listen": 1}), (other, {})):
@@ -213,12 +213,13 @@ async def test_executions_are_listed_newest_first_by_process_and_state(processes
             request.page_token = page.next_page_token
 
     deadline = asyncio.get_running_loop().time() + 10
-    while await listed(process_ref=one) != ids[2::-1]:  # Temporal lists with a short delay.
+    completed = {"process_ref": other, "state": pb.EXECUTION_STATE_COMPLETED}
+    # Temporal lists with a short delay.
+    while await listed(process_ref=one) != [ids[2], ids[1], ids[0]] or await listed(**completed) != [ids[3]]:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.1)
     assert await listed(process_ref=one, state=pb.EXECUTION_STATE_RUNNING) == [ids[2]]
     assert await listed(process_ref=one, state=pb.EXECUTION_STATE_FAULTED) == [ids[1]]
-    assert await listed(process_ref=other, state=pb.EXECUTION_STATE_COMPLETED) == [ids[3]]
     assert await listed(process_ref=other, state=pb.EXECUTION_STATE_CANCELLED) == []
     page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=one, page_size=1))
     moved = pb.ListExecutionsRequest(process_ref=other, page_size=1, page_token=page.next_page_token)

@@ -447,7 +447,7 @@ class ListExecutionsResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Execution]:
-        """executions are the executions, newest first, without tasks and listening."""
+        """executions are the executions, without tasks and listening."""
 
     def __init__(
         self,

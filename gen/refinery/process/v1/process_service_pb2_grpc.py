@@ -98,8 +98,9 @@ class ProcessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListExecutions(self, request, context):
-        """ListExecutions lists executions, newest first, as far back as Temporal
-        remembers. What it forgot, GetExecution and the ledger still know.
+        """ListExecutions lists executions as far back as Temporal remembers: first
+        those that run, newest first, then the others, last ended first. What
+        Temporal forgot, GetExecution and the ledger still know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

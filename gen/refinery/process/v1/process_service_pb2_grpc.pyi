@@ -30,8 +30,9 @@ class ProcessServiceStub:
     GetExecution: _aio.UnaryUnaryMultiCallable[_process_service_pb2.GetExecutionRequest, _process_service_pb2.GetExecutionResponse]
     """GetExecution says how far an execution is, and what it came to."""
     ListExecutions: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ListExecutionsRequest, _process_service_pb2.ListExecutionsResponse]
-    """ListExecutions lists executions, newest first, as far back as Temporal
-    remembers. What it forgot, GetExecution and the ledger still know.
+    """ListExecutions lists executions as far back as Temporal remembers: first
+    those that run, newest first, then the others, last ended first. What
+    Temporal forgot, GetExecution and the ledger still know.
     """
     WatchExecution: _aio.UnaryStreamMultiCallable[_process_service_pb2.WatchExecutionRequest, _process_service_pb2.WatchExecutionResponse]
     """WatchExecution sends what happened and what happens, until the execution
@@ -81,8 +82,9 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _process_service_pb2.ListExecutionsRequest,
         context: _aio.ServicerContext[_process_service_pb2.ListExecutionsRequest, _abc.Awaitable[_process_service_pb2.ListExecutionsResponse]],
     ) -> _abc.Awaitable[_process_service_pb2.ListExecutionsResponse]:
-        """ListExecutions lists executions, newest first, as far back as Temporal
-        remembers. What it forgot, GetExecution and the ledger still know.
+        """ListExecutions lists executions as far back as Temporal remembers: first
+        those that run, newest first, then the others, last ended first. What
+        Temporal forgot, GetExecution and the ledger still know.
         """
 
     @_abc_1.abstractmethod
