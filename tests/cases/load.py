@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
-import uuid
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
 
-from refinery_client import Draft, Refined, Refinery
+from refinery_client import Draft, Refine, Refined, Refinery
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
 
 AUTHOR = "main@system/genesis?1"
-CLIENTS = 16
+CLIENTS = 18
+STREAM_IN_FLIGHT = 8
 IDS = 8
 CALL_SECONDS = 30.0
 
@@ -60,27 +62,37 @@ class Load:
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._clients):
-                    group.create_task(self._client(number))
+                    group.create_task(self._call(number) if number % 8 else self._stream(number))
         except BaseExceptionGroup as failures:
             self._failure = failures.exceptions[0]
 
-    async def _client(self, number: int) -> None:
+    async def _call(self, number: int) -> None:
+        """One refine after the other."""
         async with Refinery.connect(ledger=self._address, timeout_seconds=CALL_SECONDS) as refinery:
-            turn = number
-            while not self._stopped.is_set():
-                turn += 1
+            for refine in self._refines(number):
                 refined = await refinery.refine(
-                    author_ref=AUTHOR,
-                    drafts=[
-                        Draft(
-                            type=VibeType.RECORD, id=f"load/{turn % IDS}", solution={"by": number, "n": turn}
-                        ),
-                        Draft(type=VibeType.RECORD, id=f"other/{number}", schema=SCHEMA),
-                    ],
-                    target_refs=["aug:/system/genesis"],
-                    request_id=uuid.uuid4(),
+                    author_ref=refine.author_ref,
+                    drafts=refine.drafts,
+                    target_refs=refine.target_refs,
+                    request_id=refine.request_id,
                 )
                 self.acknowledged.append((time.monotonic(), refined))
+
+    async def _stream(self, number: int) -> None:
+        """Several at a time."""
+        async with Refinery.connect(ledger=self._address, timeout_seconds=CALL_SECONDS) as refinery:
+            async for outcome in refinery.refine_many(self._refines(number), in_flight=STREAM_IN_FLIGHT):
+                self.acknowledged.append((time.monotonic(), outcome.unwrap()))
+
+    def _refines(self, number: int) -> Iterator[Refine]:
+        for turn in itertools.count(number):
+            if self._stopped.is_set():
+                return
+            drafts = [
+                _record(f"load/{turn % IDS}", solution={"by": number, "turn": turn}),
+                _record(f"other/{number}", schema=SCHEMA),
+            ]
+            yield Refine(author_ref=AUTHOR, drafts=drafts, target_refs=["aug:/system/genesis"])
 
 
 def _record(id_: str, **documents: Any) -> Draft:

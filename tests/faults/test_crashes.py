@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from pathlib import Path
 
 import asyncpg
+import pytest
 
+from refinery_client import Refinery
+from refinery_core.errors import DatabaseUnavailable
 from tests.cases.load import Load, check
 from tests.cases.processes import ServiceProcess
 from tests.faults.conftest import Store
@@ -48,6 +52,32 @@ def test_a_ledger_that_crashes_under_load_loses_nothing(store: Store, ledger: Se
         load.wait_for(BETWEEN)
     _tell(load, pauses)
     asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+def test_a_resolver_comes_back_with_its_database(
+    store: Store, ledger: ServiceProcess, tmp_path: Path
+) -> None:
+    resolver = ServiceProcess("resolver_service", store.reader_url, tmp_path / "resolver.log")
+
+    async def ask(seconds: float) -> str:
+        async with Refinery.connect(resolver=resolver.address) as refinery:
+            asked = await refinery.resolve_reference("aug:/schemas/base", timeout_seconds=seconds)
+        return asked.vibe.ref
+
+    try:
+        resolver.start()
+        asyncio.run(resolver.ready())
+        pid = resolver.pid
+        for _ in range(2):
+            store.crash()
+            with pytest.raises(DatabaseUnavailable):
+                asyncio.run(ask(0.5))
+            store.server.start()
+            assert asyncio.run(ask(BACK_SECONDS)) == "main@schemas/base?1"
+        assert (resolver.is_running, resolver.pid) == (True, pid)
+        assert "Traceback" not in resolver.log
+    finally:
+        resolver.kill()
 
 
 def _tell(load: Load, pauses: list[float]) -> None:
