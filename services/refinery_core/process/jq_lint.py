@@ -70,6 +70,8 @@ class _Parser(Cursor):
             if (compared and token.text in _COMPARISONS) or (assigned and token.text in _ASSIGNMENTS):
                 raise ExpressionFault(token.offset, f"'{token.text}' follows its like; put one in brackets")
             self.expect(token.text)
+            if token.text not in separators and self.sees("label"):
+                self.unexpected("where a value should be")
             operand()
             compared = token.text in _COMPARISONS or (compared and token.text in "+-*/%")
             assigned = token.text in _ASSIGNMENTS or (assigned and token.text not in ("|", ",", "//"))
@@ -82,15 +84,13 @@ class _Parser(Cursor):
         self._term()
 
     def _operand(self) -> None:
-        while self.took("-"):
-            pass
         if self.took("label"):
             self._labels.append(self._variable_name())
             self.expect("|")
             self._pipe()
             self._labels.pop()
             return
-        self._term()
+        self._value()
         if self.took("as"):
             names = self._patterns()
             self.expect("|")
@@ -153,10 +153,12 @@ class _Parser(Cursor):
         self.expect("[")
         if self.took("]"):
             return
-        if not (slices and self.sees(":")):
+        if slices and self.took(":"):
             self._pipe()
-        if slices and self.took(":") and not self.sees("]"):
+        else:
             self._pipe()
+            if slices and self.took(":") and not self.sees("]"):
+                self._pipe()
         self.expect("]")
 
     def _string(self) -> None:
@@ -253,6 +255,8 @@ class _Parser(Cursor):
             return True
         if self.next.kind is Kind.FORMAT:
             self._format()
+            if self.tokens[self.at - 1].kind is not Kind.STRING:
+                self.unexpected("where a string should be")
         elif self.next.kind is Kind.STRING:
             self._string()
         elif self.next.kind is Kind.WORD and "::" not in self.next.text:

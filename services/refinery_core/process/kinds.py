@@ -97,14 +97,18 @@ def _read_set(body: Body, reading: Reading, scope: Scope) -> Set:
 
 def _read_switch(body: Body, reading: Reading, scope: Scope) -> Switch:
     cases: list[Case] = []
+    seen: set[str] = set()
+    last = False
     for item in body.members["switch"].items("'switch'"):
         name, inside = item.item("an item of a switch")
         members = inside.members("a case", ("when", "then"), ("then",))
-        if name in {case.name for case in cases}:
+        if name in seen:
             inside.refuse("two cases of one switch have this name")
         when = read_condition(members.get("when"), "'when'", reading, scope, Stage.INSIDE)
-        if when is None and any(case.when is None for case in cases):
+        if when is None and last:
             inside.refuse("a switch has at most one case without 'when', and there was one before")
+        seen.add(name)
+        last = last or when is None
         cases.append(Case(name=name, when=when, then=body.lists.target(members["then"])))
     return Switch(**body.common, cases=tuple(cases))
 

@@ -29,6 +29,8 @@ from refinery_core.vibe.refs import SCHEME, AugUri, RefFault, parse_reference
 MAX_TASKS = 1_000
 MAX_TASK_DEPTH = 32
 MAX_DATA_DEPTH = 64
+MAX_EXPRESSIONS = 262_144
+"""Characters of all expressions of a document together: to read so many takes a second."""
 
 
 class Stage(enum.Enum):
@@ -98,6 +100,7 @@ class Reading:
     shared: Shared = field(default_factory=Shared)
     references: list[Reference] = field(default_factory=list)
     tasks: int = 0
+    expressions: int = 0
     deepest: int = 0
     functions: dict[str, Function] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
@@ -154,6 +157,9 @@ class Reading:
         return {key: m for key, (m, _) in members.items()}, all(constant for _, constant in members.values())
 
     def _linted(self, place: Place, source: str, scope: Scope, stage: Stage) -> Expression:
+        self.expressions += len(source)
+        if self.expressions > MAX_EXPRESSIONS:
+            place.refuse(f"the expressions of a document have at most {MAX_EXPRESSIONS} characters together")
         try:
             reads = lint(source, scope.visible(stage))
         except ExpressionFault as fault:

@@ -16,6 +16,7 @@ from refinery_core.process.shapes import read_shape
 from refinery_core.process.suggestions import suggestion
 
 COMMON = ("if", "input", "output", "export", "timeout", "then", "metadata")
+_GUESSES = 20
 _WAYS = ", ".join(DIRECTIVES)
 
 
@@ -111,7 +112,7 @@ def _kind(place: Place) -> str:
         return found[0]
     if len(found) > 1:
         place.refuse(f"a task is one thing: it cannot be both '{found[0]}' and '{found[1]}'")
-    for key in members:
+    for key in list(members)[:_GUESSES]:
         if key in OWNERS:
             place.at(key).refuse(f"'{key}' belongs to '{OWNERS[key]}', which this task does not have")
         if key not in COMMON and (near := suggestion(key, KINDS)) is not None:

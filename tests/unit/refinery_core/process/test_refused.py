@@ -93,6 +93,11 @@ DOCUMENTS: list[tuple[Any, str, str]] = [
     (top(do=[{"a/b~c": {}}]), "/do/0/a~1b~0c", "a task needs one of do, set, switch"),
     (tasks(*((f"t{n}", NOTHING) for n in range(1_001))), "/do/1000/t1000", "at most 1000 tasks"),
     (nested(33), T + "/do/0/t" * 33, "tasks are nested more than 32 deep"),
+    (
+        tasks(*((f"t{n}", {"set": "${ " + "1+" * 4_000 + "1 }"}) for n in range(40))),
+        "/do/32/t32/set",
+        "the expressions of a document have at most 262144 characters together",
+    ),
     # Which task
     (one(), T, "a task needs one of do, set, switch, for, fork, try"),
     (top(do=[{"t": 1}]), T, "a task needs to be an object, not a number"),
