@@ -60,7 +60,7 @@ async def supervised(parts: list[Part], reports: list[str]) -> AsyncIterator[asy
 async def until(condition: object, seconds: float = 10.0) -> None:
     assert callable(condition)
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 -- a file of another process
+        while not condition():
             await asyncio.sleep(0.02)
 
 

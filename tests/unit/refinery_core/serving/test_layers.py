@@ -47,7 +47,7 @@ async def test_the_line_of_a_cancelled_call_says_so(server: Any) -> None:
         await anext(aiter(call))
         call.cancel()
         async with asyncio.timeout(2):
-            while not any(line["event"] == "call" for line in lines):  # noqa: ASYNC110 -- there is no event
+            while not any(line["event"] == "call" for line in lines):
                 await asyncio.sleep(0.005)
 
     assert [line["code"] for line in lines if line["event"] == "call"] == ["CANCELLED"]
@@ -64,7 +64,7 @@ async def test_beyond_its_capacity_a_server_refuses_fast_and_recovers(run: Any) 
     async with run(capacity=Capacity(calls=2, streams=1)) as server:
         waiting = [asyncio.create_task(server.one("wait")) for _ in range(2)]
         async with asyncio.timeout(2):
-            while server.shapes.entered < 2:  # noqa: ASYNC110 -- there is no event
+            while server.shapes.entered < 2:
                 await asyncio.sleep(0.005)
 
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -25,7 +25,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 async def _until(condition: Any) -> None:
     async with asyncio.timeout(5):
-        while not await condition():  # noqa: ASYNC110 -- there is no event
+        while not await condition():
             await asyncio.sleep(0.005)
 
 
