@@ -144,7 +144,7 @@ async def ledger_process(database: Database) -> AsyncIterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 - it forks within a millisecond
         leash.command([sys.executable, "-m", "ledger_service"], at_parent_death=signal.SIGKILL),
         stdin=subprocess.PIPE,
         env={

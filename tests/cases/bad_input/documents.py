@@ -1,6 +1,6 @@
 """Documents that are not I-JSON within the limits, in every place where a document may stand."""
 
-
+# ruff: noqa: E501 - a row of the table is one line
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Names of every kind that are not names, or name nothing."""
 
-
+# ruff: noqa: E501 - a row of the table is one line
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Numbers, sizes, moments, tokens and bytes that are out of bounds."""
 
-
+# ruff: noqa: E501 - a row of the table is one line
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from process_worker.expressions import Evaluator, Killed
-from process_worker.ports import EvaluationFault
+from process_worker.expressions import Evaluator
+from process_worker.ports import EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 
 BOMBS = {

@@ -103,11 +103,11 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
         self.grown = asyncio.Event()
         return answer
 
-    async def Refine(self, request: pb.RefineRequest, context: Any) -> pb.RefineResponse:
+    async def Refine(self, request: pb.RefineRequest, context: Any) -> pb.RefineResponse:  # noqa: N802
         self._fail(request)
         return self.commit(request)
 
-    async def RefineStream(
+    async def RefineStream(  # noqa: N802
         self, requests: AsyncIterator[pb.RefineStreamRequest], context: Any
     ) -> AsyncIterator[pb.RefineStreamResponse]:
         answered = 0
@@ -137,7 +137,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
                 )
             yield answer
 
-    async def GetVibe(self, request: pb.GetVibeRequest, context: Any) -> pb.GetVibeResponse:
+    async def GetVibe(self, request: pb.GetVibeRequest, context: Any) -> pb.GetVibeResponse:  # noqa: N802
         self._fail(request)
         if self.stalls:
             await asyncio.Event().wait()
@@ -146,14 +146,14 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
         found = vibe("x", 1, solution='{"a":[1,null,"é"]}', context="null")
         return pb.GetVibeResponse(vibe=wire.vibe_message(found))
 
-    async def BatchGetVibes(
+    async def BatchGetVibes(  # noqa: N802
         self, request: pb.BatchGetVibesRequest, context: Any
     ) -> pb.BatchGetVibesResponse:
         self._fail(request)
         cut = request.references[:2]  # as if no more would fit
         return pb.BatchGetVibesResponse(vibes=[wire.vibe_message(vibe(name, 1)) for name in cut])
 
-    async def ListVibes(
+    async def ListVibes(  # noqa: N802
         self, request: pb.ListVibesRequest, context: Any
     ) -> pb.ListVibesResponse:
         self._fail(request)
@@ -161,14 +161,14 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
         vibes = [wire.vibe_message(vibe(f"v{number}", number)) for number in range(start + 1, start + 3)]
         return pb.ListVibesResponse(vibes=vibes, next_page_token=str(start + 2) if start < 4 else "")
 
-    async def GetRefinement(
+    async def GetRefinement(  # noqa: N802
         self, request: pb.GetRefinementRequest, context: Any
     ) -> pb.GetRefinementResponse:
         if request.request_id not in self.committed:
             raise RefinementNotFound(name=request.request_id)
         return pb.GetRefinementResponse(refinement=self.committed[request.request_id].refinement)
 
-    async def TraceLineage(
+    async def TraceLineage(  # noqa: N802
         self, request: pb.TraceLineageRequest, context: Any
     ) -> AsyncIterator[pb.TraceLineageResponse]:
         self._fail(request)
@@ -183,7 +183,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
             )
             yield pb.TraceLineageResponse(steps=[step], truncated=depth == 2)
 
-    async def WatchVibes(
+    async def WatchVibes(  # noqa: N802
         self, request: pb.WatchVibesRequest, context: Any
     ) -> AsyncIterator[pb.WatchVibesResponse]:
         self._fail(request)
@@ -205,7 +205,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
             yield pb.WatchVibesResponse(position=at)
             await grown.wait()
 
-    async def CreateBranch(
+    async def CreateBranch(  # noqa: N802
         self, request: pb.CreateBranchRequest, context: Any
     ) -> pb.CreateBranchResponse:
         self._fail(request)
@@ -219,7 +219,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
 
 
 class SmallResolver(resolver_grpc.ResolverServiceServicer):
-    async def ResolveSchema(
+    async def ResolveSchema(  # noqa: N802
         self, request: resolver_pb.ResolveSchemaRequest, context: Any
     ) -> resolver_pb.ResolveSchemaResponse:
         form = resolver_pb.SchemaForm.Name(request.form)
@@ -229,7 +229,7 @@ class SmallResolver(resolver_grpc.ResolverServiceServicer):
             answer.ref = request.reference
         return answer
 
-    async def AnalyzeImpact(
+    async def AnalyzeImpact(  # noqa: N802
         self, request: resolver_pb.AnalyzeImpactRequest, context: Any
     ) -> AsyncIterator[resolver_pb.AnalyzeImpactResponse]:
         impact = resolver_pb.Impact(ref="main@a?1", verdict=resolver_pb.IMPACT_VERDICT_INVALID, depth=1)
