@@ -873,8 +873,8 @@ class TraceLineageResponse(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
-    """truncated says that max_depth or max_vibes cut the walk. Only in the last
-    message.
+    """truncated says that max_depth, max_vibes or the number of edges of one step
+    (800,000) cut the walk. Only in the last message.
     """
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageStep]:

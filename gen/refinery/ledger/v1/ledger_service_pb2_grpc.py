@@ -127,7 +127,8 @@ class LedgerServiceServicer:
     def RefineStream(self, request_iterator, context):
         """RefineStream is Refine for many: every message is a refine of its own,
         answered when it is committed, in no promised order. A refusal never ends
-        the stream.
+        the stream. When the server drains, what arrived is answered, and the stream
+        ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

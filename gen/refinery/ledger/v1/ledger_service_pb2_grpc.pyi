@@ -32,7 +32,8 @@ class LedgerServiceStub:
     RefineStream: _aio.StreamStreamMultiCallable[_ledger_service_pb2.RefineStreamRequest, _ledger_service_pb2.RefineStreamResponse]
     """RefineStream is Refine for many: every message is a refine of its own,
     answered when it is committed, in no promised order. A refusal never ends
-    the stream.
+    the stream. When the server drains, what arrived is answered, and the stream
+    ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
     """
     GetVibe: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetVibeRequest, _ledger_service_pb2.GetVibeResponse]
     """GetVibe finds one Vibe by ref, by reference in a context, or by digest."""
@@ -99,7 +100,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_ledger_service_pb2.RefineStreamResponse]:
         """RefineStream is Refine for many: every message is a refine of its own,
         answered when it is committed, in no promised order. A refusal never ends
-        the stream.
+        the stream. When the server drains, what arrived is answered, and the stream
+        ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
         """
 
     @_abc_1.abstractmethod
