@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
 
 from refinery_cli.output import printable
-from refinery_core.errors import RefineryError, SolutionInvalid, Violation
+from refinery_core.errors import Code, RefineryError, SolutionInvalid, Violation
 
 
 class Usage(Exception):  # noqa: N818 -- reads as the sentence that it is
@@ -32,6 +35,17 @@ def report_usage(sentence: str, *, hint: bool = True) -> None:
 def note(sentence: str) -> None:
     """Tell something beside the answer, where it cannot be mistaken for the answer."""
     _tell(sentence, start="")
+
+
+@contextmanager
+def repeatable(request_id: UUID) -> Iterator[None]:
+    """Where the outcome of a request remains unknown, say how to ask for the same again."""
+    try:
+        yield
+    except RefineryError as refusal:
+        if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}:
+            note(f"To send the same again, add: --request-id {request_id}")
+        raise
 
 
 def violation_line(violation: Violation) -> str:

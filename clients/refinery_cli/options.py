@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 
 from refinery_cli.failures import Usage
 from refinery_cli.output import Form
-from refinery_client.connection import DEFAULT_LEDGER, DEFAULT_RESOLVER, Refinery
+from refinery_client.connection import DEFAULT_LEDGER, DEFAULT_PROCESS, DEFAULT_RESOLVER, Refinery
 from refinery_core.vibe.model import Context
 
 LOCAL_ROLE: Final = "main@roles/local?1"
@@ -58,6 +58,9 @@ class Services:
     resolver: Annotated[str, Parameter(env_var="REFINERY_RESOLVER", help="The resolver, HOST:PORT.")] = (
         DEFAULT_RESOLVER
     )
+    process: Annotated[str, Parameter(env_var="REFINERY_PROCESS", help="The process service, HOST:PORT.")] = (
+        DEFAULT_PROCESS
+    )
     timeout: Annotated[
         float,
         Parameter(
@@ -68,7 +71,12 @@ class Services:
 
     def connect(self) -> AbstractAsyncContextManager[Refinery]:
         """Open the door."""
-        return Refinery.connect(ledger=self.ledger, resolver=self.resolver, timeout_seconds=self.timeout)
+        return Refinery.connect(
+            ledger=self.ledger,
+            resolver=self.resolver,
+            process=self.process,
+            timeout_seconds=self.timeout,
+        )
 
 
 HERE: Final = Services()

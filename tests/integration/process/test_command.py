@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refinery_client import ExecutionState
+from tests.integration.conftest import AUTHOR
+from tests.integration.process.conftest import Processes
+
+REFINERY = str(Path(sys.executable).with_name("refinery"))
+
+
+@dataclass(frozen=True)
+class Said:
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+async def refinery(processes: Processes, *tokens: str, expect: int = 0) -> Said:
+    environment = {**os.environ, "REFINERY_PROCESS": processes.address, "REFINERY_AUTHOR": AUTHOR}
+    command = await asyncio.create_subprocess_exec(
+        REFINERY,
+        *tokens,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await command.communicate()
+    said = Said(out.decode(), err.decode())
+    assert command.returncode == expect, said
+    return said
+
+
+async def test_run_follows_an_execution_to_its_result(processes: Processes) -> None:
+    process = await processes.process("processes/small")
+    said = await refinery(
+        processes, "run", "aug:/processes/small", "--input", '{"a": 1}', "--watch", "-o", "jsonl"
+    )
+    *events, execution = map(json.loads, said.out.splitlines())
+    assert [event["type"] for event in events] == ["TASK_STARTED", "TASK_ENDED", "EXECUTION_ENDED"]
+    assert execution["state"] == "COMPLETED"
+    assert execution["process_ref"] == process
+    said = await refinery(processes, "run", "aug:/processes/small", "--watch")
+    assert "started      /do/0/first" in said.out
+    assert "state" in said.out
+    assert "COMPLETED" in said.out
+
+
+async def test_run_says_no_where_an_execution_faulted(processes: Processes) -> None:
+    await processes.process("processes/small")
+    said = await refinery(
+        processes, "run", "aug:/processes/small", "--input", '{"fault": 1}', "--watch", expect=1
+    )
+    assert "418 It is a teapot" in said.out
+    assert "FAULTED" in said.out
+
+
+async def test_an_execution_is_approved_and_found(processes: Processes) -> None:
+    await processes.process("processes/small")
+    id_ = str(uuid.uuid4())
+    run = ("run", "aug:/processes/small", "--input", '{"listen": 1}', "--request-id", id_, "-o", "json")
+    started = await refinery(processes, *run)
+    assert started.json["execution"]["state"] == "RUNNING"
+    assert (await refinery(processes, *run)).json["replayed"]
+    sent = await refinery(processes, "approve", id_, "--comment", "fine", "-o", "json")
+    record = await processes.services.refinery.get_vibe(sent.json["event_ref"])
+    assert record.author_ref == AUTHOR
+    assert record.solution["type"] == "refinery.approval.v1"
+    assert record.solution["subject"] == id_
+    assert record.solution["data"] == {"approved": True, "comment": "fine"}
+    followed = await refinery(processes, "execution", "watch", id_, "-o", "json")
+    assert followed.json["state"] == "COMPLETED"
+    found = await refinery(processes, "execution", "get", id_)
+    assert f"main@processes/small/results/{id_}?1" in found.out
+    assert "EXECUTION_ENDED" in found.out
+
+
+async def test_executions_are_listed_told_and_stopped(processes: Processes) -> None:
+    process = await processes.process("processes/commanded")
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    for id_ in ids:
+        await refinery(processes, "run", process, "--input", '{"listen": 1}', "--request-id", id_)
+    await refinery(processes, "send-event", ids[0], "--type", "heard", "--id", "e1", "--data", "[1]")
+    await refinery(processes, "execution", "cancel", ids[1])
+    await refinery(processes, "execution", "terminate", ids[2], "--reason", "enough")
+    for id_, state in zip(ids, ("COMPLETED", "CANCELLED", "TERMINATED"), strict=True):
+        told = await refinery(
+            processes, "execution", "watch", id_, "-o", "json", expect=int(state != "COMPLETED")
+        )
+        assert told.json["state"] == state
+    async with asyncio.timeout(20):
+        while True:
+            listed = (await refinery(processes, "execution", "list", "--process", process, "-o", "json")).json
+            if {each["id"]: ExecutionState(each["state"]).value for each in listed} == dict(
+                zip(ids, ("COMPLETED", "CANCELLED", "TERMINATED"), strict=True)
+            ):
+                break
+    refused = await refinery(processes, "execution", "cancel", ids[0], expect=1)
+    assert "EXECUTION_ENDED" in refused.err
+    wrong = await refinery(processes, "execution", "get", "nonsense", expect=2)
+    assert "is not the id of an execution" in wrong.err
