@@ -15,9 +15,10 @@ from refinery_core.errors import SolutionInvalid, UnknownReference
 from refinery_core.postgres.composition import Composer, PinnedSchema
 from refinery_core.postgres.database import NOW
 from refinery_core.postgres.vibes import Vibes
+from refinery_core.schema.validator import Validator
 from refinery_core.vibe.digests import content_digest
 from refinery_core.vibe.documents import Document, restore
-from refinery_core.vibe.model import Context
+from refinery_core.vibe.model import Context, VibeType
 from refinery_core.vibe.refs import AugUri
 
 MAX_VIOLATIONS = 20
@@ -138,13 +139,9 @@ class Preparation:
             validator = await self._composer.validator(
                 pinned.text, field=f"{field_}.schema", extra=self._extra
             )
-            if solution is not None:
-                found = await self._composer.violations(validator, solution, MAX_VIOLATIONS + 1)
-                if found:
-                    count = f"{MAX_VIOLATIONS}+" if len(found) > MAX_VIOLATIONS else str(len(found))
-                    raise SolutionInvalid(
-                        field=f"{field_}.solution", violations=found[:MAX_VIOLATIONS], count=count
-                    )
+            # The schema of a process is that of its input and result; its solution is the steps.
+            if solution is not None and draft.type is not VibeType.PROCESS:
+                await self._validate(validator, solution, f"{field_}.solution")
         await check_process(draft.type, solution, f"{field_}.solution")
         schema = None if pinned is None else pinned.text
         return PreparedDraft(
@@ -156,6 +153,12 @@ class Preparation:
             content_digest=content_digest(context, schema, solution),
             schema_refs=() if pinned is None else tuple(sorted(set(pinned.pins))),
         )
+
+    async def _validate(self, validator: Validator, solution: str, field_: str) -> None:
+        found = await self._composer.violations(validator, solution, MAX_VIOLATIONS + 1)
+        if found:
+            count = f"{MAX_VIOLATIONS}+" if len(found) > MAX_VIOLATIONS else str(len(found))
+            raise SolutionInvalid(field=field_, violations=found[:MAX_VIOLATIONS], count=count)
 
     async def _prototype(self, draft: Draft, field_: str) -> tuple[str | None, Mapping[str, str | None]]:
         if draft.prototype is None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from refinery_client import Draft
-from refinery_core.errors import InvalidProcess, SolutionInvalid
+from refinery_core.errors import InvalidProcess, InvalidSchema
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import Ledger, record
 
@@ -78,9 +78,10 @@ async def test_an_inherited_solution_is_checked_as_if_it_were_sent(ledger: Ledge
         await ledger.refine(process(prototype_ref="aug:/notes"))
 
 
-async def test_the_schema_is_asked_before_the_checker(ledger: Ledger) -> None:
-    with pytest.raises(SolutionInvalid):
-        await ledger.refine(process(schema={"type": "array"}, solution={"do": 1}))
+async def test_the_schema_of_a_process_must_be_one_but_is_not_that_of_its_steps(ledger: Ledger) -> None:
+    with pytest.raises(InvalidSchema):
+        await ledger.refine(process(schema={"type": "nonsense"}))
+    await ledger.refine(process(schema={"type": "array"}))
 
 
 async def test_records_may_hold_what_no_process_may(ledger: Ledger) -> None:
