@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client, TLSConfig
+from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
@@ -26,9 +28,13 @@ _PAUSE_SECONDS: Final = 0.1
 _CALL: Final = timedelta(seconds=5)
 
 
-async def connect(settings: Settings) -> Client:
+async def connect(settings: Settings, converter: DataConverter = DataConverter.default) -> Client:
     """
     Connect to Temporal, and make the search attribute that executions are listed by.
+
+    Args:
+        settings: Where it is, and how it is spoken to.
+        converter: How what enters its history is written and read.
 
     Raises:
         CannotStart: Temporal does not answer in time, or will not have us.
@@ -41,6 +47,7 @@ async def connect(settings: Settings) -> Client:
             namespace=settings.temporal_namespace,
             api_key=settings.temporal_api_key,
             tls=tls,
+            data_converter=converter,
         )
         await _make_attribute(client)
         return client

@@ -21,22 +21,16 @@ from typing import Any, Final, Self
 
 import orjson
 
-from process_worker.ports import EvaluationFault
+from process_worker.ports import EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
-
-__all__ = ["Evaluator", "Killed"]
 
 _CHILD: Final = Path(__file__).with_name("jq_child.py")
 _LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
 _SHOWN: Final = 120
 _SLACK_SECONDS: Final = 0.3
 """How much longer than its CPU time an evaluation may take on a busy machine, before the child is killed."""
-
-
-class Killed(Exception):  # noqa: N818 -- what became of the child
-    """The child was killed, or there was none to be had in time: no answer, and not necessarily never one."""
 
 
 class Evaluator:

@@ -47,6 +47,10 @@ class Start:
     target_refs: list[str] = field(default_factory=list)
     budget_refs: list[str] = field(default_factory=list)
     frozen: dict[str, str] = field(default_factory=dict)
+    max_history: int = 0
+    """Events of one run, after which a new one goes on; 0 leaves that to Temporal."""
+    snapshot: dict[str, Any] | None = None
+    """Where the run before this one stood. Only the workflow itself gives it."""
 
 
 @dataclass(frozen=True)

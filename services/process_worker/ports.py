@@ -13,6 +13,10 @@ class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an express
     """An expression that cannot be evaluated, however often it is tried."""
 
 
+class Killed(Exception):  # noqa: N818 -- what became of the evaluation
+    """An evaluation was killed, or could not begin in time: no answer now, and maybe never one."""
+
+
 @dataclass(frozen=True)
 class Request:
     """

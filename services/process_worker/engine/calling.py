@@ -101,7 +101,10 @@ async def _grpc(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str,
 
 async def _capability(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
-    return "capability", {"ref": run.frozen(called.capability, site.document), "arguments": arguments}
+    ref = run.frozen(called.capability, site.document)
+    if ref not in run.state.called:
+        run.state.called.append(ref)
+    return "capability", {"ref": ref, "arguments": arguments}
 
 
 async def _python(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:

@@ -129,7 +129,9 @@ class State:
     trace: Trace = field(default_factory=Trace)
     mailbox: Mailbox = field(default_factory=Mailbox)
     consumed: list[str] = field(default_factory=list)
-    """The refs of the events that were consumed, in order."""
+    """The refs of the events that were consumed and of the results that were waited for, in order."""
+    called: list[str] = field(default_factory=list)
+    """The refs of the capabilities that were called."""
     strand: Strand = field(default_factory=lambda: Strand(main=True))
     started_us: int = 0
 
@@ -142,6 +144,7 @@ class State:
             "waiting": self.mailbox.waiting,
             "known": list(self.mailbox.known),
             "consumed": self.consumed,
+            "called": self.called,
             "frames": list(self.strand.frames),
             "started_us": self.started_us,
         }
@@ -158,6 +161,7 @@ class State:
             trace=trace,
             mailbox=Mailbox(kept["waiting"], kept["known"]),
             consumed=kept["consumed"],
+            called=kept["called"],
             strand=Strand(kept["frames"], main=True),
             started_us=kept["started_us"],
         )

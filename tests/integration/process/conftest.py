@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import grpc
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from process_worker.connect import connect
@@ -77,7 +79,9 @@ async def temporal(temporal_address: str) -> AsyncIterator[Client]:
     client = await connect(Settings(temporal_address=temporal_address, start_seconds=START_SECONDS))
     yield client
     async for execution in client.list_workflows("ExecutionStatus = 'Running'"):
-        await client.get_workflow_handle(execution.id).terminate()
+        # The list lags behind: it may have ended by now.
+        with contextlib.suppress(RPCError):
+            await client.get_workflow_handle(execution.id).terminate()
 
 
 @dataclass(frozen=True)

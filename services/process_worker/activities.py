@@ -1,0 +1,118 @@
+"""What the workflow cannot do itself: read, evaluate once more, call, commit. Each may be done again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from process_worker import steps
+from process_worker.engine.faults import Fault, standard
+from process_worker.outside.calls import Calls
+from process_worker.ports import EvaluationFault
+from refinery_core.errors import Code, RefineryError
+from refinery_core.process.parts import Expression
+
+_BEAT_SECONDS: Final = 2.0
+_AGAIN: Final = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
+"""What is away or busy: Temporal tries again until it is not."""
+_KINDS: Final = {
+    Code.INVALID_ARGUMENT: ("validation", 400),
+    Code.OUT_OF_RANGE: ("validation", 400),
+    Code.NOT_FOUND: ("runtime", 404),
+    Code.ALREADY_EXISTS: ("runtime", 409),
+    Code.ABORTED: ("runtime", 409),
+    Code.FAILED_PRECONDITION: ("runtime", 412),
+    Code.PERMISSION_DENIED: ("authorization", 403),
+    Code.UNAUTHENTICATED: ("authentication", 401),
+}
+_VIOLATIONS: Final = 5
+
+
+@dataclass(frozen=True)
+class Activities:
+    """The activities of one worker."""
+
+    calls: Calls
+
+    @activity.defn(name=steps.LOAD)
+    async def load(self, load: steps.Load) -> steps.Loaded:
+        """Read a process."""
+        with _final():
+            return await self.calls.documents.load(load)
+
+    @activity.defn(name=steps.EVALUATE)
+    async def evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
+        """Evaluate what had to be killed, once more."""
+        pairs = zip(asked.expressions, asked.reads, strict=True)
+        expressions = [Expression(source, frozenset(reads)) for source, reads in pairs]
+        try:
+            return steps.Evaluated(await self.calls.evaluate(expressions, asked.value, asked.variables))
+        except EvaluationFault as fault:
+            raise ApplicationError(str(fault), type="expression", non_retryable=True) from None
+
+    @activity.defn(name=steps.PERFORM)
+    async def perform(self, asked: steps.Perform) -> steps.Performed:
+        """Call, emit, or fetch."""
+        with _final():
+            async with _alive():
+                return steps.Performed(await self.calls.perform(asked))
+
+    @activity.defn(name=steps.COMMIT)
+    async def commit(self, commit: steps.Commit) -> steps.Committed:
+        """Commit the result."""
+        with _final():
+            return steps.Committed(await self.calls.documents.commit(commit))
+
+
+@contextmanager
+def _final() -> Iterator[None]:
+    """What is final is said as a fault, with its problem; all else is tried again."""
+    try:
+        yield
+    except Fault as fault:
+        raise _failure(fault, "fault") from None
+    except RefineryError as refusal:
+        if refusal.code in _AGAIN:
+            raise
+        raise _failure(_refused(refusal), refusal.reason) from None
+
+
+def _failure(fault: Fault, kind: str) -> ApplicationError:
+    return ApplicationError(
+        str(fault),
+        asdict(fault.problem),
+        type=kind,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,  # The process's affair, not the operator's.
+    )
+
+
+def _refused(refusal: RefineryError) -> Fault:
+    kind, status = _KINDS.get(refusal.code, ("runtime", 500))
+    detail = refusal.message
+    violations = getattr(refusal, "violations", ())[1:_VIOLATIONS]
+    for violation in violations:
+        detail += f" {violation.instance_path or '(root)'}: {violation.message}."
+    return standard(kind, detail, title=refusal.reason, status=status)
+
+
+@asynccontextmanager
+async def _alive() -> AsyncIterator[None]:
+    """Say again and again that somebody is at it, so that another one may begin when nobody is."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    beating = asyncio.get_running_loop().create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()

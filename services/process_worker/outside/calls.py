@@ -1,0 +1,143 @@
+"""Carries out one request of an execution, whatever its kind; a capability is a small process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from process_worker.engine.faults import Fault, standard
+from process_worker.engine.interpreter import Interpreter, Setting
+from process_worker.expressions import Evaluator
+from process_worker.outside import functions, http
+from process_worker.outside.documents import Documents
+from process_worker.outside.http import Gateway
+from process_worker.outside.secrets import Secrets
+from process_worker.ports import EvaluationFault, Killed, Request
+from process_worker.steps import Behalf, Perform
+from refinery_core.process.checker import ProcessFault, read_capability
+from refinery_core.process.model import Capability, Process
+from refinery_core.process.parts import Expression
+from refinery_core.vibe.model import VibeType
+
+SECONDS = 5.0
+"""The CPU time of an evaluation outside the workflow, where nothing waits for it."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Everything that a process can reach."""
+
+    documents: Documents
+    evaluator: Evaluator
+    gateway: Gateway
+    secrets: Secrets
+    functions: Mapping[str, functions.Function]
+
+    async def perform(self, asked: Perform) -> Any:
+        """
+        Do it.
+
+        Raises:
+            Fault: it failed for good.
+            RefineryError: the ledger refused it.
+        """
+        match asked.kind:
+            case "http":
+                return await self._http(asked)
+            case "capability":
+                return await self._capability(asked)
+            case "python":
+                caller = functions.Caller(UUID(asked.key), asked.behalf)
+                name, arguments = asked.what["function"], asked.what["arguments"]
+                return await functions.call(self.functions, name, arguments, caller)
+            case "emit":
+                return await self.documents.emit(asked)
+            case "fetch":
+                return await self.documents.solution(asked.what["ref"])
+        raise standard("configuration", f"a call of {asked.kind} is not supported by this worker")
+
+    async def evaluate(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """Evaluate, with time to spare.
+
+        Raises:
+            EvaluationFault: also where it had to be killed.
+        """
+        try:
+            return await asyncio.to_thread(
+                self.evaluator.evaluate, expressions, value, variables, seconds=SECONDS
+            )
+        except Killed as killed:
+            raise EvaluationFault(f"${{ {expressions[0].source} }}: {killed}") from None
+
+    async def _http(self, asked: Perform) -> Any:
+        authorization = await self.secrets.headers(asked.what["authentication"])
+        request = http.asked_of(asked.what, authorization, asked.key)
+        return http.output_of(asked.what, request, await self.gateway.send(request))
+
+    async def _capability(self, asked: Perform) -> Any:
+        vibe = await self.documents.vibe(asked.what["ref"])
+        if vibe.type is not VibeType.CAPABILITY:
+            raise standard("configuration", f"'{vibe.ref}' is a {vibe.type}, not a CAPABILITY")
+        try:
+            capability = read_capability(vibe.solution)
+        except ProcessFault as fault:
+            raise standard("configuration", f"the capability '{vibe.ref}' is refused at {fault}") from None
+        setting = Setting(
+            workflow=asked.key,
+            input=asked.what["arguments"],
+            frozen=asked.frozen,
+            bundles=await self.documents.bundles((capability.call,), asked.frozen),
+        )
+        try:
+            return await Interpreter(_alone(capability), _Ports(self, asked.behalf), setting).run()
+        except Fault as fault:
+            # Where in the capability it was says nothing to the process.
+            problem = fault.problem
+            detail = f"{vibe.ref}: {problem.detail}" if problem.detail else f"{vibe.ref} failed"
+            raise Fault(type(problem)(problem.type, problem.status, problem.title, detail)) from None
+
+
+def _alone(capability: Capability) -> Process:
+    return Process(
+        namespace="capability",
+        name="capability",
+        version="1.0.0",
+        tasks=(capability.call,),
+        secrets=capability.secrets,
+    )
+
+
+@dataclass(frozen=True)
+class _Ports:
+    """The engine's ports outside the workflow: nothing is recorded, and all of it may be done again."""
+
+    calls: Calls
+    behalf: Behalf
+
+    async def evaluate(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        return await self.calls.evaluate(expressions, value, variables)
+
+    async def perform(self, request: Request) -> Any:
+        asked = Perform(request.kind, request.pointer, request.key, request.what, self.behalf)
+        return await self.calls.perform(asked)
+
+    async def pause(self, milliseconds: int, pointer: str) -> None:  # noqa: ARG002 -- the port's shape
+        await asyncio.sleep(milliseconds / 1_000)
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000
+
+    def random(self) -> float:
+        return random.random()  # noqa: S311 -- nothing secret about a delay
+
+    def is_full(self) -> bool:
+        return False

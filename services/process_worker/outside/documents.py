@@ -1,0 +1,150 @@
+"""What executions read from the ledger and write to it: processes, schemas, events, results."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from process_worker.engine.faults import standard
+from process_worker.messages import WORKFLOW_ID_PREFIX
+from process_worker.steps import Commit, Load, Loaded, Perform
+from refinery_client import ABSENT, Draft, Refinery, Vibe
+from refinery_core.process.checker import ProcessFault, read_capability, read_process
+from refinery_core.process.model import Process, Task
+from refinery_core.process.parts import ReferenceUse, Schema, Shape
+from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.references import pin, read_schema
+from refinery_core.vibe.refs import Ref
+
+_KEPT: Final = 256
+
+
+class Documents:
+    """The ledger and the resolver, as executions need them. All calls may raise their refusals."""
+
+    def __init__(self, refinery: Refinery) -> None:
+        self._refinery = refinery
+        self._vibes: OrderedDict[str, Vibe] = OrderedDict()
+
+    async def vibe(self, ref: str) -> Vibe:
+        """One Vibe. What a ref names never changes, so the last ones are kept."""
+        vibe = self._vibes.get(ref)
+        if vibe is None:
+            vibe = await self._refinery.get_vibe(ref)
+            self._vibes[ref] = vibe
+            if len(self._vibes) > _KEPT:
+                self._vibes.popitem(last=False)
+        return vibe
+
+    async def solution(self, ref: str) -> Any:
+        """The solution of a Vibe."""
+        vibe = await self.vibe(ref)
+        if vibe.solution is ABSENT:
+            raise standard("configuration", f"'{ref}' has no solution")
+        return vibe.solution
+
+    async def load(self, load: Load) -> Loaded:
+        """Read a process, its schemas, and what its capabilities refer to."""
+        solution = await self.solution(load.process_ref)
+        try:
+            process = read_process(solution)
+        except ProcessFault as fault:
+            raise standard("configuration", f"the process is refused at {fault}") from None
+        return Loaded(
+            solution=solution,
+            bundles=await self.bundles(process, load.frozen),
+            capabilities=await self._capabilities(process, load.frozen),
+            input=None if load.input_ref is None else await self.solution(load.input_ref),
+        )
+
+    async def bundles(self, read: Process | Sequence[Task], frozen: Mapping[str, str]) -> dict[str, str]:
+        """The schemas that refer to Vibes, composed as they were when the execution started."""
+        bundles: dict[str, str] = {}
+        for schema in _schemas(read):
+            wanted = _pinned(schema, frozen)
+            if wanted is not None:
+                bundles[schema.pointer] = (await self._refinery.resolve_schema(schema=wanted)).text
+        return bundles
+
+    async def _capabilities(self, process: Process, frozen: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for reference in process.references:
+            if reference.use is not ReferenceUse.CAPABILITY:
+                continue
+            ref = frozen.get(str(reference.uri))
+            if ref is None or ref in found:
+                continue
+            try:
+                inside = read_capability(await self.solution(ref)).references
+            except ProcessFault as fault:
+                raise standard("configuration", f"the capability '{ref}' is refused at {fault}") from None
+            written = {str(each.uri) for each in inside}
+            written |= {str(each.uri.without_fragment) for each in inside}
+            found[ref] = {uri: frozen[uri] for uri in sorted(written) if uri in frozen}
+        return found
+
+    async def commit(self, commit: Commit) -> str:
+        """Commit the result of an execution, and give its ref; the same again gives the same again."""
+        draft = Draft(
+            type=VibeType.RECORD,
+            id=commit.result_id,
+            schema=ABSENT if commit.schema is None else commit.schema,
+            solution=commit.output,
+        )
+        refined = await self._refinery.refine(
+            request_id=UUID(commit.key),
+            author_ref=commit.behalf.author_ref,
+            branch=commit.behalf.branch,
+            drafts=[draft],
+            target_refs=[ref for ref in commit.target_refs if ref],
+            instruction_refs=commit.instruction_refs,
+            budget_refs=commit.budget_refs,
+        )
+        return refined.vibes[0].ref
+
+    async def emit(self, asked: Perform) -> str:
+        """Commit an event that a process sends; whoever watches the ledger sees it."""
+        behalf, event = asked.behalf, asked.what["event"]
+        folder = Ref.parse(behalf.record_ref).id if behalf.record_ref else WORKFLOW_ID_PREFIX.rstrip("/")
+        refined = await self._refinery.refine(
+            request_id=UUID(asked.key),
+            author_ref=behalf.author_ref,
+            branch=behalf.branch,
+            drafts=[Draft(type=VibeType.RECORD, id=f"{folder}/emitted/{asked.key}", solution=event)],
+            target_refs=[ref for ref in [behalf.record_ref] if ref],
+            instruction_refs=[behalf.process_ref],
+        )
+        return refined.vibes[0].ref
+
+
+def _schemas(read: Any) -> Iterator[Schema]:
+    """Every schema of a process, wherever it stands."""
+    if isinstance(read, Shape):
+        if read.schema is not None:
+            yield read.schema
+    elif isinstance(read, tuple):
+        for item in read:
+            yield from _schemas(item)
+    elif dataclasses.is_dataclass(read):
+        for field in dataclasses.fields(read):
+            yield from _schemas(getattr(read, field.name))
+
+
+def _pinned(schema: Schema, frozen: Mapping[str, str]) -> Any:
+    """The schema with what its references stand for; None where it has no references."""
+    if schema.reference is not None:
+        written, hash_mark, fragment = str(schema.reference).partition("#")
+        ref = frozen.get(str(schema.reference)) or frozen.get(written)
+        if ref is None:
+            raise standard("configuration", f"'{written}' was not frozen when the execution started")
+        return {"$ref": f"aug:{ref}{hash_mark}{fragment}"}
+    reading = read_schema(schema.document)
+    if not reading.references:
+        return None
+    missing = [written for written in reading.unpinned if written not in frozen]
+    if missing:
+        raise standard("configuration", f"'{missing[0]}' was not frozen when the execution started")
+    return pin(schema.document, reading, frozen)

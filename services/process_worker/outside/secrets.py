@@ -1,0 +1,88 @@
+"""Secrets, by name: from the environment of the worker, straight into the request that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from process_worker.engine.faults import standard
+from process_worker.expressions import Evaluator
+from process_worker.ports import EvaluationFault, Killed
+from refinery_core.process.parts import Expression
+
+PREFIX: Final = "REFINERY_SECRET_"
+_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Every variable REFINERY_SECRET_<NAME>; its text may be JSON."""
+
+    environment: Mapping[str, str]
+    evaluator: Evaluator
+
+    @classmethod
+    def from_environment(cls, evaluator: Evaluator) -> Secrets:
+        """Those of this process."""
+        return cls(os.environ, evaluator)
+
+    def read(self, name: str) -> Any:
+        """
+        One secret.
+
+        Raises:
+            Fault: there is none of this name.
+        """
+        text = self.environment.get(f"{PREFIX}{name.upper().replace('-', '_')}")
+        if text is None:
+            raise standard("authorization", f"there is no secret '{name}' for this worker")
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            return text
+
+    async def headers(self, authentication: Mapping[str, Any] | None) -> dict[str, str]:
+        """The header that proves who calls; see `engine.calling`."""
+        if authentication is None:
+            return {}
+        if "secret" in authentication:
+            values = self.read(authentication["secret"])
+        else:
+            values = {**authentication["texts"], **await self._filled(authentication)}
+        if authentication["scheme"] == "bearer":
+            token = values.get("token") if isinstance(values, dict) else values
+            return {"Authorization": f"Bearer {_text(token)}"}
+        pair = values if isinstance(values, dict) else {}
+        name, password = _text(pair.get("username")), _text(pair.get("password"))
+        return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+    async def _filled(self, authentication: Mapping[str, Any]) -> dict[str, Any]:
+        if not authentication["expressions"]:
+            return {}
+        variables = dict(authentication["variables"])
+        if authentication["secrets"]:
+            variables["secrets"] = {name: self.read(name) for name in authentication["secrets"]}
+        expressions = [
+            Expression(source, frozenset(variables)) for source in authentication["expressions"].values()
+        ]
+        try:
+            results = await asyncio.to_thread(
+                self.evaluator.evaluate, expressions, authentication["input"], variables, seconds=_SECONDS
+            )
+        except (EvaluationFault, Killed):
+            # What exactly is wrong might quote the secret.
+            detail = "an expression in the authentication cannot be evaluated"
+            raise standard("expression", detail) from None
+        return dict(zip(authentication["expressions"], results, strict=True))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise standard("authentication", "the authentication lacks what its scheme needs, as printable text")
+    return value

@@ -1,0 +1,218 @@
+"""The engine's ports on Temporal: each answer is in the history, or is the same whenever it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
+
+from process_worker import steps
+from process_worker.engine.faults import Fault, standard
+from process_worker.messages import WORKFLOW, WORKFLOW_ID_PREFIX, Problem, Result, Start
+from process_worker.ports import EvaluationFault, Killed, Request
+from refinery_core.process.parts import Expression
+from refinery_core.vibe.refs import Ref
+
+T = TypeVar("T")
+
+EVALUATE: Final = "refinery.evaluate"
+"""The function that the worker lends to its workflows; see `worker.Lending`."""
+
+SHORT: Final = timedelta(seconds=10)
+LONG: Final = timedelta(hours=1)
+HEARTBEAT: Final = timedelta(seconds=6)
+PATIENT: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
+)
+"""For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
+_TRIES_IN_REPLAY: Final = 2
+
+
+class Evaluation(Protocol):
+    """Evaluates at once, or raises Killed or EvaluationFault."""
+
+    def __call__(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """Evaluate."""
+
+
+class Replayed:
+    """Ports for the workflow that runs now."""
+
+    def __init__(self, start: Start, consumed: Callable[[str], None]) -> None:
+        self._start = start
+        self._consumed = consumed
+        self._evaluate: Evaluation = workflow.extern_functions()[EVALUATE]
+        self._evaluations = 0
+        self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
+        self.capabilities: Mapping[str, dict[str, str]] = {}
+
+    # --- Computing ------------------------------------------------------------------------
+
+    async def evaluate(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """
+        Evaluate at once; what had to be killed is evaluated once more where Temporal records what comes.
+
+        Whether that happened is in the history, as a patch marker of its own: a replay does not depend on
+        how long the same takes today.
+        """
+        self._evaluations += 1
+        mark = f"killed-{self._evaluations}"
+        if workflow.unsafe.is_replaying():
+            if workflow.patched(mark):
+                return await self._evaluate_again(expressions, value, variables)
+            return self._as_before(expressions, value, variables)
+        try:
+            return self._evaluate(expressions, value, variables)
+        except Killed:
+            workflow.patched(mark)
+            return await self._evaluate_again(expressions, value, variables)
+
+    def _as_before(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        for _ in range(_TRIES_IN_REPLAY - 1):
+            try:
+                return self._evaluate(expressions, value, variables)
+            except Killed:
+                continue
+        # Raises Killed now, which fails this workflow task, not the execution: it is tried again.
+        return self._evaluate(expressions, value, variables)
+
+    async def _evaluate_again(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        asked = steps.Evaluate(
+            expressions=[expression.source for expression in expressions],
+            reads=[sorted(expression.variables) for expression in expressions],
+            value=value,
+            variables=dict(variables),
+        )
+        again = workflow.execute_local_activity(
+            steps.EVALUATE,
+            asked,
+            result_type=steps.Evaluated,
+            start_to_close_timeout=SHORT,
+            retry_policy=RetryPolicy(maximum_attempts=2),
+        )
+        try:
+            evaluated: steps.Evaluated = await _uncancelled(again)
+        except ActivityError as error:
+            cause = error.cause
+            raise EvaluationFault(cause.message if isinstance(cause, FailureError) else str(cause)) from None
+        return evaluated.results
+
+    # --- Doing ----------------------------------------------------------------------------
+
+    async def perform(self, request: Request) -> Any:
+        """Call, emit, or run a process."""
+        if request.kind == "process":
+            return await self._run_process(request)
+        asked = steps.Perform(
+            kind=request.kind,
+            pointer=request.pointer,
+            key=request.key,
+            what=request.what,
+            behalf=self.behalf,
+            frozen=self.capabilities.get(request.what.get("ref", ""), {}),
+        )
+        performing = workflow.execute_activity(
+            steps.PERFORM,
+            asked,
+            result_type=steps.Performed,
+            start_to_close_timeout=LONG,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=PATIENT,
+            summary=request.pointer,
+        )
+        return (await _faulting(performing)).output
+
+    async def _run_process(self, request: Request) -> Any:
+        ref = request.what["ref"]
+        start = Start(
+            process_ref=ref,
+            record_ref=self._start.record_ref,
+            author_ref=self._start.author_ref,
+            branch=self._start.branch,
+            result_id=f"{Ref.parse(ref).id}/results/{request.key}",
+            input=request.what["input"],
+            frozen=self._start.frozen,
+        )
+        wait: bool = request.what["wait"]
+        policy = workflow.ParentClosePolicy
+        child = await _faulting(
+            workflow.start_child_workflow(
+                WORKFLOW,
+                start,
+                id=f"{WORKFLOW_ID_PREFIX}{request.key}",
+                result_type=Result,
+                parent_close_policy=policy.REQUEST_CANCEL if wait else policy.ABANDON,
+                static_summary=request.pointer,
+            )
+        )
+        if not wait:
+            return None
+        result: Result = await _faulting(child)
+        self._consumed(result.result_ref)
+        fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
+        return await self.perform(fetch)
+
+    # --- Time and chance ------------------------------------------------------------------
+
+    async def pause(self, milliseconds: int, pointer: str) -> None:
+        """Let time pass."""
+        await workflow.sleep(timedelta(milliseconds=milliseconds), summary=pointer)
+
+    def now_us(self) -> int:
+        """The time of this workflow task."""
+        return workflow.time_ns() // 1_000
+
+    def random(self) -> float:
+        """A number that a replay repeats."""
+        return workflow.random().random()
+
+    def is_full(self) -> bool:
+        """Whether the history is long."""
+        info = workflow.info()
+        limit = self._start.max_history
+        return info.is_continue_as_new_suggested() or 0 < limit <= info.get_current_history_length()
+
+
+async def _faulting(work: Awaitable[T]) -> T:
+    """Wait for it; what it failed with is a fault."""
+    try:
+        return await _uncancelled(work)
+    except (ActivityError, ChildWorkflowError) as error:
+        raise fault_of(error.cause) from None
+
+
+async def _uncancelled(work: Awaitable[T]) -> T:
+    """Wait for it; that it was cancelled is no failure of its own."""
+    try:
+        return await work
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from None
+        raise
+
+
+def fault_of(cause: BaseException | None) -> Fault:
+    """The fault that a failure carries, or else one that says what it was."""
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        return Fault(Problem(**{**cause.details[0], "instance": ""}))
+    detail = cause.message if isinstance(cause, FailureError) else str(cause)
+    return standard("runtime", detail)

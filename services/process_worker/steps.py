@@ -1,0 +1,101 @@
+"""What the workflow asks its activities: frozen, one message in and one out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+LOAD: Final = "load"
+EVALUATE: Final = "evaluate"
+PERFORM: Final = "perform"
+COMMIT: Final = "commit"
+
+
+@dataclass(frozen=True)
+class Load:
+    """Read a process, and what its execution needs beside it."""
+
+    process_ref: str
+    frozen: dict[str, str] = field(default_factory=dict)
+    input_ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """
+    A process. `bundles` are its schemas that refer to Vibes, composed, by their pointers; `capabilities`
+    says for each capability what its own references stand for; `input` is there if it was asked for.
+    """
+
+    solution: Any
+    bundles: dict[str, str] = field(default_factory=dict)
+    capabilities: dict[str, dict[str, str]] = field(default_factory=dict)
+    input: Any = None
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate jq expressions, each with the variables that it reads, once more and with more time."""
+
+    expressions: list[str]
+    reads: list[list[str]]
+    value: Any
+    variables: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What they gave."""
+
+    results: list[Any]
+
+
+@dataclass(frozen=True)
+class Behalf:
+    """For whom something is done."""
+
+    author_ref: str
+    branch: str
+    process_ref: str
+    record_ref: str
+
+
+@dataclass(frozen=True)
+class Perform:
+    """Do one thing outside; see `ports.Request`. `frozen` is what a capability's references stand for."""
+
+    kind: str
+    pointer: str
+    key: str
+    what: dict[str, Any]
+    behalf: Behalf
+    frozen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Performed:
+    """What came of it."""
+
+    output: Any
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Commit the result of an execution: its output, with all that it was made from."""
+
+    key: str
+    result_id: str
+    output: Any
+    behalf: Behalf
+    schema: Any = None
+    """The schema of the output, pinned; None where the process has none."""
+    target_refs: list[str] = field(default_factory=list)
+    instruction_refs: list[str] = field(default_factory=list)
+    budget_refs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The result in the ledger."""
+
+    ref: str
