@@ -13,13 +13,12 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client, TLSConfig
 from temporalio.converter import DataConverter
-from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
 from process_worker.messages import PROCESS_ATTRIBUTE
 from process_worker.settings import Settings
-from refinery_core.errors import RefineryError
+from refinery_core.errors import LedgerUnavailable, RefineryError
 from refinery_core.settings import CannotStart
 
 T = TypeVar("T")
@@ -62,7 +61,12 @@ async def wait_for_ledger(ledger: Ledger, settings: Settings) -> None:
     Raises:
         CannotStart: it does not answer in time.
     """
-    await _patiently(ledger.is_ready, f"The ledger at {settings.ledger}", settings.start_seconds)
+
+    async def attempt() -> None:
+        if not await ledger.is_ready():
+            raise LedgerUnavailable(problem="it does not serve yet")
+
+    await _patiently(attempt, f"The ledger at {settings.ledger}", settings.start_seconds)
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: float) -> T:
