@@ -61,18 +61,23 @@ class Stage:
         """Start on an empty folder, and stop in order at the end."""
         begun = time.monotonic()
         _clear()
-        ledger, resolver = _free_ports(2)
-        options = ["--data", str(DATA), "--ledger-port", str(ledger), "--resolver-port", str(resolver)]
+        names = ("ledger", "resolver", "process", "temporal", "temporal-ui")
+        ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        options = ["--data", str(DATA)]
+        options += [word for name in names for word in (f"--{name}-port", str(ports[name]))]
         _print_command(["refinery", "up", *options], "&")
         with _up(options):
             environment = os.environ | {
-                "REFINERY_LEDGER": f"127.0.0.1:{ledger}",
-                "REFINERY_RESOLVER": f"127.0.0.1:{resolver}",
+                "REFINERY_LEDGER": f"127.0.0.1:{ports['ledger']}",
+                "REFINERY_RESOLVER": f"127.0.0.1:{ports['resolver']}",
+                "REFINERY_PROCESS": f"127.0.0.1:{ports['process']}",
             }
             for name in ("REFINERY_AUTHOR", "REFINERY_BRANCH", "REFINERY_DATABASE_URL"):
                 environment.pop(name, None)
             stage = cls(environment, begun)
-            stage.times.append(("PostgreSQL, migrations, ledger and resolver", time.monotonic() - begun))
+            stage.times.append(
+                ("PostgreSQL, migrations, Temporal and the services", time.monotonic() - begun)
+            )
             yield stage
 
     def play(self, title: str, step: Callable[[Stage], None]) -> None:

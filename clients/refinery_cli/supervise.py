@@ -55,6 +55,8 @@ class Child:
     ready: Callable[[], Awaitable[bool]]
     ready_seconds: float = 60.0
     grace_seconds: float = 30.0
+    silent: bool = False
+    """Whether only its standard error is for people."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     async def start(self) -> None:
@@ -63,7 +65,8 @@ class Child:
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 -- it takes a millisecond; our own programs
             leash.command(list(self.command), at_parent_death=signal.SIGTERM),
             stdin=subprocess.PIPE,
-            stdout=sys.__stderr__,  # Standard output is for the endpoints.
+            # Our own standard output is for the endpoints.
+            stdout=subprocess.DEVNULL if self.silent else sys.__stderr__,
             env=os.environ | dict(self.environment),
             start_new_session=True,
         )

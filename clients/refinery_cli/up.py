@@ -21,6 +21,8 @@ import grpc
 from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from refinery.vibe.v1 import vibe_pb2
 from refinery_cli.supervise import Child, Part, serving, supervise
+from refinery_cli.temporal import HOST as TEMPORAL_HOST
+from refinery_cli.temporal import Temporal
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
 from refinery_core.postgres.translate import STORE_FAILURES
@@ -67,10 +69,9 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """One service of ours: its module, what it is called, and where it listens."""
+class Listener:
+    """Something that listens: what it is called, and where."""
 
-    module: str
     name: str
     host: str
     port: int
@@ -79,6 +80,13 @@ class Service:
     def address(self) -> str:
         """HOST:PORT."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Listener):
+    """One service of ours, and its module."""
+
+    module: str
 
     def child(self, environment: dict[str, str]) -> Child:
         """Make it a part."""
@@ -91,10 +99,20 @@ class Service:
 
 
 async def up(
-    data: Path, *, host: str = "127.0.0.1", ledger_port: int = 50051, resolver_port: int = 50052
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    ledger_port: int = 50051,
+    resolver_port: int = 50052,
+    process_port: int = 50053,
+    temporal_port: int = 7233,
+    temporal_ui_port: int = 8233,
+    processes: bool = True,
 ) -> int:
     """
-    Run PostgreSQL, ledger and resolver on the data in a folder until SIGINT or SIGTERM.
+    Run PostgreSQL, Temporal and the services on the data in a folder until SIGINT or SIGTERM.
+
+    Without `processes` there is no Temporal, and nothing that carries processes out.
 
     Prints the endpoints on standard output once everything answers; everything else is on standard error.
     A second signal does not wait for what still drains.
@@ -102,19 +120,22 @@ async def up(
     Returns:
         The exit code: 0 after an orderly end, 1 where something could not start (said in one sentence).
     """
-    ledger = Service("ledger_service", "ledger", host, ledger_port)
-    resolver = Service("resolver_service", "resolver", host, resolver_port)
-    services = (ledger, resolver)
+    ledger = Service("ledger", host, ledger_port, "ledger_service")
+    resolver = Service("resolver", host, resolver_port, "resolver_service")
+    process = Service("process", host, process_port, "process_worker")
+    services = (ledger, resolver, process) if processes else (ledger, resolver)
     try:
+        temporal = Temporal.found(temporal_port, temporal_ui_port) if processes else None
         with _locked(data) as patience:
-            await _see_ports_free(services, patience)
+            await _see_ports_free((*services, *_listeners(temporal)), patience)
             database = Database(EmbeddedPostgres(data / "postgres"))
-            parts: list[Part] = [database]
-            parts += [service.child(_environment(database.server)) for service in services]
+            environment = _environment(database.server) | _addresses(ledger, resolver, temporal)
+            parts: list[Part] = [database, *([temporal.child(data)] if temporal else [])]
+            parts += [service.child(environment) for service in services]
 
             async def started() -> None:
                 await _refine_local_role(ledger.address)
-                _print_endpoints(services, database.server)
+                _print_endpoints(services, temporal, database.server)
 
             with _signals(parts) as stop:
                 await supervise(parts, stop=stop, started=started, report=_report)
@@ -122,6 +143,28 @@ async def up(
         _report(str(refusal))
         return 1
     return 0
+
+
+def _listeners(temporal: Temporal | None) -> Sequence[Listener]:
+    if temporal is None:
+        return ()
+    return (
+        Listener("temporal", TEMPORAL_HOST, temporal.port),
+        Listener("temporal-ui", TEMPORAL_HOST, temporal.ui_port),
+    )
+
+
+def _addresses(ledger: Service, resolver: Service, temporal: Temporal | None) -> dict[str, str]:
+    """Where the worker finds the others; Temporal here has no TLS and no keys, whatever is set elsewhere."""
+    if temporal is None:
+        return {}
+    elsewhere = ("TLS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_SERVER_NAME", "API_KEY")
+    return {
+        "REFINERY_LEDGER": ledger.address,
+        "REFINERY_RESOLVER": resolver.address,
+        "REFINERY_TEMPORAL_ADDRESS": temporal.address,
+        "REFINERY_TEMPORAL_NAMESPACE": "default",
+    } | {f"REFINERY_TEMPORAL_{name}": "" for name in elsewhere}
 
 
 def _environment(server: EmbeddedPostgres) -> dict[str, str]:
@@ -159,27 +202,27 @@ def _locked(data: Path) -> Iterator[float]:
         os.close(file)
 
 
-async def _see_ports_free(services: Sequence[Service], patience: float) -> None:
+async def _see_ports_free(listeners: Sequence[Listener], patience: float) -> None:
     deadline = time.monotonic() + patience
-    for service in services:
-        while (problem := _problem_with(service)) is not None:
+    for listener in listeners:
+        while (problem := _problem_with(listener)) is not None:
             if time.monotonic() >= deadline:
                 raise CannotStart(problem)
             await asyncio.sleep(0.1)
 
 
-def _problem_with(service: Service) -> str | None:
+def _problem_with(listener: Listener) -> str | None:
+    name, host, port = listener.name, listener.host, listener.port
     try:
-        family, kind, *_, address = socket.getaddrinfo(service.host, service.port, type=socket.SOCK_STREAM)[0]
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
     except OSError as fault:
         if fault.errno == errno.EADDRINUSE:
-            option = f"--{service.name}-port"
-            return f"Port {service.port} is taken; choose another for the {service.name} with {option}."
-        return f"The {service.name} cannot listen on {service.address}: {fault.strerror}."
+            return f"Port {port} is taken; choose another for the {name} with --{name}-port."
+        return f"The {name} cannot listen on {listener.address}: {fault.strerror}."
     return None
 
 
@@ -240,11 +283,16 @@ def _local_role() -> ledger_service_pb2.RefineRequest:
     )
 
 
-def _print_endpoints(services: Sequence[Service], server: EmbeddedPostgres) -> None:
-    for service in services:
-        print(f"{service.name:<10}{service.address}")  # noqa: T201 -- standard output is what it is for
-    print(f"{'postgres':<10}{server.url(DATABASE, 'refinery_reader')}")  # noqa: T201
-    print(f"{'try':<10}grpcurl -plaintext {services[0].address} list", flush=True)  # noqa: T201
+def _print_endpoints(
+    services: Sequence[Service], temporal: Temporal | None, server: EmbeddedPostgres
+) -> None:
+    endpoints = {service.name: service.address for service in services}
+    endpoints["postgres"] = server.url(DATABASE, "refinery_reader")
+    if temporal is not None:
+        endpoints |= {"temporal": temporal.address, "page": temporal.page}
+    endpoints["try"] = f"grpcurl -plaintext {services[0].address} list"
+    for name, endpoint in endpoints.items():
+        print(f"{name:<10}{endpoint}", flush=True)  # noqa: T201 -- standard output is what it is for
 
 
 def _report(sentence: str) -> None:

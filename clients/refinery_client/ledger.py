@@ -8,6 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
@@ -44,7 +46,14 @@ class Ledger:
     def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
         """Speak over a channel; the caller closes it."""
         self._ledger = LedgerServiceStub(channel)
+        self._ledger_health = HealthStub(channel)
         self._patience = patience
+
+    async def ledger_is_serving(self, *, timeout_seconds: float | None = None) -> bool:
+        """Whether the ledger says that it can do its work now."""
+        request = HealthCheckRequest()
+        answer = await self._patience.call(self._ledger_health.Check, request, timeout_seconds)
+        return bool(answer.status == HealthCheckResponse.SERVING)
 
     async def refine(
         self,

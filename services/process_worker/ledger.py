@@ -12,7 +12,6 @@ from refinery_client import DeadlineExceeded, Draft, Refined, Refinery, Unreacha
 from refinery_core.errors import LedgerUnavailable, RefinementNotFound
 from refinery_core.vibe.model import Context, Refinement
 
-_GENESIS: Final = "main@system/genesis?1"
 _READY_SECONDS: Final = 2.0
 
 
@@ -23,9 +22,8 @@ class Ledger:
     refinery: Refinery
 
     async def is_ready(self) -> bool:
-        """Whether it answers; an exception says why not."""
-        await self.refinery.get_vibe(_GENESIS, full=False, timeout_seconds=_READY_SECONDS)
-        return True
+        """Whether it can do its work; an exception says why nobody knows."""
+        return await self.refinery.ledger_is_serving(timeout_seconds=_READY_SECONDS)
 
     async def committed(self, request_id: UUID) -> Refinement | None:
         """What was committed under a request_id, or None."""

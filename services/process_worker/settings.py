@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from refinery_core.logs import LogFormat
 from refinery_core.settings import setting
+
+GENESIS: Final = "main@system/genesis?1"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Settings:
     temporal_tls_key: str | None = setting("file: the key of our certificate, in PEM", None)
     temporal_tls_server_name: str | None = setting("the name in Temporal's certificate, if another", None)
     temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None)
+    http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
+    worker_author_ref: str = setting("the Role that authors what the worker keeps for itself", GENESIS)
     start_seconds: float = setting("how long to wait for Temporal and the ledger at the start", 60.0)
     log_format: LogFormat = setting("json or console", "json")
     log_level: str = setting("debug, info, warning or error", "info")

@@ -48,7 +48,7 @@ from process_worker.messages import (
     Result,
     Start,
 )
-from refinery_core.errors import InvalidPageToken, TemporalUnavailable
+from refinery_core.errors import InvalidPageToken, Overloaded, TemporalUnavailable
 from refinery_core.process.standard_errors import STATUSES, error_uri
 
 RPC: Final = timedelta(seconds=5)
@@ -241,7 +241,10 @@ def _answering() -> Iterator[None]:
         raise
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise TemporalUnavailable(problem="no worker answered in time") from error
-    except (WorkflowQueryFailedError, WorkflowUpdateFailedError) as error:
+    except WorkflowUpdateFailedError as error:
+        # It is the workflow that refuses: it holds as many events as it can.
+        raise Overloaded from error
+    except WorkflowQueryFailedError as error:
         raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
 
 

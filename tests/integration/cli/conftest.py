@@ -93,6 +93,7 @@ def refinery() -> Iterator[Command]:
         first.close()
         second.close()
         options = ["--data", str(data), "--ledger-port", str(ports[0]), "--resolver-port", str(ports[1])]
+        options.append("--no-processes")
         log = data / "up.log"
         with log.open("w") as errors:
             up = subprocess.Popen(

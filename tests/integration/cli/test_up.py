@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
+import uuid
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import IO
 
@@ -16,8 +20,11 @@ import grpc
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
+from refinery_cli import temporal
 from refinery_cli.supervise import serving
 from refinery_cli.up import LOCAL_ROLE, up
+from refinery_client import Draft, Refinery
+from refinery_core.vibe.model import VibeType
 
 
 def free_port() -> int:
@@ -33,7 +40,7 @@ async def test_a_taken_port_is_told_before_anything_starts(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert await up(short_folder, ledger_port=free_port(), resolver_port=port) == 1
+        assert await up(short_folder, ledger_port=free_port(), resolver_port=port, processes=False) == 1
     printed = capsys.readouterr()
     assert printed.err == f"Port {port} is taken; choose another for the resolver with --resolver-port.\n"
     assert printed.out == ""
@@ -47,7 +54,7 @@ async def test_a_folder_that_is_in_use_is_told_with_the_process(
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("4711")
         lock.flush()
-        assert await up(short_folder, ledger_port=free_port(), resolver_port=free_port()) == 1
+        assert await up(short_folder, processes=False) == 1
     assert f"running already on {short_folder} (process 4711)" in capsys.readouterr().err
 
 
@@ -55,21 +62,20 @@ async def test_a_folder_that_cannot_be_made_is_told(
     short_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (short_folder / "file").touch()
-    assert await up(short_folder / "file" / "data", ledger_port=free_port(), resolver_port=free_port()) == 1
+    assert await up(short_folder / "file" / "data", processes=False) == 1
     assert "Cannot use the folder" in capsys.readouterr().err
 
 
 class Running:
     """`refinery up` in a process of its own."""
 
-    def __init__(self, data: Path, ledger: int, resolver: int) -> None:
+    def __init__(self, data: Path, **options: int | bool) -> None:
         code = (
-            "import asyncio, sys; from pathlib import Path; from refinery_cli.up import up\n"
-            "sys.exit(asyncio.run(up(Path(sys.argv[1]), ledger_port=int(sys.argv[2]), "
-            "resolver_port=int(sys.argv[3]))))"
+            "import asyncio, json, sys; from pathlib import Path; from refinery_cli.up import up\n"
+            "sys.exit(asyncio.run(up(Path(sys.argv[1]), **json.loads(sys.argv[2]))))"
         )
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(data), str(ledger), str(resolver)],
+            [sys.executable, "-c", code, str(data), json.dumps(options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -79,7 +85,12 @@ class Running:
         assert self.process.stdout
         self._listener = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
         self._listener.start()
-        self.endpoints = [self.process.stdout.readline().split()[0:2] for _ in range(4)]
+        self.endpoints: dict[str, str] = {}
+        while "try" not in self.endpoints:
+            line = self.process.stdout.readline()
+            assert line, self.said
+            name, endpoint, *_ = line.split()
+            self.endpoints[name] = endpoint
 
     def _listen(self, stream: IO[str]) -> None:
         self.said.extend(line.rstrip() for line in stream)
@@ -105,9 +116,10 @@ async def get_local_role(port: int) -> bytes:
 
 async def test_everything_comes_up_survives_and_is_found_again(short_folder: Path) -> None:
     ledger, resolver = free_port(), free_port()
-    first = Running(short_folder / "data", ledger, resolver)
-    assert first.endpoints[0] == ["ledger", f"127.0.0.1:{ledger}"], first.said
-    assert first.endpoints[1] == ["resolver", f"127.0.0.1:{resolver}"]
+    first = Running(short_folder / "data", ledger_port=ledger, resolver_port=resolver, processes=False)
+    assert list(first.endpoints) == ["ledger", "resolver", "postgres", "try"]
+    assert first.endpoints["ledger"] == f"127.0.0.1:{ledger}"
+    assert first.endpoints["resolver"] == f"127.0.0.1:{resolver}"
     role = await get_local_role(ledger)
     os.kill(int((short_folder / "data/postgres/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     deadline = time.monotonic() + 15
@@ -118,16 +130,69 @@ async def test_everything_comes_up_survives_and_is_found_again(short_folder: Pat
     assert first.end(signal.SIGINT) == 0
     assert not (short_folder / "data/postgres/postmaster.pid").exists()
 
-    second = Running(short_folder / "data", ledger, resolver)
+    second = Running(short_folder / "data", ledger_port=ledger, resolver_port=resolver, processes=False)
     assert await get_local_role(ledger) == role
     assert second.end(signal.SIGTERM) == 0
 
 
 async def test_after_a_sigkill_nothing_is_left_and_the_next_one_takes_over(short_folder: Path) -> None:
     ledger, resolver = free_port(), free_port()
-    first = Running(short_folder / "data", ledger, resolver)
+    first = Running(short_folder / "data", ledger_port=ledger, resolver_port=resolver, processes=False)
     role = await get_local_role(ledger)
     assert first.end(signal.SIGKILL) == -signal.SIGKILL
-    second = Running(short_folder / "data", ledger, resolver)
+    second = Running(short_folder / "data", ledger_port=ledger, resolver_port=resolver, processes=False)
     assert await get_local_role(ledger) == role
     assert second.end(signal.SIGTERM) == 0
+
+
+PROCESS = {
+    "document": {"dsl": "1.0.3", "namespace": "tests", "name": "approved", "version": "1.0.0"},
+    "do": [
+        {"ask": {"listen": {"to": {"one": {"with": {"type": "refinery.approval.v1"}}}}}},
+        {"tell": {"set": {"told": True}}},
+    ],
+}
+
+
+def status(page: str) -> int:
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        return int(answer.status)
+
+
+async def test_an_execution_survives_everything_that_carries_it_out(short_folder: Path) -> None:
+    names = ("ledger_port", "resolver_port", "process_port", "temporal_port", "temporal_ui_port")
+    ports = {name: free_port() for name in names}
+    first = Running(short_folder / "data", **ports)
+    assert list(first.endpoints) == [
+        "ledger", "resolver", "process", "postgres", "temporal", "page", "try"
+    ]  # fmt: skip
+    assert await asyncio.to_thread(status, first.endpoints["page"]) == 200
+    addresses = {name: first.endpoints[name] for name in ("ledger", "resolver", "process")}
+    id_ = uuid.uuid4()
+    async with Refinery.connect(**addresses, timeout_seconds=30) as refinery:
+        draft = Draft(type=VibeType.PROCESS, id="processes/approved", solution=PROCESS)
+        await refinery.refine(author_ref=LOCAL_ROLE, drafts=[draft])
+        await refinery.execute_process("aug:/processes/approved", author_ref=LOCAL_ROLE, request_id=id_)
+        assert first.end(signal.SIGKILL) == -signal.SIGKILL
+        second = Running(short_folder / "data", **ports)
+        await refinery.send_event(id_, author_ref=LOCAL_ROLE, id="yes", type="refinery.approval.v1")
+        async for news in refinery.watch_execution(id_):
+            last = news.execution
+        assert last is not None
+        assert last.result_ref is not None
+        assert (await refinery.get_vibe(last.result_ref)).solution == {"told": True}
+    assert second.end(signal.SIGINT) == 0
+
+
+async def test_without_the_package_of_temporal_one_sentence_says_what_to_do(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(temporal, "distribution", missing)
+    assert await up(short_folder) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "--no-processes" in said
+    assert not (short_folder / "postgres").exists()

@@ -1,0 +1,49 @@
+"""The process worker: `python -m process_worker`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from process_worker.connect import connect, wait_for_ledger
+from process_worker.executions import Executions
+from process_worker.ledger import Ledger
+from process_worker.payloads import converter
+from process_worker.servicer import NAME, ProcessServicer
+from process_worker.settings import Settings
+from process_worker.temporal import Temporal
+from process_worker.worker import working
+from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
+from refinery_client import Refinery
+from refinery_core import logs
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.server import Patience, Service, run, serve
+from refinery_core.settings import from_environment
+
+# Activities that are under way get their own time after the calls.
+_PATIENCE: Final = Patience(grace_seconds=10)
+
+
+async def main() -> None:
+    """Settings, ledger, Temporal, worker, serve, drain."""
+    settings = from_environment(Settings)
+    logs.configure(service="process", form=settings.log_format, level=settings.log_level)
+    async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
+        ledger, drain = Ledger(refinery), Drain()
+        await wait_for_ledger(ledger, settings)
+        client = await connect(settings, converter(refinery, settings.worker_author_ref))
+        temporal = Temporal(client)
+
+        async def is_ready() -> bool:
+            return await ledger.is_ready() and await temporal.is_ready()
+
+        servicer = ProcessServicer(Executions(ledger, temporal), drain)
+        service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
+        async with working(client, refinery, http_allow=settings.http_allow):
+            await serve(
+                [service], listen=settings.listen, drain=drain, readiness=is_ready, patience=_PATIENCE
+            )
+
+
+if __name__ == "__main__":
+    run(main)
