@@ -56,7 +56,7 @@ async def test_refusals_arrive_as_their_classes(processes: Processes) -> None:
 
 
 async def test_a_client_lists_and_stops_executions(processes: Processes) -> None:
-    process = await processes.process("processes/small")
+    process = await processes.process("processes/listed")
     async with Refinery.connect(process=processes.address) as refinery:
         ids = [
             (await refinery.execute_process(process, author_ref=AUTHOR, input={"listen": True})).execution.id
@@ -67,7 +67,8 @@ async def test_a_client_lists_and_stops_executions(processes: Processes) -> None
         async with asyncio.timeout(10):
             while True:
                 listed = [each async for each in refinery.list_executions(process_ref=process, page_size=2)]
-                if [str(each.state) for each in listed] == ["RUNNING", "CANCELLED", "TERMINATED"]:
+                states = {each.id: str(each.state) for each in listed}
+                if states == dict(zip(ids, ["TERMINATED", "CANCELLED", "RUNNING"], strict=True)):
                     break
                 await asyncio.sleep(0.05)
-        assert [each.id for each in listed] == ids[::-1]
+        assert listed[0].state is ExecutionState.RUNNING
