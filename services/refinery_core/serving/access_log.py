@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -18,23 +16,28 @@ _log = structlog.get_logger("refinery.access")
 _NAMES: dict[int, str] = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
-@asynccontextmanager
-async def access_log(call: Call) -> AsyncIterator[None]:
-    """Log the call when it has ended. Health checks and reflection are for debugging only."""
-    start = time.perf_counter()
-    code = ""
-    try:
-        yield
-    except asyncio.CancelledError:
-        code = "CANCELLED"
-        raise
-    finally:
+class AccessLog:
+    """Logs the call when it has ended. Health checks and reflection are for debugging only."""
+
+    __slots__ = ("_call", "_start")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._start = time.perf_counter()
+
+    async def __aenter__(self) -> None:
+        """Let the call run."""
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Write the line."""
+        call = self._call
         line = _log.debug if call.infrastructure else _log.info
+        cancelled = isinstance(error, asyncio.CancelledError)
         line(
             "call",
             method=call.method,
-            code=code or _code_name(call.context.code()),
-            ms=round((time.perf_counter() - start) * 1e3, 2),
+            code="CANCELLED" if cancelled else _code_name(call.context.code()),
+            ms=round((time.perf_counter() - self._start) * 1e3, 2),
             principal=call.principal,
             peer=call.context.peer(),
             **({} if call.refusal is None else {"reason": call.refusal.reason}),

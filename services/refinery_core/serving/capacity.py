@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from refinery_core.errors import Overloaded
 
 
@@ -15,8 +12,7 @@ class Capacity:
         self._limits = {False: calls, True: streams}
         self._running = {False: 0, True: 0}
 
-    @contextmanager
-    def one(self, *, streaming: bool) -> Iterator[None]:
+    def take(self, *, streaming: bool) -> None:
         """
         Take the room of one call.
 
@@ -26,7 +22,7 @@ class Capacity:
         if self._running[streaming] >= self._limits[streaming]:
             raise Overloaded
         self._running[streaming] += 1
-        try:
-            yield
-        finally:
-            self._running[streaming] -= 1
+
+    def give_back(self, *, streaming: bool) -> None:
+        """Give back the room of one call."""
+        self._running[streaming] -= 1

@@ -1,36 +1,55 @@
-"""What is done around every call, outermost first."""
+"""What is done around every call, outermost first.
+
+A layer is one asynchronous context manager. They are classes, because a generator for each layer of each
+call costs the event loop more than what the layers do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from refinery_core.serving.access_log import access_log
+from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.around import Call, Layer
 from refinery_core.serving.principal import set_principal
-from refinery_core.serving.refusals import refusals
+from refinery_core.serving.refusals import Refusals
 
 
-@asynccontextmanager
-async def capacity(call: Call) -> AsyncIterator[None]:
-    """Refuse what there is no room for. Questions about the server itself are always answered."""
-    if call.infrastructure:
-        yield
-    else:
-        with call.capacity.one(streaming=call.streaming):
-            yield
+class Room:
+    """Refuses what there is no room for. Questions about the server itself are always answered."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        """Take the room of one call, or raise Overloaded."""
+        if not self._call.infrastructure:
+            self._call.capacity.take(streaming=self._call.streaming)
+
+    async def __aexit__(self, *error: object) -> None:
+        """Give it back."""
+        if not self._call.infrastructure:
+            self._call.capacity.give_back(streaming=self._call.streaming)
 
 
-@asynccontextmanager
-async def principal(call: Call) -> AsyncIterator[None]:
-    """Say who calls. While authentication is off everybody is anonymous."""
-    set_principal(call.principal)
-    yield
+class Known:
+    """Says who calls. While authentication is off everybody is anonymous."""
+
+    __slots__ = ("_principal",)
+
+    def __init__(self, call: Call) -> None:
+        self._principal = call.principal
+
+    async def __aenter__(self) -> None:
+        """Say so, for this call alone."""
+        set_principal(self._principal)
+
+    async def __aexit__(self, *error: object) -> None:
+        """Nothing is left to undo: each call is a task of its own."""
 
 
 LAYERS: tuple[Layer, ...] = (
-    access_log,  # outermost: it records what the caller was answered, whoever decided it
-    refusals,  # all below may raise a RefineryError; all above see a gRPC status
-    capacity,  # before the principal: shedding load must cost less than finding out who calls
-    principal,  # innermost: it is for the servicer, and nobody is known who was not let in
+    AccessLog,  # outermost: it records what the caller was answered, whoever decided it
+    Refusals,  # all below may raise a RefineryError; all above see a gRPC status
+    Room,  # before the principal: shedding load must cost less than finding out who calls
+    Known,  # innermost: it is for the servicer, and nobody is known who was not let in
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
@@ -56,14 +54,22 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _log = structlog.get_logger("refinery.refusals")
 
 
-@asynccontextmanager
-async def refusals(call: Call) -> AsyncIterator[None]:
-    """Answer every error with its status. A cancelled or already aborted call passes as it is."""
-    try:
-        yield
-    except grpc.aio.AbortError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- this is the edge: nothing unforeseen may pass it
+class Refusals:
+    """Answers every error with its status. A cancelled or already aborted call passes as it is."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        """Let the call run."""
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Abort it with the status of its error; this is the edge: nothing unforeseen may pass."""
+        if not isinstance(error, Exception) or isinstance(error, grpc.aio.AbortError):
+            return
+        call = self._call
         refusal = call.refusal = as_refusal(error, where=call.method)
         status = status_of(refusal)
         await call.context.abort(

@@ -9,15 +9,15 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from refinery_core.errors import VibeNotFound
-from refinery_core.serving.access_log import access_log
+from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.capacity import Capacity
-from refinery_core.serving.layers import LAYERS, capacity, principal
+from refinery_core.serving.layers import LAYERS, Known, Room
 from refinery_core.serving.principal import current_principal
-from refinery_core.serving.refusals import refusals
+from refinery_core.serving.refusals import Refusals
 
 
 def test_the_layers_stand_in_their_order() -> None:
-    assert (access_log, refusals, capacity, principal) == LAYERS
+    assert (AccessLog, Refusals, Room, Known) == LAYERS
 
 
 async def test_a_call_leaves_one_line(server: Any) -> None:
