@@ -56,6 +56,10 @@ class Activities:
         except EvaluationFault as fault:
             raise ApplicationError(str(fault), type="expression", non_retryable=True) from None
 
+    @activity.defn(name=steps.BREATHE)
+    async def breathe(self) -> None:
+        """Nothing: the workflow lets go for a moment."""
+
     @activity.defn(name=steps.PERFORM)
     async def perform(self, asked: steps.Perform) -> steps.Performed:
         """Call, emit, or fetch."""

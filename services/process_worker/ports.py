@@ -54,6 +54,9 @@ class Ports(Protocol):
     async def pause(self, milliseconds: int, pointer: str) -> None:
         """Let time pass; also through the end of this process and the start of another."""
 
+    async def breathe(self) -> None:
+        """Let others have their turn: much was computed at one go."""
+
     def now_us(self) -> int:
         """The time, in microseconds since the Unix epoch."""
 

@@ -37,6 +37,7 @@ PATIENT: Final = RetryPolicy(
 )
 """For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
 _TRIES_IN_REPLAY: Final = 2
+_BREATHS_PER_TASK: Final = 5
 
 
 class Evaluation(Protocol):
@@ -56,6 +57,7 @@ class Replayed:
         self._consumed = consumed
         self._evaluate: Evaluation = workflow.extern_functions()[EVALUATE]
         self._evaluations = 0
+        self._breaths = 0
         self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
         self.capabilities: Mapping[str, dict[str, str]] = {}
 
@@ -111,9 +113,8 @@ class Replayed:
         )
         try:
             evaluated: steps.Evaluated = await _uncancelled(again)
-        except ActivityError as error:
-            cause = error.cause
-            raise EvaluationFault(cause.message if isinstance(cause, FailureError) else str(cause)) from None
+        except FailureError as error:
+            raise EvaluationFault(_cause(error).message) from None
         return evaluated.results
 
     # --- Doing ----------------------------------------------------------------------------
@@ -177,6 +178,19 @@ class Replayed:
         """Let time pass."""
         await workflow.sleep(timedelta(milliseconds=milliseconds), summary=pointer)
 
+    async def breathe(self) -> None:
+        """
+        End this activation: Temporal takes one of two seconds for a deadlock.
+
+        A local activity takes milliseconds, but leaves the same workflow task, which has a time limit of
+        its own, under way; a timer ends that too, and takes up to a second.
+        """
+        self._breaths += 1
+        if self._breaths % _BREATHS_PER_TASK:
+            await _uncancelled(workflow.execute_local_activity(steps.BREATHE, start_to_close_timeout=SHORT))
+        else:
+            await workflow.sleep(timedelta(milliseconds=1))
+
     def now_us(self) -> int:
         """The time of this workflow task."""
         return workflow.time_ns() // 1_000
@@ -196,8 +210,8 @@ async def _faulting(work: Awaitable[T]) -> T:
     """Wait for it; what it failed with is a fault."""
     try:
         return await _uncancelled(work)
-    except (ActivityError, ChildWorkflowError) as error:
-        raise fault_of(error.cause) from None
+    except FailureError as error:
+        raise fault_of(error) from None
 
 
 async def _uncancelled(work: Awaitable[T]) -> T:
@@ -210,9 +224,15 @@ async def _uncancelled(work: Awaitable[T]) -> T:
         raise
 
 
-def fault_of(cause: BaseException | None) -> Fault:
+def fault_of(error: FailureError) -> Fault:
     """The fault that a failure carries, or else one that says what it was."""
+    cause = _cause(error)
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
         return Fault(Problem(**{**cause.details[0], "instance": ""}))
-    detail = cause.message if isinstance(cause, FailureError) else str(cause)
-    return standard("runtime", detail)
+    return standard("runtime", cause.message)
+
+
+def _cause(error: FailureError) -> FailureError:
+    """What failed inside; a local activity's failure comes as it is, and another's wrapped."""
+    wraps = isinstance(error, ActivityError | ChildWorkflowError)
+    return error.cause if wraps and isinstance(error.cause, FailureError) else error

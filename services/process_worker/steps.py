@@ -9,6 +9,7 @@ LOAD: Final = "load"
 EVALUATE: Final = "evaluate"
 PERFORM: Final = "perform"
 COMMIT: Final = "commit"
+BREATHE: Final = "breathe"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from process_worker import steps
 from process_worker.engine.faults import Fault, Interrupted, standard
@@ -120,8 +120,8 @@ class ExecuteProcess:
                 retry_policy=PATIENT,
                 summary="/solution",
             )
-        except ActivityError as error:
-            raise fault_of(error.cause).at("/output") from None
+        except FailureError as error:
+            raise fault_of(error).at("/output") from None
         return committed.ref
 
     # --- What others ask ------------------------------------------------------------------
@@ -172,8 +172,8 @@ async def _load(start: Start) -> steps.Loaded:
             local_retry_threshold=timedelta(seconds=2),
             retry_policy=PATIENT,
         )
-    except ActivityError as error:
-        raise fault_of(error.cause) from None
+    except FailureError as error:
+        raise fault_of(error) from None
     return loaded
 
 

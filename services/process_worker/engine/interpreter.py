@@ -96,7 +96,8 @@ class Interpreter:
             while frame["i"] < len(tasks):
                 task = tasks[frame["i"]]
                 if not (resumed and site.strand.resumes):
-                    self._interrupt_if_full(site)
+                    if not resumed:  # Each run gets on by a task, at least.
+                        self._interrupt_if_full(site)
                     frame["n"][str(frame["i"])] = frame["n"].get(str(frame["i"]), 0) + 1
                 resumed = False
                 inside = site.task(task, frame["n"][str(frame["i"])])

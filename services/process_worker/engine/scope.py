@@ -15,8 +15,8 @@ from refinery_core.process.parts import Duration, Expression, Template
 
 _ABSENT: Final = object()
 _IS_PATH = re.compile(r"(?:\$([A-Za-z_][A-Za-z0-9_]*))?((?:\.[A-Za-z_][A-Za-z0-9_]*)*|\.)").fullmatch
-_BREATH: Final = 250
-"""Evaluations after which the engine pauses, so that it never computes for long without a stop."""
+_BREATH: Final = 500
+"""Evaluations after which the engine lets go, so that it never computes for long without a stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ class Calculator:
         self._shared = shared
         self._breath = 0
 
-    async def breathe(self, at: str) -> None:
-        """Pause now and then."""
+    async def _breathe(self) -> None:
+        """Let go now and then."""
         self._breath += 1
         if self._breath >= _BREATH:
             self._breath = 0
-            await self._ports.pause(1, at)
+            await self._ports.breathe()
 
     async def all(self, expressions: list[Expression], value: Any, scope: Scope, at: str) -> list[Any]:
         """Evaluate expressions that read the same value; `at` is the task to blame."""
-        await self.breathe(at)
+        await self._breathe()
         wanted = frozenset().union(*(expression.variables for expression in expressions))
         variables = {name: self._variable(name, scope, at) for name in sorted(wanted)}
         quick = [_walk(expression.source, value, variables) for expression in expressions]

@@ -24,7 +24,7 @@ from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.model import VibeType
 
-SECONDS = 5.0
+SECONDS = 2.0
 """The CPU time of an evaluation outside the workflow, where nothing waits for it."""
 
 
@@ -132,6 +132,9 @@ class _Ports:
 
     async def pause(self, milliseconds: int, pointer: str) -> None:  # noqa: ARG002 -- the port's shape
         await asyncio.sleep(milliseconds / 1_000)
+
+    async def breathe(self) -> None:
+        await asyncio.sleep(0)
 
     def now_us(self) -> int:
         return time.time_ns() // 1_000

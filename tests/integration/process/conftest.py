@@ -34,6 +34,7 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import Services
+from tests.integration.process.executor import Executor, executing
 from tests.integration.process.small_workflow import small_worker
 
 START_SECONDS = 30.0
@@ -131,3 +132,10 @@ async def processes(services: Services, temporal: Client) -> AsyncIterator[Proce
             yield Processes(stub, address, services, temporal, executions, drain)
         drain.ask()
         await serving
+
+
+@pytest.fixture
+async def executor(services: Services, temporal: Client) -> AsyncIterator[Executor]:
+    """The real worker, with everything that it needs."""
+    async with executing(services, temporal) as executor:
+        yield executor

@@ -2,105 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError
 
-from process_worker.keys import workflow_id
-from process_worker.messages import (
-    DELIVER,
-    TASK_QUEUE,
-    WORKFLOW,
-    Delivery,
-    Result,
-    Start,
-)
-from process_worker.payloads import converter
-from process_worker.worker import working
-from refinery_client import Draft
-from refinery_core.vibe.model import VibeType
 from tests.cases.scenarios import CALLS, DATA, ERRORS, EVENTS, FLOW, WORLD, Scenario
-from tests.cases.web import Web, web
-from tests.integration.conftest import AUTHOR, Services
-
-
-@dataclass
-class Executor:
-    """A worker on a real Temporal before a real ledger, and a web that answers as it is told."""
-
-    services: Services
-    client: Client
-    web: Web
-
-    async def process(self, scenario: Scenario) -> str:
-        """Refine the process of a scenario, whose world is the web."""
-        text = json.dumps(scenario.document).replace(WORLD, self.web.base)
-        draft = Draft(type=VibeType.PROCESS, id=f"processes/{uuid.uuid4()}", solution=json.loads(text))
-        (ref,) = await self.services.refine(draft)
-        return ref
-
-    async def start(self, process_ref: str, input_: Any = None, **fields: Any) -> WorkflowHandle[Any, Result]:
-        """Start the workflow type directly."""
-        execution = uuid.uuid4()
-        given = Start(
-            process_ref=process_ref,
-            record_ref=process_ref,
-            author_ref=AUTHOR,
-            branch="main",
-            result_id=f"results/{execution}",
-            input=input_,
-        )
-        return await self.client.start_workflow(
-            WORKFLOW,
-            replace(given, **fields),
-            id=workflow_id(execution),
-            task_queue=TASK_QUEUE,
-            result_type=Result,
-        )
-
-    async def output(self, handle: WorkflowHandle[Any, Result]) -> Any:
-        """What it came to, as the ledger says it."""
-        result = await handle.result()
-        return (await self.services.refinery.get_vibe(result.result_ref)).solution
-
-    async def outcome(self, handle: WorkflowHandle[Any, Result]) -> Any:
-        """What it came to, or the problem that it ended with."""
-        try:
-            return await self.output(handle)
-        except WorkflowFailureError as failure:
-            return failure.cause.details[0] if isinstance(failure.cause, ApplicationError) else failure.cause
-
-    async def carry_out(self, scenario: Scenario, **fields: Any) -> Any:
-        """Carry a scenario out."""
-        handle = await self.start(await self.process(scenario), scenario.input, **fields)
-        for event in scenario.events:
-            await self.deliver(handle, event)
-        return await self.outcome(handle)
-
-    async def deliver(self, handle: WorkflowHandle[Any, Result], event: dict[str, Any]) -> str:
-        """Record an event and deliver it; say its ref."""
-        ref = await self.services.record(f"events/{uuid.uuid4()}", solution=event["data"])
-        delivery = Delivery(**{**event, "event_ref": ref})
-        await handle.execute_update(DELIVER, delivery, result_type=bool)
-        return ref
-
-
-@pytest.fixture
-async def executor(services: Services, temporal: Client) -> AsyncIterator[Executor]:
-    async with AsyncExitStack() as stack:
-        served = await stack.enter_async_context(web())
-        config = temporal.config()
-        config["data_converter"] = converter(services.refinery, AUTHOR)
-        client = Client(**config)
-        host = served.base.removeprefix("http://")
-        await stack.enter_async_context(working(client, services.refinery, http_allow=host))
-        yield Executor(services, client, served)
+from tests.integration.process.executor import Executor
 
 
 def fits(scenario: Scenario, outcome: Any) -> bool:

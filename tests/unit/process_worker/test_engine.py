@@ -61,10 +61,10 @@ def test_a_process_comes_to(scenario: Scenario, evaluator: Evaluator) -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_a_process_that_is_taken_down_before_every_other_task_comes_to_the_same(
+def test_a_process_that_is_taken_down_after_every_task_comes_to_the_same(
     scenario: Scenario, evaluator: Evaluator
 ) -> None:
-    check(scenario, World(evaluator, scenario.answers, full_every=2))
+    check(scenario, World(evaluator, scenario.answers, full_every=1))
 
 
 NESTED = Scenario(
@@ -104,7 +104,7 @@ NESTED = Scenario(
 )
 
 
-@pytest.mark.parametrize("full_every", [1_000_000, 2, 3, 5, 7])
+@pytest.mark.parametrize("full_every", [1_000_000, 1, 2, 3, 5])
 def test_keys_are_the_same_however_often_it_is_taken_down(full_every: int, evaluator: Evaluator) -> None:
     whole = World(evaluator, NESTED.answers)
     parts = World(evaluator, NESTED.answers, full_every=full_every)
@@ -124,7 +124,7 @@ def test_a_long_loop_does_not_compute_without_a_stop(evaluator: Evaluator) -> No
     )
     world = World(evaluator)
     check(loop, world)
-    assert world.slept >= 2000 // 250
+    assert world.breaths >= 2000 // 500
 
 
 def test_an_event_wakes_who_listens(evaluator: Evaluator) -> None:

@@ -58,7 +58,7 @@ class World:
         self._full_every = full_every
         self._looks = itertools.count(1)
         self.requests: list[Request] = []
-        self.slept = 0
+        self.breaths = 0
 
     @property
     def called(self) -> list[str]:
@@ -86,8 +86,11 @@ class World:
         return content
 
     async def pause(self, milliseconds: int, pointer: str) -> None:
-        self.slept += milliseconds
         await asyncio.sleep(milliseconds / 1_000)
+
+    async def breathe(self) -> None:
+        self.breaths += 1
+        await asyncio.sleep(0)
 
     def now_us(self) -> int:
         return 1_700_000_000_000_000 + int(asyncio.get_running_loop().time() * 1_000_000)
