@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from process_worker.engine.faults import Fault
+from process_worker.expressions import Evaluator
+from process_worker.outside.http import Asked, Gateway, asked_of, output_of
+from process_worker.outside.secrets import Secrets
+from tests.cases.web import Web, web
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Web]:
+    async with web() as served:
+        served.script({"/x": [(200, {"n": 1})], "/moved": [(302, None)], "/bytes": [(200, b"\x00\x01")]})
+        yield served
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator(children=1) as evaluator:
+        yield evaluator
+
+
+def call(uri: str, **more: Any) -> dict[str, Any]:
+    return {"method": "GET", "uri": uri, "answer": "content", "redirect": False, **more}
+
+
+async def carry_out(gateway: Gateway, what: dict[str, Any]) -> Any:
+    asked = asked_of(what, {}, "the-key")
+    return output_of(what, asked, await gateway.send(asked))
+
+
+async def status_of(gateway: Gateway, uri: str, **more: Any) -> int:
+    with pytest.raises(Fault) as caught:
+        await carry_out(gateway, call(uri, **more))
+    return caught.value.problem.status
+
+
+async def test_a_host_that_is_allowed_is_called(served: Web) -> None:
+    host = served.base.removeprefix("http://")
+    for allowed in (host, "127.0.0.1", f"example.com, {host}"):
+        assert await carry_out(Gateway.of(allowed), call(f"{served.base}/x")) == {"n": 1}
+    assert served.headers[0]["idempotency-key"] == "the-key"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [
+        ("", "127.0.0.1"),
+        ("example.com", "127.0.0.1"),
+        ("127.0.0.1:1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]"),
+        ("127.0.0.1", "0x7f000001"),
+        ("2130706433", "2130706433"),
+        ("127.1", "127.1"),
+        ("127.0.0.1", "evil@127.0.0.2"),
+        ("0.0.0.0", "127.0.0.1"),
+    ],
+)
+async def test_nothing_connects_to_a_private_address_that_is_not_allowed_itself(
+    allowed: str, host: str, served: Web
+) -> None:
+    port = served.base.rpartition(":")[2]
+    assert await status_of(Gateway.of(allowed), f"http://{host}:{port}/x") in {403, 503}
+    assert served.connections == 0
+
+
+async def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_looked_at(
+    served: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(served.base.rpartition(":")[2])
+    looks: list[str] = []
+
+    async def look(host: str, *_: Any, **__: Any) -> Any:
+        looks.append(host)
+        address = "127.0.0.1" if len(looks) == 1 else "192.0.2.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look, raising=False)
+    gateway = Gateway.of("name.test,127.0.0.1")
+    assert await carry_out(gateway, call(f"http://name.test:{port}/x")) == {"n": 1}
+    assert looks == ["name.test"]
+    assert served.headers[0]["host"] == f"name.test:{port}"
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "fd00::1", "fe80::1"]
+)
+async def test_a_name_that_leads_to_a_private_address_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(*_: Any, **__: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look, raising=False)
+    assert await status_of(Gateway.of("name.test"), "http://name.test/") == 403
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed(served: Web) -> None:
+    gateway = Gateway.of("127.0.0.1")
+    assert await status_of(gateway, f"{served.base}/moved") == 302
+    what = call(f"{served.base}/moved", redirect=True, answer="response")
+    assert (await carry_out(gateway, what))["headers"]["location"] == "/elsewhere"
+    assert served.asked == ["/moved", "/moved"]
+
+
+async def test_what_is_sent_is_what_was_said(served: Web) -> None:
+    gateway = Gateway.of("127.0.0.1")
+    what = call(f"{served.base}/x?a=1", query={"b": "ü ", "c": 2}, headers={"X-One": 1}, body={"n": [1]})
+    await carry_out(gateway, {**what, "method": "POST"})
+    assert served.asked == ["/x?a=1&b=%C3%BC+&c=2"]
+    assert served.headers[0]["x-one"] == "1"
+    assert served.headers[0]["content-type"] == "application/json"
+    assert served.bodies == [b'{"n":[1]}']
+
+
+async def test_a_header_cannot_smuggle_another(served: Web) -> None:
+    what = {"headers": {"X": "a\r\nY: b"}}
+    assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/x", **what) == 400
+    assert served.connections == 0
+
+
+async def test_bytes_come_in_base64(served: Web) -> None:
+    gateway = Gateway.of("127.0.0.1")
+    assert await carry_out(gateway, call(f"{served.base}/bytes")) == "AAE="
+    raw = await carry_out(gateway, call(f"{served.base}/x", answer="raw"))
+    assert base64.b64decode(raw) == b'{"n":1}'
+
+
+async def test_what_is_not_there_is_an_error() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert await status_of(Gateway.of("127.0.0.1"), f"http://127.0.0.1:{port}/") == 503
+    assert await status_of(Gateway.of("127.0.0.1"), "ftp://127.0.0.1/") == 400
+
+
+async def test_nothing_is_allowed_unless_it_is_said() -> None:
+    with pytest.raises(Fault, match="not allowed"):
+        await Gateway.of("").send(Asked("GET", "http://example.com/"))
+
+
+async def test_secrets_become_headers_and_nothing_else(evaluator: Evaluator) -> None:
+    environment = {
+        "REFINERY_SECRET_TOKEN": "abc",
+        "REFINERY_SECRET_LOGIN": '{"username": "u", "password": "p"}',
+    }
+    secrets = Secrets(environment, evaluator)
+    assert await secrets.headers(None) == {}
+    assert await secrets.headers({"scheme": "bearer", "secret": "token"}) == {"Authorization": "Bearer abc"}
+    basic = "Basic " + base64.b64encode(b"u:p").decode()
+    assert await secrets.headers({"scheme": "basic", "secret": "login"}) == {"Authorization": basic}
+    filled = {
+        "scheme": "bearer",
+        "texts": {},
+        "expressions": {"token": "$secrets.token + $input.end"},
+        "input": None,
+        "variables": {"input": {"end": "!"}},
+        "secrets": ["token"],
+    }
+    assert await secrets.headers(filled) == {"Authorization": "Bearer abc!"}
+    for wrong in ({"scheme": "bearer", "secret": "nobody"}, {"scheme": "bearer", "secret": "login"}):
+        with pytest.raises(Fault) as caught:
+            await secrets.headers({**wrong})
+        assert "abc" not in str(caught.value)
