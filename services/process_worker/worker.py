@@ -33,6 +33,8 @@ _WORKFLOW_TASKS: Final = 16
 _ACTIVITIES: Final = 100
 _CACHED: Final = 1_000
 _GRACE: Final = timedelta(seconds=10)
+_STICKY: Final = timedelta(seconds=4)
+"""How long the worker that was last at it is waited for, before another one takes over."""
 
 
 class Lending(Interceptor):
@@ -78,6 +80,7 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS,
         max_concurrent_activities=_ACTIVITIES,
         max_concurrent_local_activities=_ACTIVITIES,
+        sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=_GRACE,
     )
 
