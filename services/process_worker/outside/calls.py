@@ -6,14 +6,14 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from process_worker.engine.faults import Fault, standard
 from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.expressions import Evaluator
-from process_worker.outside import functions, http
+from process_worker.outside import functions, http, openapi
 from process_worker.outside.documents import Documents
 from process_worker.outside.http import Gateway
 from process_worker.outside.secrets import Secrets
@@ -49,6 +49,8 @@ class Calls:
         match asked.kind:
             case "http":
                 return await self._http(asked)
+            case "openapi":
+                return await self._openapi(asked)
             case "capability":
                 return await self._capability(asked)
             case "python":
@@ -80,6 +82,19 @@ class Calls:
         authorization = await self.secrets.headers(asked.what["authentication"])
         request = http.asked_of(asked.what, authorization, asked.key)
         return http.output_of(asked.what, request, await self.gateway.send(request))
+
+    async def _openapi(self, asked: Perform) -> Any:
+        source, base = asked.what["document"], asked.what["document"].get("uri")
+        if base is None:
+            document = await self.documents.solution(source["ref"])
+        else:
+            get = {"method": "GET", "uri": base, "answer": "content", "redirect": False}
+            authorization = await self.secrets.headers(asked.what["document_authentication"])
+            request = http.asked_of(get, authorization, asked.key)
+            document = http.output_of(get, request, await self.gateway.send(request))
+        what = openapi.request_of(document, asked.what, base)
+        what["authentication"] = asked.what["authentication"]
+        return await self._http(replace(asked, what=what))
 
     async def _capability(self, asked: Perform) -> Any:
         vibe = await self.documents.vibe(asked.what["ref"])

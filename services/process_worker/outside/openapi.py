@@ -1,0 +1,104 @@
+"""Calls an operation of an OpenAPI document: finds it, and makes an HTTP request of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urljoin, urlsplit
+
+from process_worker.engine.faults import Fault, standard
+
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
+_PLACES: Final = ("path", "query", "header")
+_BODY: Final = "body"
+
+
+def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
+    """
+    Write a call of an operation as an `http` call.
+
+    `base` is where the document is from, which a relative server is relative to. What is no parameter of
+    the operation is a member of its body; an argument named `body` is the whole of it.
+
+    Raises:
+        Fault: there is no such operation, or it lacks a parameter.
+    """
+    method, path, operation, shared = _operation(document, what["operation"])
+    arguments = dict(what["parameters"])
+    placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}
+    whole: dict[str, Any] = {}
+    for parameter in _parameters(document, [*shared, *operation.get("parameters", [])]):
+        name, place = parameter["name"], parameter["in"]
+        if name not in arguments:
+            if parameter.get("required"):
+                raise _refused(f"the operation needs the parameter '{name}'")
+            continue
+        if place == _BODY:
+            whole = {_BODY: arguments.pop(name)}
+        elif place in placed:
+            placed[place][name] = arguments.pop(name)
+        else:
+            raise _refused(f"parameters in '{place}' are not supported")
+    if "requestBody" in operation and arguments:
+        whole = {_BODY: arguments.get(_BODY, arguments)}
+    elif arguments:
+        raise _refused(f"the operation has no parameter '{next(iter(arguments))}'")
+    for name, value in placed["path"].items():
+        path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+    return {
+        "method": method.upper(),
+        "uri": _server(document, base).rstrip("/") + path,
+        "headers": placed["header"],
+        "query": placed["query"],
+        **whole,
+        "answer": what["answer"],
+        "redirect": what["redirect"],
+    }
+
+
+def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], list[Any]]:
+    paths = document.get("paths") if isinstance(document, dict) else None
+    for path, item in (paths or {}).items():
+        for method in _METHODS:
+            operation = item.get(method)
+            if isinstance(operation, dict) and operation.get("operationId") == wanted:
+                return method, path, operation, item.get("parameters", [])
+    raise _refused(f"the OpenAPI document has no operation '{wanted}'")
+
+
+def _parameters(document: dict[str, Any], written: list[Any]) -> Iterator[dict[str, Any]]:
+    for parameter in written:
+        reference = parameter.get("$ref")
+        found = parameter if reference is None else _inside(document, reference)
+        if not isinstance(found, dict) or "name" not in found or "in" not in found:
+            raise _refused("a parameter of the operation has no name or no place")
+        yield found
+
+
+def _inside(document: Any, reference: str) -> Any:
+    """What a reference inside the document leads to; nothing else is ever fetched."""
+    if not reference.startswith("#/"):
+        raise _refused(f"'{reference}' leads out of the OpenAPI document")
+    for token in reference[2:].split("/"):
+        key = token.replace("~1", "/").replace("~0", "~")
+        if not isinstance(document, dict) or key not in document:
+            raise _refused(f"'{reference}' leads nowhere in the OpenAPI document")
+        document = document[key]
+    return document
+
+
+def _server(document: dict[str, Any], base: str | None) -> str:
+    if "swagger" in document:
+        host = document.get("host") or (urlsplit(base).netloc if base else "")
+        schemes = document.get("schemes") or [urlsplit(base).scheme if base else "https"]
+        server = f"{schemes[0]}://{host}{document.get('basePath', '')}"
+    else:
+        server = (document.get("servers") or [{"url": "/"}])[0]["url"]
+    server = urljoin(base, server) if base else server
+    if not urlsplit(server).netloc:
+        raise _refused("the OpenAPI document does not say where its server is")
+    return server
+
+
+def _refused(detail: str) -> Fault:
+    return standard("configuration", detail)
