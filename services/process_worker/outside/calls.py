@@ -13,7 +13,7 @@ from uuid import UUID
 from process_worker.engine.faults import Fault, standard
 from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.expressions import Evaluator
-from process_worker.outside import functions, http, openapi
+from process_worker.outside import functions, http, openapi, rpc
 from process_worker.outside.documents import Documents
 from process_worker.outside.http import Gateway
 from process_worker.outside.secrets import Secrets
@@ -51,6 +51,11 @@ class Calls:
                 return await self._http(asked)
             case "openapi":
                 return await self._openapi(asked)
+            case "grpc":
+                authorization = await self.secrets.headers(asked.what["authentication"])
+                ref = asked.what["descriptor"]
+                descriptor = None if ref is None else await self.documents.solution(ref)
+                return await rpc.call(self.gateway, asked.what, authorization, descriptor)
             case "capability":
                 return await self._capability(asked)
             case "python":

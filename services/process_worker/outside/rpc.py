@@ -1,0 +1,116 @@
+"""gRPC calls: unary, to hosts that are allowed, with what the server or a descriptor says of the messages."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_database import DescriptorDatabase
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from process_worker.engine.faults import Fault, standard
+from process_worker.outside.http import Gateway
+from refinery_core.vibe.documents import MAX_BYTES
+
+SECONDS: Final = 60.0
+_TLS_PORT: Final = 443
+_STATUSES: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT: ("validation", 400),
+    grpc.StatusCode.OUT_OF_RANGE: ("validation", 400),
+    grpc.StatusCode.UNAUTHENTICATED: ("authentication", 401),
+    grpc.StatusCode.PERMISSION_DENIED: ("authorization", 403),
+    grpc.StatusCode.NOT_FOUND: ("communication", 404),
+    grpc.StatusCode.ALREADY_EXISTS: ("communication", 409),
+    grpc.StatusCode.ABORTED: ("communication", 409),
+    grpc.StatusCode.FAILED_PRECONDITION: ("communication", 412),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ("communication", 429),
+    grpc.StatusCode.UNIMPLEMENTED: ("communication", 501),
+    grpc.StatusCode.UNAVAILABLE: ("communication", 503),
+    grpc.StatusCode.DEADLINE_EXCEEDED: ("timeout", 504),
+}
+
+
+async def call(
+    gateway: Gateway, what: Mapping[str, Any], authorization: Mapping[str, str], descriptor: Any
+) -> Any:
+    """
+    Call a method; `descriptor` is `{"base64": …}`, a FileDescriptorSet, or None to ask the server.
+
+    Port 443, which is meant where there is none, is spoken to with TLS; others without.
+
+    Raises:
+        Fault: it may not be called, there is no such method, or it failed.
+    """
+    host, port = what["host"], what["port"] or _TLS_PORT
+    address = await gateway.address_of(host, port)
+    target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
+    metadata = tuple((name.lower(), value) for name, value in authorization.items())
+    return await asyncio.to_thread(_call, target, f"{host}:{port}", what, metadata, descriptor)
+
+
+def _call(
+    target: str, authority: str, what: Mapping[str, Any], metadata: tuple[tuple[str, str], ...], given: Any
+) -> Any:
+    options = (
+        ("grpc.default_authority", authority),
+        ("grpc.max_receive_message_length", MAX_BYTES),
+        ("grpc.enable_http_proxy", 0),
+    )
+    if authority.endswith(f":{_TLS_PORT}"):
+        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    else:
+        channel = grpc.insecure_channel(target, options)
+    with channel:
+        try:
+            method = _method(channel, what["service"], what["method"], given)
+            request = GetMessageClass(method.input_type)()
+            json_format.ParseDict(what["arguments"], request)
+            ask: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
+                f"/{what['service']}/{what['method']}",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=GetMessageClass(method.output_type).FromString,
+            )
+            answer = ask(request, timeout=SECONDS, metadata=metadata)
+        except grpc.RpcError as error:
+            raise _failed(error) from None
+        except json_format.ParseError as error:
+            raise standard("validation", f"the arguments do not fit the method: {error}") from None
+        return json_format.MessageToDict(answer, preserving_proto_field_name=True)
+
+
+def _method(channel: grpc.Channel, service: str, name: str, given: Any) -> MethodDescriptor:
+    database = ProtoReflectionDescriptorDatabase(channel) if given is None else _database(given)
+    try:
+        method = DescriptorPool(database).FindServiceByName(service).methods_by_name[name]
+    except KeyError:
+        raise standard("configuration", f"there is no method '{service}/{name}'") from None
+    if method.client_streaming or method.server_streaming:
+        raise standard("configuration", f"'{service}/{name}' streams; only unary methods can be called")
+    return method
+
+
+def _database(given: Any) -> DescriptorDatabase:
+    try:
+        files = FileDescriptorSet.FromString(base64.b64decode(given["base64"]))
+    except (KeyError, TypeError, ValueError, DecodeError):
+        detail = 'a descriptor is {"base64": …}, the bytes of a FileDescriptorSet'
+        raise standard("configuration", detail) from None
+    database = DescriptorDatabase()
+    for file in files.file:
+        database.Add(file)
+    return database
+
+
+def _failed(error: grpc.RpcError) -> Fault:
+    code, detail = error.code(), error.details()
+    kind, status = _STATUSES.get(code, ("communication", 500))
+    return standard(kind, detail or code.name, title=code.name, status=status)

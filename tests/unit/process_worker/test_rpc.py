@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from process_worker.engine.faults import Fault
+from process_worker.outside.http import Gateway
+from process_worker.outside.rpc import call
+
+HEALTH = "grpc.health.v1.Health"
+LOOPBACK = Gateway.of("127.0.0.1")
+
+
+def serve(*, reflects: bool) -> tuple[grpc.Server, int]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    servicer = health.HealthServicer()
+    servicer.set("known", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    if reflects:
+        reflection.enable_server_reflection([HEALTH], server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return server, port
+
+
+@pytest.fixture(params=[True, False], ids=["reflects", "does not reflect"])
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[int, Any]]:
+    """Where it serves, and the descriptor that is needed."""
+    server, port = serve(reflects=request.param)
+    files = FileDescriptorSet()
+    health_pb2.DESCRIPTOR.CopyToProto(files.file.add())
+    yield port, None if request.param else {"base64": base64.b64encode(files.SerializeToString()).decode()}
+    server.stop(None).wait()
+
+
+def ask(port: int, method: str = "Check", **arguments: Any) -> dict[str, Any]:
+    return {"service": HEALTH, "method": method, "host": "127.0.0.1", "port": port, "arguments": arguments}
+
+
+async def test_a_method_is_called(server: tuple[int, Any]) -> None:
+    port, descriptor = server
+    assert await call(LOOPBACK, ask(port, service="known"), {}, descriptor) == {"status": "SERVING"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"service": "unknown"}, 404),
+        ({"odd": 1}, 400),
+        ({"method": "Nothing"}, 400),
+        ({"method": "Watch"}, 400),
+    ],
+)
+async def test_what_fails_is_an_error(server: tuple[int, Any], asked: dict[str, Any], status: int) -> None:
+    port, descriptor = server
+    with pytest.raises(Fault) as caught:
+        await call(LOOPBACK, ask(port, **asked), {}, descriptor)
+    assert caught.value.problem.status == status
+
+
+async def test_a_host_that_is_not_allowed_is_not_called(server: tuple[int, Any]) -> None:
+    port, descriptor = server
+    with pytest.raises(Fault) as caught:
+        await call(Gateway.of("example.com"), ask(port), {}, descriptor)
+    assert caught.value.problem.status == 403
