@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -88,6 +90,8 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
 @asynccontextmanager
 async def working(client: Client, refinery: Refinery, *, http_allow: str = "") -> AsyncIterator[Worker]:
     """Work until the block is left, and then finish what is under way, for a while."""
+    # Calls wait in threads; by default there would be a handful of them, whoever waits.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_ACTIVITIES, "outside"))
     with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
         worker = build(client, refinery, evaluator, http_allow=http_allow)
         async with worker:
