@@ -20,6 +20,8 @@ Form = Literal["text", "json", "jsonl"]
 Columns = Mapping[str, Callable[[T], object]]
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_WIDE = 100_000
+"""Columns of a pipe: a tree is cut where it does not fit, whether it may wrap or not."""
 _CONTROL_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -36,7 +38,9 @@ def json_text(value: Any, *, pretty: bool) -> str:
 
 def console() -> Console:
     """Standard output; made for each use, because tests and pipes replace it."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=_WIDE)
 
 
 def say(line: str = "") -> None:

@@ -11,7 +11,15 @@ from rich.console import Console
 from refinery_cli.failures import Usage, report
 from refinery_cli.lineage import drawn
 from refinery_cli.options import context_of, moment_of, request_id_of
-from refinery_cli.output import json_text, print_facts, print_stream, print_table, printable, progress
+from refinery_cli.output import (
+    console,
+    json_text,
+    print_facts,
+    print_stream,
+    print_table,
+    printable,
+    progress,
+)
 from refinery_cli.plain import plain
 from refinery_cli.proof import expectation_of
 from refinery_client.answers import Dependency, LineageStep
@@ -121,6 +129,12 @@ def test_lineage_is_a_tree_in_which_every_vibe_stands_once() -> None:
 def test_lineage_downwards_hangs_the_younger_below_the_older() -> None:
     walk = [step("main@a?1", 0), step("main@b?1", 1, Edge("main@b?1", "main@a?1", EdgeType.SCHEMA))]
     assert [str(child.label) for child in drawn(walk).children] == ["schema main@b?1  RECORD"]
+
+
+def test_no_ref_of_a_tree_in_a_pipe_is_cut(capsys: Capsys) -> None:
+    long = f"main@{'executions/' * 20}x?1"
+    console().print(drawn([step("main@a?1", 0), step(long, 1, Edge("main@a?1", long, EdgeType.TARGET))]))
+    assert capsys.readouterr().out.splitlines() == ["main@a?1  RECORD", f"└── target {long}  RECORD"]
 
 
 def test_a_moment_is_a_position_or_a_time() -> None:
