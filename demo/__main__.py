@@ -1,4 +1,4 @@
-"""The main job on real input: the SBOM of this very environment, under the real CycloneDX schemas.
+"""The main job on real input: the SBOM of this very environment, under CycloneDX's schemas, and its audit.
 
 `make demo` runs it. It uses the `refinery` command as a person would, against a `refinery up` of its own, and
 checks every claim that it makes: exit code 0 means that all of it is true.
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from importlib.resources import files
 
+from demo.audit import audit_the_licences, show_the_verdict
+from demo.policy import Policy
 from demo.stage import DATA, Stage, check, schema_file
 
 BOM, SPDX, JSF = "schemas/cyclonedx/bom", "schemas/cyclonedx/spdx", "schemas/cyclonedx/jsf"
@@ -111,6 +113,7 @@ def branch_off(stage: Stage) -> None:
     check('"hashes" is a required property' in refused.err, "the same SBOM is refused on the branch")
     accepted = stage.refinery(*again)
     check(f"main@{SBOM}?2" in accepted.out, "and accepted on main")
+    stage.remember("sbom", f"main@{SBOM}?2")
     stage.remember("chain", stage.word_after("chain", accepted))
 
 
@@ -129,12 +132,14 @@ STEPS: tuple[Callable[[Stage], None], ...] = (
     revise_a_schema,
     branch_off,
     prove_it,
+    audit_the_licences,
+    show_the_verdict,
 )
 
 
 def main() -> None:
     """Do all of it, in order."""
-    with Stage.opened() as stage:
+    with Policy.serving() as policy, Stage.opened(policy) as stage:
         for number, step in enumerate(STEPS, 1):
             stage.play(f"{number}. {step.__doc__}", step)
         stage.curtain()

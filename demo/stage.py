@@ -10,16 +10,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from demo.policy import Policy
+
 DATA = Path(".demo")
 PROGRAMS = Path(sys.executable).parent
 READY_SECONDS = 60.0
+PATIENCE = 120.0
+LOG = DATA / "up.log"
 
 
 @dataclass(frozen=True)
@@ -52,21 +57,24 @@ class Stage:
 
     environment: dict[str, str]
     begun: float
+    policy: Policy
+    up_pid: int
     times: list[tuple[str, float]] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def opened(cls) -> Iterator[Stage]:
-        """Start on an empty folder, and stop in order at the end."""
+    def opened(cls, policy: Policy) -> Iterator[Stage]:
+        """Start on an empty folder, and stop in order at the end. Processes may call the policy alone."""
         begun = time.monotonic()
         _clear()
         names = ("ledger", "resolver", "process", "temporal", "temporal-ui")
         ports = dict(zip(names, _free_ports(len(names)), strict=True))
         options = ["--data", str(DATA)]
         options += [word for name in names for word in (f"--{name}-port", str(ports[name]))]
-        _print_command(["refinery", "up", *options], "&")
-        with _up(options):
+        allow = {"REFINERY_HTTP_ALLOW": policy.address}
+        _print_command(["refinery", "up", *options], "&", allow)
+        with _up(options, os.environ | allow) as up_pid:
             environment = os.environ | {
                 "REFINERY_LEDGER": f"127.0.0.1:{ports['ledger']}",
                 "REFINERY_RESOLVER": f"127.0.0.1:{ports['resolver']}",
@@ -74,7 +82,7 @@ class Stage:
             }
             for name in ("REFINERY_AUTHOR", "REFINERY_BRANCH", "REFINERY_DATABASE_URL"):
                 environment.pop(name, None)
-            stage = cls(environment, begun)
+            stage = cls(environment, begun, policy, up_pid)
             stage.times.append(
                 ("PostgreSQL, migrations, Temporal and the services", time.monotonic() - begun)
             )
@@ -94,6 +102,33 @@ class Stage:
     def program(self, *command: str) -> Result:
         """Run another program of this environment."""
         return self._run(list(command), expect=0, lines=24)
+
+    def follow(self, *arguments: str, hears: Callable[[str], None]) -> Result:
+        """Run the command, and show each line as it comes, to whoever wants to act on it as well."""
+        _print_command(["refinery", *arguments])
+        begun, told = time.monotonic(), []
+        with subprocess.Popen(
+            [PROGRAMS / "refinery", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as running:
+            late = threading.Timer(PATIENCE, running.kill)
+            late.start()
+            try:
+                assert running.stdout is not None
+                for line in running.stdout:
+                    told.append(line)
+                    print(f"  {line.rstrip()}", flush=True)
+                    hears(line)
+                code = running.wait()
+            finally:
+                late.cancel()
+                running.kill()
+        print(f"  [exit code {code}, {time.monotonic() - begun:.2f} s]")
+        check(code == 0, "this ends with exit code 0")
+        return Result("".join(told), "")
 
     def quietly(self, *arguments: str) -> str:
         """Run the command for what it prints, without showing it."""
@@ -118,7 +153,7 @@ class Stage:
     def _done(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         program = [str(PROGRAMS / command[0]), *command[1:]]
         return subprocess.run(
-            program, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+            program, env=self.environment, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     def tell(self, sentence: str) -> None:
@@ -138,6 +173,12 @@ class Stage:
             if first == name and rest:
                 return rest[0]
         fail(f"The answer has no {name}.")
+
+    def kill_the_worker(self) -> int:
+        """Kill the process worker of our own `refinery up`, as hard as can be; give the pid that it had."""
+        pid = _worker_below(self.up_pid)
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def remember(self, name: str, value: str) -> None:
         """Keep something for a later step."""
@@ -182,12 +223,12 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _up(options: list[str]) -> Iterator[None]:
-    log = DATA / "up.log"
+def _up(options: list[str], environment: dict[str, str]) -> Iterator[int]:
     begun = time.monotonic()
-    with log.open("w") as errors:
+    with LOG.open("w") as errors:
         running = subprocess.Popen(
             [PROGRAMS / "refinery", "up", *options],
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -201,14 +242,41 @@ def _up(options: list[str]) -> Iterator[None]:
             if line.startswith("try"):
                 break
         else:
-            fail(f"'refinery up' did not start:\n{log.read_text()[-2000:]}")
+            fail(f"'refinery up' did not start:\n{LOG.read_text()[-2000:]}")
         print(f"  [ready after {time.monotonic() - begun:.2f} s]")
-        yield
+        yield running.pid
     finally:
         running.send_signal(signal.SIGINT)
         code = running.wait(READY_SECONDS)
-    check(code == 0, f"'refinery up' stops in order (see {log})")
+    check(code == 0, f"'refinery up' stops in order (see {LOG})")
 
 
-def _print_command(command: list[str], end: str = "") -> None:
-    print(f"\n$ {shlex.join(command)} {end}".rstrip(), flush=True)
+def _worker_below(up_pid: int) -> int:
+    """The process worker among the descendants of a process; where a leash stays above it, the lower."""
+    rows, family, workers = _processes(), {up_pid}, []
+    while below := [row for row in rows if row[1] in family and row[0] not in family]:
+        family.update(pid for pid, _, _ in below)
+        workers += [pid for pid, _, command in below if command.endswith("-m process_worker")]
+    check(bool(workers), "a process worker runs below our own 'refinery up'")
+    return workers[-1]
+
+
+def _processes() -> list[tuple[int, int, str]]:
+    """All processes: pid, parent's pid, command. Small Linux systems lack `ps`, and others lack /proc."""
+    if not Path("/proc/self/stat").exists():
+        command = ["/bin/ps", "-A", "-ww", "-o", "pid=,ppid=,command="]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        rows = [(*line.split(None, 2), "")[:3] for line in listed]
+        return [(int(pid), int(parent), words) for pid, parent, words in rows]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # It has ended since.
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            found.append((int(folder.name), int(parent), " ".join(words).strip()))
+    return found
+
+
+def _print_command(command: list[str], end: str = "", variables: Mapping[str, str] | None = None) -> None:
+    before = "".join(f"{name}={value} " for name, value in (variables or {}).items())
+    print(f"\n$ {before}{shlex.join(command)} {end}".rstrip(), flush=True)
