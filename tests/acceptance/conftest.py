@@ -36,6 +36,8 @@ from tests.conftest import Database
 
 NAME = "refinery.ledger.v1.LedgerService"
 AUTHOR = "main@system/genesis?1"
+SYSTEM_CAPABILITIES = 4
+"""Vibes that the migration writes beside the genesis."""
 
 
 def record(id_: str, **fields: Any) -> Draft:

@@ -8,7 +8,7 @@ import pytest
 from refinery_client import Draft, LineageDirection, LineageStep
 from refinery_core.errors import InvalidField, PositionOutOfRange, RefineryError, VibeNotFound
 from refinery_core.vibe.model import Context, Edge, EdgeType, VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.acceptance.conftest import AUTHOR, SYSTEM_CAPABILITIES, Ledger, record
 
 UP, DOWN = LineageDirection.UP, LineageDirection.DOWN
 
@@ -60,7 +60,8 @@ async def test_lineage_down_is_all_that_came_of_it(ledger: Ledger) -> None:
     assert not truncated
     everything, _ = await walk(ledger, AUTHOR, DOWN)
     assert {**everything, AUTHOR: 0} == everything
-    assert len(everything) == 9
+    family_and_system = 9 + SYSTEM_CAPABILITIES
+    assert len(everything) == family_and_system
 
 
 @pytest.mark.parametrize(

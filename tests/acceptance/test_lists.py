@@ -25,7 +25,7 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import Context, VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.acceptance.conftest import AUTHOR, SYSTEM_CAPABILITIES, Ledger, record
 
 OTHER = "main@roles/other?1"
 
@@ -147,13 +147,14 @@ async def test_pages_are_of_one_moment_while_writes_go_on(ledger: Ledger) -> Non
 
 async def test_a_page_is_as_long_as_asked_and_the_last_one_says_so(ledger: Ledger) -> None:
     await ledger.refine(*(record(f"x/{number:03}") for number in range(250)))
+    all_ = 1 + SYSTEM_CAPABILITIES + 250
     ask = ledger.stub.ListVibes
     assert len((await ask(pb.ListVibesRequest())).vibes) == 100
     whole = await ask(pb.ListVibesRequest(page_size=2_000))
-    assert (len(whole.vibes), whole.next_page_token) == (251, "")
-    exact = await ask(pb.ListVibesRequest(page_size=251))
-    assert (len(exact.vibes), exact.next_page_token) == (251, "")
-    page = await ask(pb.ListVibesRequest(page_size=250))
+    assert (len(whole.vibes), whole.next_page_token) == (all_, "")
+    exact = await ask(pb.ListVibesRequest(page_size=all_))
+    assert (len(exact.vibes), exact.next_page_token) == (all_, "")
+    page = await ask(pb.ListVibesRequest(page_size=all_ - 1))
     rest = await ask(pb.ListVibesRequest(page_token=page.next_page_token))
     assert [vibe.ref for vibe in rest.vibes] == [whole.vibes[-1].ref]
     with pytest.raises(grpc.aio.AioRpcError) as refused:

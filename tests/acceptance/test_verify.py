@@ -16,7 +16,7 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.verify import Finding, verify
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import Ledger, record, running
+from tests.acceptance.conftest import SYSTEM_CAPABILITIES, Ledger, record, running
 from tests.conftest import Database, fresh
 
 TABLES = ("refinements", "vibes", "vibe_refs", "branches", "vibe_branches")
@@ -126,7 +126,7 @@ async def test_a_ledger_that_nobody_edited_is_sound(clone: Clone) -> None:
     report = await verify(clone.reader_url, expect=await clone.end())
     assert report.findings == []
     assert (report.position, report.chain) == await clone.end()
-    assert report.vibes == 19
+    assert report.vibes == 19 + SYSTEM_CAPABILITIES
     assert report.edges > 40
     for row in await clone.superuser.fetch("select position, chain from refinery.refinements"):
         assert await clone.findings(expect=(row["position"], row["chain"])) == []
