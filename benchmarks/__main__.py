@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from benchmarks.load import Callers, refine_request
+from benchmarks import processes
+from benchmarks.load import Callers, free_port, refine_request
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
@@ -37,13 +37,6 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 LINEAGE = 10_000
 HERE = Path(__file__).parent
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -84,6 +77,10 @@ class Bench:
         """Print one figure that is compared with nothing but itself at the other size."""
         self.figures[what] = 1 / seconds
         self._print(what, f"{seconds * 1_000:,.1f} ms", "", "", "", "")
+
+    def rate(self, what: str, ours: float, target: str) -> None:
+        """Print a rate that has a target of its own."""
+        self._print(what, f"{ours:,.0f}/s", "", "", "", target)
 
     async def pair(
         self, ours: Callable[[], Awaitable[float]], theirs: Callable[[], Awaitable[float]]
@@ -254,6 +251,8 @@ async def main(folder: Path) -> None:
             with server(postgres.url(database, "refinery_app"), port, echo_port):
                 await asyncio.wait_for(callers.channel.channel_ready(), 60)
                 await measure(bench)
+                if size == max(SIZES):
+                    await processes.measure(bench, f"127.0.0.1:{port}", SECONDS, ROUNDS)
                 await callers.close()
             benches.append(bench)
     growth(benches)

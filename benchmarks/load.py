@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,13 @@ CALLERS = 32
 AUTHOR = "main@system/genesis?1"
 SOLUTION = orjson.dumps({"text": "x" * 186}).decode()
 """200 bytes."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def refine_request() -> pb.RefineRequest:
