@@ -22,57 +22,92 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from refinery.vibe.v1 import vibe_pb2 as refinery_dot_vibe_dot_v1_dot_vibe__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)refinery/process/v1/process_service.proto\x12\x13refinery.process.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brefinery/vibe/v1/vibe.proto\"X\n\x07Problem\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\x05\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08instance\x18\x05 \x01(\t\"\xe7\x02\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bprocess_ref\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.refinery.process.v1.ExecutionState\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tasks\x18\x06 \x03(\t\x12-\n\tlistening\x18\x07 \x03(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x17\n\nresult_ref\x18\x08 \x01(\tH\x00\x88\x01\x01\x12-\n\x07problem\x18\t \x01(\x0b\x32\x1c.refinery.process.v1.Problem\x12\x12\n\nrecord_ref\x18\n \x01(\tB\r\n\x0b_result_ref\"\xbe\x01\n\x0e\x45xecutionEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32\'.refinery.process.v1.ExecutionEventType\x12\x0c\n\x04task\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07problem\x18\x05 \x01(\x0b\x32\x1c.refinery.process.v1.Problem\"\xc8\x01\n\x15\x45xecuteProcessRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x13\n\x0btarget_refs\x18\x05 \x03(\t\x12\x13\n\x0b\x62udget_refs\x18\x06 \x03(\t\x12\x0e\n\x06\x62ranch\x18\x07 \x01(\t\x12\x11\n\tresult_id\x18\x08 \x01(\t\"]\n\x16\x45xecuteProcessResponse\x12\x31\n\texecution\x18\x01 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x13GetExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"~\n\x14GetExecutionResponse\x12\x31\n\texecution\x18\x01 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x33\n\x06\x65vents\x18\x02 \x03(\x0b\x32#.refinery.process.v1.ExecutionEvent\"\x87\x01\n\x15ListExecutionsRequest\x12\x13\n\x0bprocess_ref\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.refinery.process.v1.ExecutionState\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x16ListExecutionsResponse\x12\x32\n\nexecutions\x18\x01 \x03(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x15WatchExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x02 \x01(\x03\"\x7f\n\x16WatchExecutionResponse\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32#.refinery.process.v1.ExecutionEvent\x12\x31\n\texecution\x18\x02 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\"l\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04\x64\x61ta\x18\x05 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\"{\n\x10SendEventRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x1a.refinery.process.v1.Event\"8\n\x11SendEventResponse\x12\x11\n\tevent_ref\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"$\n\x16\x43\x61ncelExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x19\n\x17\x43\x61ncelExecutionResponse\"7\n\x19TerminateExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1c\n\x1aTerminateExecutionResponse*\xc9\x01\n\x0e\x45xecutionState\x12\x1f\n\x1b\x45XECUTION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XECUTION_STATE_RUNNING\x10\x01\x12\x1d\n\x19\x45XECUTION_STATE_COMPLETED\x10\x02\x12\x1b\n\x17\x45XECUTION_STATE_FAULTED\x10\x03\x12\x1d\n\x19\x45XECUTION_STATE_CANCELLED\x10\x04\x12\x1e\n\x1a\x45XECUTION_STATE_TERMINATED\x10\x05*\xa5\x02\n\x12\x45xecutionEventType\x12$\n EXECUTION_EVENT_TYPE_UNSPECIFIED\x10\x00\x12%\n!EXECUTION_EVENT_TYPE_TASK_STARTED\x10\x01\x12#\n\x1f\x45XECUTION_EVENT_TYPE_TASK_ENDED\x10\x02\x12%\n!EXECUTION_EVENT_TYPE_TASK_FAULTED\x10\x03\x12%\n!EXECUTION_EVENT_TYPE_TASK_RETRIED\x10\x04\x12%\n!EXECUTION_EVENT_TYPE_TASK_SKIPPED\x10\x05\x12(\n$EXECUTION_EVENT_TYPE_EXECUTION_ENDED\x10\x06\x32\xf9\x05\n\x0eProcessService\x12i\n\x0e\x45xecuteProcess\x12*.refinery.process.v1.ExecuteProcessRequest\x1a+.refinery.process.v1.ExecuteProcessResponse\x12\x63\n\x0cGetExecution\x12(.refinery.process.v1.GetExecutionRequest\x1a).refinery.process.v1.GetExecutionResponse\x12i\n\x0eListExecutions\x12*.refinery.process.v1.ListExecutionsRequest\x1a+.refinery.process.v1.ListExecutionsResponse\x12k\n\x0eWatchExecution\x12*.refinery.process.v1.WatchExecutionRequest\x1a+.refinery.process.v1.WatchExecutionResponse0\x01\x12Z\n\tSendEvent\x12%.refinery.process.v1.SendEventRequest\x1a&.refinery.process.v1.SendEventResponse\x12l\n\x0f\x43\x61ncelExecution\x12+.refinery.process.v1.CancelExecutionRequest\x1a,.refinery.process.v1.CancelExecutionResponse\x12u\n\x12TerminateExecution\x12..refinery.process.v1.TerminateExecutionRequest\x1a/.refinery.process.v1.TerminateExecutionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)refinery/process/v1/process_service.proto\x12\x13refinery.process.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1brefinery/vibe/v1/vibe.proto\"X\n\x07Problem\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\x05\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x10\n\x08instance\x18\x05 \x01(\t\"\xe7\x02\n\tExecution\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bprocess_ref\x18\x02 \x01(\t\x12\x32\n\x05state\x18\x03 \x01(\x0e\x32#.refinery.process.v1.ExecutionState\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tasks\x18\x06 \x03(\t\x12-\n\tlistening\x18\x07 \x03(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x17\n\nresult_ref\x18\x08 \x01(\tH\x00\x88\x01\x01\x12-\n\x07problem\x18\t \x01(\x0b\x32\x1c.refinery.process.v1.Problem\x12\x12\n\nrecord_ref\x18\n \x01(\tB\r\n\x0b_result_ref\"\xbe\x01\n\x0e\x45xecutionEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x35\n\x04type\x18\x02 \x01(\x0e\x32\'.refinery.process.v1.ExecutionEventType\x12\x0c\n\x04task\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07problem\x18\x05 \x01(\x0b\x32\x1c.refinery.process.v1.Problem\"\xc8\x01\n\x15\x45xecuteProcessRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x13\n\x0btarget_refs\x18\x05 \x03(\t\x12\x13\n\x0b\x62udget_refs\x18\x06 \x03(\t\x12\x0e\n\x06\x62ranch\x18\x07 \x01(\t\x12\x11\n\tresult_id\x18\x08 \x01(\t\"]\n\x16\x45xecuteProcessResponse\x12\x31\n\texecution\x18\x01 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"!\n\x13GetExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"~\n\x14GetExecutionResponse\x12\x31\n\texecution\x18\x01 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x33\n\x06\x65vents\x18\x02 \x03(\x0b\x32#.refinery.process.v1.ExecutionEvent\"\x87\x01\n\x15ListExecutionsRequest\x12\x13\n\x0bprocess_ref\x18\x01 \x01(\t\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.refinery.process.v1.ExecutionState\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x16ListExecutionsResponse\x12\x32\n\nexecutions\x18\x01 \x03(\x0b\x32\x1e.refinery.process.v1.Execution\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x15WatchExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x02 \x01(\x03\"\x7f\n\x16WatchExecutionResponse\x12\x32\n\x05\x65vent\x18\x01 \x01(\x0b\x32#.refinery.process.v1.ExecutionEvent\x12\x31\n\texecution\x18\x02 \x01(\x0b\x32\x1e.refinery.process.v1.Execution\"l\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12(\n\x04\x64\x61ta\x18\x05 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\"{\n\x10SendEventRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05\x65vent\x18\x04 \x01(\x0b\x32\x1a.refinery.process.v1.Event\"8\n\x11SendEventResponse\x12\x11\n\tevent_ref\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"$\n\x16\x43\x61ncelExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x19\n\x17\x43\x61ncelExecutionResponse\"7\n\x19TerminateExecutionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1c\n\x1aTerminateExecutionResponse\"Y\n\x06\x46iring\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x65xecution_id\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\"\x84\x03\n\x08Schedule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".refinery.process.v1.ScheduleState\x12\x0f\n\x07process\x18\x03 \x01(\t\x12\x13\n\x0bprocess_ref\x18\x04 \x01(\t\x12\x0e\n\x04\x63ron\x18\x05 \x01(\tH\x00\x12*\n\x05\x65very\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nnext_times\x18\t \x03(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x07\x66irings\x18\n \x03(\x0b\x32\x1b.refinery.process.v1.Firing\x12\x12\n\nrecord_ref\x18\x0b \x01(\tB\x07\n\x05times\"\xc9\x01\n\x16ScheduleProcessRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x13\n\x0btarget_refs\x18\x05 \x03(\t\x12\x13\n\x0b\x62udget_refs\x18\x06 \x03(\t\x12\x0e\n\x06\x62ranch\x18\x07 \x01(\t\x12\x11\n\tresult_id\x18\x08 \x01(\t\"\\\n\x17ScheduleProcessResponse\x12/\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.refinery.process.v1.Schedule\x12\x10\n\x08replayed\x18\x02 \x01(\x08\" \n\x12GetScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\"F\n\x13GetScheduleResponse\x12/\n\x08schedule\x18\x01 \x01(\x0b\x32\x1d.refinery.process.v1.Schedule\"R\n\x14ListSchedulesRequest\x12\x13\n\x0bprocess_ref\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x15ListSchedulesResponse\x12\x30\n\tschedules\x18\x01 \x03(\x0b\x32\x1d.refinery.process.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x14PauseScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x17\n\x15PauseScheduleResponse\"#\n\x15ResumeScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16ResumeScheduleResponse\" \n\x12\x45ndScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x15\n\x13\x45ndScheduleResponse\"\x8e\x01\n\x15\x43\x61llCapabilityRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\ncapability\x18\x02 \x01(\t\x12\x12\n\nauthor_ref\x18\x03 \x01(\t\x12)\n\x05input\x18\x04 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x0e\n\x06\x62ranch\x18\x05 \x01(\t\"\x9a\x01\n\x16\x43\x61llCapabilityResponse\x12\x16\n\x0e\x63\x61pability_ref\x18\x01 \x01(\t\x12,\n\x06output\x18\x02 \x01(\x0b\x32\x1a.refinery.vibe.v1.DocumentH\x00\x12/\n\x07problem\x18\x03 \x01(\x0b\x32\x1c.refinery.process.v1.ProblemH\x00\x42\t\n\x07outcome*\xc9\x01\n\x0e\x45xecutionState\x12\x1f\n\x1b\x45XECUTION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45XECUTION_STATE_RUNNING\x10\x01\x12\x1d\n\x19\x45XECUTION_STATE_COMPLETED\x10\x02\x12\x1b\n\x17\x45XECUTION_STATE_FAULTED\x10\x03\x12\x1d\n\x19\x45XECUTION_STATE_CANCELLED\x10\x04\x12\x1e\n\x1a\x45XECUTION_STATE_TERMINATED\x10\x05*\xa5\x02\n\x12\x45xecutionEventType\x12$\n EXECUTION_EVENT_TYPE_UNSPECIFIED\x10\x00\x12%\n!EXECUTION_EVENT_TYPE_TASK_STARTED\x10\x01\x12#\n\x1f\x45XECUTION_EVENT_TYPE_TASK_ENDED\x10\x02\x12%\n!EXECUTION_EVENT_TYPE_TASK_FAULTED\x10\x03\x12%\n!EXECUTION_EVENT_TYPE_TASK_RETRIED\x10\x04\x12%\n!EXECUTION_EVENT_TYPE_TASK_SKIPPED\x10\x05\x12(\n$EXECUTION_EVENT_TYPE_EXECUTION_ENDED\x10\x06*\x7f\n\rScheduleState\x12\x1e\n\x1aSCHEDULE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15SCHEDULE_STATE_ACTIVE\x10\x01\x12\x19\n\x15SCHEDULE_STATE_PAUSED\x10\x02\x12\x18\n\x14SCHEDULE_STATE_ENDED\x10\x03\x32\xd1\x0b\n\x0eProcessService\x12i\n\x0e\x45xecuteProcess\x12*.refinery.process.v1.ExecuteProcessRequest\x1a+.refinery.process.v1.ExecuteProcessResponse\x12\x63\n\x0cGetExecution\x12(.refinery.process.v1.GetExecutionRequest\x1a).refinery.process.v1.GetExecutionResponse\x12i\n\x0eListExecutions\x12*.refinery.process.v1.ListExecutionsRequest\x1a+.refinery.process.v1.ListExecutionsResponse\x12k\n\x0eWatchExecution\x12*.refinery.process.v1.WatchExecutionRequest\x1a+.refinery.process.v1.WatchExecutionResponse0\x01\x12Z\n\tSendEvent\x12%.refinery.process.v1.SendEventRequest\x1a&.refinery.process.v1.SendEventResponse\x12l\n\x0f\x43\x61ncelExecution\x12+.refinery.process.v1.CancelExecutionRequest\x1a,.refinery.process.v1.CancelExecutionResponse\x12u\n\x12TerminateExecution\x12..refinery.process.v1.TerminateExecutionRequest\x1a/.refinery.process.v1.TerminateExecutionResponse\x12l\n\x0fScheduleProcess\x12+.refinery.process.v1.ScheduleProcessRequest\x1a,.refinery.process.v1.ScheduleProcessResponse\x12`\n\x0bGetSchedule\x12\'.refinery.process.v1.GetScheduleRequest\x1a(.refinery.process.v1.GetScheduleResponse\x12\x66\n\rListSchedules\x12).refinery.process.v1.ListSchedulesRequest\x1a*.refinery.process.v1.ListSchedulesResponse\x12\x66\n\rPauseSchedule\x12).refinery.process.v1.PauseScheduleRequest\x1a*.refinery.process.v1.PauseScheduleResponse\x12i\n\x0eResumeSchedule\x12*.refinery.process.v1.ResumeScheduleRequest\x1a+.refinery.process.v1.ResumeScheduleResponse\x12`\n\x0b\x45ndSchedule\x12\'.refinery.process.v1.EndScheduleRequest\x1a(.refinery.process.v1.EndScheduleResponse\x12i\n\x0e\x43\x61llCapability\x12*.refinery.process.v1.CallCapabilityRequest\x1a+.refinery.process.v1.CallCapabilityResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'refinery.process.v1.process_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXECUTIONSTATE']._serialized_start=2109
-  _globals['_EXECUTIONSTATE']._serialized_end=2310
-  _globals['_EXECUTIONEVENTTYPE']._serialized_start=2313
-  _globals['_EXECUTIONEVENTTYPE']._serialized_end=2606
-  _globals['_PROBLEM']._serialized_start=128
-  _globals['_PROBLEM']._serialized_end=216
-  _globals['_EXECUTION']._serialized_start=219
-  _globals['_EXECUTION']._serialized_end=578
-  _globals['_EXECUTIONEVENT']._serialized_start=581
-  _globals['_EXECUTIONEVENT']._serialized_end=771
-  _globals['_EXECUTEPROCESSREQUEST']._serialized_start=774
-  _globals['_EXECUTEPROCESSREQUEST']._serialized_end=974
-  _globals['_EXECUTEPROCESSRESPONSE']._serialized_start=976
-  _globals['_EXECUTEPROCESSRESPONSE']._serialized_end=1069
-  _globals['_GETEXECUTIONREQUEST']._serialized_start=1071
-  _globals['_GETEXECUTIONREQUEST']._serialized_end=1104
-  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1106
-  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1232
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1235
-  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1370
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1372
-  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1473
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1475
-  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1532
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1534
-  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1661
-  _globals['_EVENT']._serialized_start=1663
-  _globals['_EVENT']._serialized_end=1771
-  _globals['_SENDEVENTREQUEST']._serialized_start=1773
-  _globals['_SENDEVENTREQUEST']._serialized_end=1896
-  _globals['_SENDEVENTRESPONSE']._serialized_start=1898
-  _globals['_SENDEVENTRESPONSE']._serialized_end=1954
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=1956
-  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=1992
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=1994
-  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=2019
-  _globals['_TERMINATEEXECUTIONREQUEST']._serialized_start=2021
-  _globals['_TERMINATEEXECUTIONREQUEST']._serialized_end=2076
-  _globals['_TERMINATEEXECUTIONRESPONSE']._serialized_start=2078
-  _globals['_TERMINATEEXECUTIONRESPONSE']._serialized_end=2106
-  _globals['_PROCESSSERVICE']._serialized_start=2609
-  _globals['_PROCESSSERVICE']._serialized_end=3370
+  _globals['_EXECUTIONSTATE']._serialized_start=3710
+  _globals['_EXECUTIONSTATE']._serialized_end=3911
+  _globals['_EXECUTIONEVENTTYPE']._serialized_start=3914
+  _globals['_EXECUTIONEVENTTYPE']._serialized_end=4207
+  _globals['_SCHEDULESTATE']._serialized_start=4209
+  _globals['_SCHEDULESTATE']._serialized_end=4336
+  _globals['_PROBLEM']._serialized_start=160
+  _globals['_PROBLEM']._serialized_end=248
+  _globals['_EXECUTION']._serialized_start=251
+  _globals['_EXECUTION']._serialized_end=610
+  _globals['_EXECUTIONEVENT']._serialized_start=613
+  _globals['_EXECUTIONEVENT']._serialized_end=803
+  _globals['_EXECUTEPROCESSREQUEST']._serialized_start=806
+  _globals['_EXECUTEPROCESSREQUEST']._serialized_end=1006
+  _globals['_EXECUTEPROCESSRESPONSE']._serialized_start=1008
+  _globals['_EXECUTEPROCESSRESPONSE']._serialized_end=1101
+  _globals['_GETEXECUTIONREQUEST']._serialized_start=1103
+  _globals['_GETEXECUTIONREQUEST']._serialized_end=1136
+  _globals['_GETEXECUTIONRESPONSE']._serialized_start=1138
+  _globals['_GETEXECUTIONRESPONSE']._serialized_end=1264
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_start=1267
+  _globals['_LISTEXECUTIONSREQUEST']._serialized_end=1402
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_start=1404
+  _globals['_LISTEXECUTIONSRESPONSE']._serialized_end=1505
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_start=1507
+  _globals['_WATCHEXECUTIONREQUEST']._serialized_end=1564
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_start=1566
+  _globals['_WATCHEXECUTIONRESPONSE']._serialized_end=1693
+  _globals['_EVENT']._serialized_start=1695
+  _globals['_EVENT']._serialized_end=1803
+  _globals['_SENDEVENTREQUEST']._serialized_start=1805
+  _globals['_SENDEVENTREQUEST']._serialized_end=1928
+  _globals['_SENDEVENTRESPONSE']._serialized_start=1930
+  _globals['_SENDEVENTRESPONSE']._serialized_end=1986
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_start=1988
+  _globals['_CANCELEXECUTIONREQUEST']._serialized_end=2024
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_start=2026
+  _globals['_CANCELEXECUTIONRESPONSE']._serialized_end=2051
+  _globals['_TERMINATEEXECUTIONREQUEST']._serialized_start=2053
+  _globals['_TERMINATEEXECUTIONREQUEST']._serialized_end=2108
+  _globals['_TERMINATEEXECUTIONRESPONSE']._serialized_start=2110
+  _globals['_TERMINATEEXECUTIONRESPONSE']._serialized_end=2138
+  _globals['_FIRING']._serialized_start=2140
+  _globals['_FIRING']._serialized_end=2229
+  _globals['_SCHEDULE']._serialized_start=2232
+  _globals['_SCHEDULE']._serialized_end=2620
+  _globals['_SCHEDULEPROCESSREQUEST']._serialized_start=2623
+  _globals['_SCHEDULEPROCESSREQUEST']._serialized_end=2824
+  _globals['_SCHEDULEPROCESSRESPONSE']._serialized_start=2826
+  _globals['_SCHEDULEPROCESSRESPONSE']._serialized_end=2918
+  _globals['_GETSCHEDULEREQUEST']._serialized_start=2920
+  _globals['_GETSCHEDULEREQUEST']._serialized_end=2952
+  _globals['_GETSCHEDULERESPONSE']._serialized_start=2954
+  _globals['_GETSCHEDULERESPONSE']._serialized_end=3024
+  _globals['_LISTSCHEDULESREQUEST']._serialized_start=3026
+  _globals['_LISTSCHEDULESREQUEST']._serialized_end=3108
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=3110
+  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=3208
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_start=3210
+  _globals['_PAUSESCHEDULEREQUEST']._serialized_end=3260
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_start=3262
+  _globals['_PAUSESCHEDULERESPONSE']._serialized_end=3285
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_start=3287
+  _globals['_RESUMESCHEDULEREQUEST']._serialized_end=3322
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_start=3324
+  _globals['_RESUMESCHEDULERESPONSE']._serialized_end=3348
+  _globals['_ENDSCHEDULEREQUEST']._serialized_start=3350
+  _globals['_ENDSCHEDULEREQUEST']._serialized_end=3382
+  _globals['_ENDSCHEDULERESPONSE']._serialized_start=3384
+  _globals['_ENDSCHEDULERESPONSE']._serialized_end=3405
+  _globals['_CALLCAPABILITYREQUEST']._serialized_start=3408
+  _globals['_CALLCAPABILITYREQUEST']._serialized_end=3550
+  _globals['_CALLCAPABILITYRESPONSE']._serialized_start=3553
+  _globals['_CALLCAPABILITYRESPONSE']._serialized_end=3707
+  _globals['_PROCESSSERVICE']._serialized_start=4339
+  _globals['_PROCESSSERVICE']._serialized_end=5828
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ exactly once.
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -102,6 +103,34 @@ EXECUTION_EVENT_TYPE_TASK_SKIPPED: ExecutionEventType.ValueType  # 5
 EXECUTION_EVENT_TYPE_EXECUTION_ENDED: ExecutionEventType.ValueType  # 6
 """EXECUTION_EVENT_TYPE_EXECUTION_ENDED: the execution is done; the last event."""
 Global___ExecutionEventType: _TypeAlias = ExecutionEventType  # noqa: Y015
+
+class _ScheduleState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScheduleStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScheduleState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCHEDULE_STATE_UNSPECIFIED: _ScheduleState.ValueType  # 0
+    """SCHEDULE_STATE_UNSPECIFIED never occurs."""
+    SCHEDULE_STATE_ACTIVE: _ScheduleState.ValueType  # 1
+    """SCHEDULE_STATE_ACTIVE: it starts executions."""
+    SCHEDULE_STATE_PAUSED: _ScheduleState.ValueType  # 2
+    """SCHEDULE_STATE_PAUSED: it skips its times until it is resumed."""
+    SCHEDULE_STATE_ENDED: _ScheduleState.ValueType  # 3
+    """SCHEDULE_STATE_ENDED: it is over."""
+
+class ScheduleState(_ScheduleState, metaclass=_ScheduleStateEnumTypeWrapper):
+    """ScheduleState says how a schedule stands."""
+
+SCHEDULE_STATE_UNSPECIFIED: ScheduleState.ValueType  # 0
+"""SCHEDULE_STATE_UNSPECIFIED never occurs."""
+SCHEDULE_STATE_ACTIVE: ScheduleState.ValueType  # 1
+"""SCHEDULE_STATE_ACTIVE: it starts executions."""
+SCHEDULE_STATE_PAUSED: ScheduleState.ValueType  # 2
+"""SCHEDULE_STATE_PAUSED: it skips its times until it is resumed."""
+SCHEDULE_STATE_ENDED: ScheduleState.ValueType  # 3
+"""SCHEDULE_STATE_ENDED: it is over."""
+Global___ScheduleState: _TypeAlias = ScheduleState  # noqa: Y015
 
 @_typing.final
 class Problem(_message.Message):
@@ -708,3 +737,510 @@ class TerminateExecutionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TerminateExecutionResponse: _TypeAlias = TerminateExecutionResponse  # noqa: Y015
+
+@_typing.final
+class Firing(_message.Message):
+    """Firing is one time at which a schedule started an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    execution_id: _builtins.str
+    """execution_id is the execution. Empty where it was refused."""
+    problem: _builtins.str
+    """problem says why it was refused. Empty: it was not."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """time is the time that was due."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        execution_id: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "problem", b"problem", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Firing: _TypeAlias = Firing  # noqa: Y015
+
+@_typing.final
+class Schedule(_message.Message):
+    """Schedule has a process carried out again and again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PROCESS_REF_FIELD_NUMBER: _builtins.int
+    CRON_FIELD_NUMBER: _builtins.int
+    EVERY_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_TIMES_FIELD_NUMBER: _builtins.int
+    FIRINGS_FIELD_NUMBER: _builtins.int
+    RECORD_REF_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id names the schedule. It is the request_id that made it."""
+    state: Global___ScheduleState.ValueType
+    """state is how it stands."""
+    process: _builtins.str
+    """process is what is carried out, as it was asked for: a ref or an `aug:`
+    reference.
+    """
+    process_ref: _builtins.str
+    """process_ref is the version whose times are kept."""
+    cron: _builtins.str
+    """cron is a cron expression of five fields, in UTC."""
+    record_ref: _builtins.str
+    """record_ref is the RECORD that made it."""
+    @_builtins.property
+    def every(self) -> _duration_pb2.Duration:
+        """every is the time from one start to the next."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """start_time is when it was made."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """end_time is when it was ended. Absent unless it was."""
+
+    @_builtins.property
+    def next_times(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
+        """next_times are its next times, at the most 10."""
+
+    @_builtins.property
+    def firings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Firing]:
+        """firings are the last times that it started an execution, at the most 10,
+        oldest first.
+        """
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        state: Global___ScheduleState.ValueType = ...,
+        process: _builtins.str = ...,
+        process_ref: _builtins.str = ...,
+        cron: _builtins.str = ...,
+        every: _duration_pb2.Duration | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        next_times: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
+        firings: _abc.Iterable[Global___Firing] | None = ...,
+        record_ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "end_time", b"end_time", "every", b"every", "start_time", b"start_time", "times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "end_time", b"end_time", "every", b"every", "firings", b"firings", "id", b"id", "next_times", b"next_times", "process", b"process", "process_ref", b"process_ref", "record_ref", b"record_ref", "start_time", b"start_time", "state", b"state", "times", b"times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_times: _TypeAlias = _typing.Literal["cron", "every"]  # noqa: Y015
+    _WhichOneofArgType_times: _TypeAlias = _typing.Literal["times", b"times"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_times) -> _WhichOneofReturnType_times | None: ...
+
+Global___Schedule: _TypeAlias = Schedule  # noqa: Y015
+
+@_typing.final
+class ScheduleProcessRequest(_message.Message):
+    """ScheduleProcessRequest says what to carry out again and again, with what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    AUTHOR_REF_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    TARGET_REFS_FIELD_NUMBER: _builtins.int
+    BUDGET_REFS_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    RESULT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """request_id is a UUID that the client chooses; it becomes the schedule's id.
+    Required.
+    """
+    process: _builtins.str
+    """process is the Process Vibe: a ref or an `aug:` reference. Required."""
+    author_ref: _builtins.str
+    """author_ref is the Role or Process on whose behalf it is carried out; it
+    authors the results. Required.
+    """
+    branch: _builtins.str
+    """branch is the context of every floating reference, and where the results are
+    refined. If absent, `main`.
+    """
+    result_id: _builtins.str
+    """result_id is the id of the results, each a revision of it. If absent, each
+    is `<process id>/results/<execution id>`.
+    """
+    @_builtins.property
+    def input(self) -> _vibe_pb2.Document:
+        """input is the input of each execution. If absent, an empty object."""
+
+    @_builtins.property
+    def target_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """target_refs are what each result is made from: refs or `aug:` references."""
+
+    @_builtins.property
+    def budget_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """budget_refs are what each is made within."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        process: _builtins.str = ...,
+        author_ref: _builtins.str = ...,
+        input: _vibe_pb2.Document | None = ...,
+        target_refs: _abc.Iterable[_builtins.str] | None = ...,
+        budget_refs: _abc.Iterable[_builtins.str] | None = ...,
+        branch: _builtins.str = ...,
+        result_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "branch", b"branch", "budget_refs", b"budget_refs", "input", b"input", "process", b"process", "request_id", b"request_id", "result_id", b"result_id", "target_refs", b"target_refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleProcessRequest: _TypeAlias = ScheduleProcessRequest  # noqa: Y015
+
+@_typing.final
+class ScheduleProcessResponse(_message.Message):
+    """ScheduleProcessResponse is the schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """replayed says that this request_id had been scheduled before."""
+    @_builtins.property
+    def schedule(self) -> Global___Schedule:
+        """schedule is the schedule as it stands."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Global___Schedule | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScheduleProcessResponse: _TypeAlias = ScheduleProcessResponse  # noqa: Y015
+
+@_typing.final
+class GetScheduleRequest(_message.Message):
+    """GetScheduleRequest names a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the schedule's id. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScheduleRequest: _TypeAlias = GetScheduleRequest  # noqa: Y015
+
+@_typing.final
+class GetScheduleResponse(_message.Message):
+    """GetScheduleResponse is the schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schedule(self) -> Global___Schedule:
+        """schedule is the schedule as it stands."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Global___Schedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetScheduleResponse: _TypeAlias = GetScheduleResponse  # noqa: Y015
+
+@_typing.final
+class ListSchedulesRequest(_message.Message):
+    """ListSchedulesRequest asks for a page of schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_REF_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    process_ref: _builtins.str
+    """process_ref lists the schedules that keep the times of a Process Vibe,
+    exactly: a ref. If absent, of any.
+    """
+    page_size: _builtins.int
+    """page_size is how many at the most. If absent 100; at most 1,000."""
+    page_token: _builtins.str
+    """page_token is the next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        process_ref: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "process_ref", b"process_ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesRequest: _TypeAlias = ListSchedulesRequest  # noqa: Y015
+
+@_typing.final
+class ListSchedulesResponse(_message.Message):
+    """ListSchedulesResponse is a page of schedules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page. Empty: there is none."""
+    @_builtins.property
+    def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
+        """schedules are the schedules, without the problems of their firings."""
+
+    def __init__(
+        self,
+        *,
+        schedules: _abc.Iterable[Global___Schedule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "schedules", b"schedules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSchedulesResponse: _TypeAlias = ListSchedulesResponse  # noqa: Y015
+
+@_typing.final
+class PauseScheduleRequest(_message.Message):
+    """PauseScheduleRequest names a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the schedule's id. Required."""
+    reason: _builtins.str
+    """reason is why, for those who ask later. If absent, none."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseScheduleRequest: _TypeAlias = PauseScheduleRequest  # noqa: Y015
+
+@_typing.final
+class PauseScheduleResponse(_message.Message):
+    """PauseScheduleResponse says that it skips its times."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseScheduleResponse: _TypeAlias = PauseScheduleResponse  # noqa: Y015
+
+@_typing.final
+class ResumeScheduleRequest(_message.Message):
+    """ResumeScheduleRequest names a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the schedule's id. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeScheduleRequest: _TypeAlias = ResumeScheduleRequest  # noqa: Y015
+
+@_typing.final
+class ResumeScheduleResponse(_message.Message):
+    """ResumeScheduleResponse says that it goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeScheduleResponse: _TypeAlias = ResumeScheduleResponse  # noqa: Y015
+
+@_typing.final
+class EndScheduleRequest(_message.Message):
+    """EndScheduleRequest names a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """id is the schedule's id. Required."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndScheduleRequest: _TypeAlias = EndScheduleRequest  # noqa: Y015
+
+@_typing.final
+class EndScheduleResponse(_message.Message):
+    """EndScheduleResponse says that it is over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndScheduleResponse: _TypeAlias = EndScheduleResponse  # noqa: Y015
+
+@_typing.final
+class CallCapabilityRequest(_message.Message):
+    """CallCapabilityRequest says what to call, with what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CAPABILITY_FIELD_NUMBER: _builtins.int
+    AUTHOR_REF_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """request_id is a UUID that the client chooses; whoever is called gets it as
+    the key of this call. Required.
+    """
+    capability: _builtins.str
+    """capability is the Capability Vibe: a ref or an `aug:` reference. Required."""
+    author_ref: _builtins.str
+    """author_ref is the Role or Process on whose behalf it is called. Required."""
+    branch: _builtins.str
+    """branch is the context of every floating reference. If absent, `main`."""
+    @_builtins.property
+    def input(self) -> _vibe_pb2.Document:
+        """input is what it is called with. If absent, an empty object."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        capability: _builtins.str = ...,
+        author_ref: _builtins.str = ...,
+        input: _vibe_pb2.Document | None = ...,
+        branch: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "branch", b"branch", "capability", b"capability", "input", b"input", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallCapabilityRequest: _TypeAlias = CallCapabilityRequest  # noqa: Y015
+
+@_typing.final
+class CallCapabilityResponse(_message.Message):
+    """CallCapabilityResponse is what came of the call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPABILITY_REF_FIELD_NUMBER: _builtins.int
+    OUTPUT_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    capability_ref: _builtins.str
+    """capability_ref is the Capability Vibe, exactly."""
+    @_builtins.property
+    def output(self) -> _vibe_pb2.Document:
+        """output is what it gave."""
+
+    @_builtins.property
+    def problem(self) -> Global___Problem:
+        """problem is the fault."""
+
+    def __init__(
+        self,
+        *,
+        capability_ref: _builtins.str = ...,
+        output: _vibe_pb2.Document | None = ...,
+        problem: Global___Problem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "output", b"output", "problem", b"problem"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capability_ref", b"capability_ref", "outcome", b"outcome", "output", b"output", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["output", "problem"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___CallCapabilityResponse: _TypeAlias = CallCapabilityResponse  # noqa: Y015

@@ -72,6 +72,41 @@ class ProcessServiceStub:
                 request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionRequest.SerializeToString,
                 response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionResponse.FromString,
                 _registered_method=True)
+        self.ScheduleProcess = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/ScheduleProcess',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessResponse.FromString,
+                _registered_method=True)
+        self.GetSchedule = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/GetSchedule',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/ListSchedules',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.PauseSchedule = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/PauseSchedule',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleResponse.FromString,
+                _registered_method=True)
+        self.ResumeSchedule = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/ResumeSchedule',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleResponse.FromString,
+                _registered_method=True)
+        self.EndSchedule = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/EndSchedule',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleResponse.FromString,
+                _registered_method=True)
+        self.CallCapability = channel.unary_unary(
+                '/refinery.process.v1.ProcessService/CallCapability',
+                request_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityRequest.SerializeToString,
+                response_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityResponse.FromString,
+                _registered_method=True)
 
 
 class ProcessServiceServicer:
@@ -139,6 +174,64 @@ class ProcessServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScheduleProcess(self, request, context):
+        """ScheduleProcess has a process carried out again and again, at the times that
+        its `schedule` says, until the schedule is ended. First it is refined as a
+        RECORD, `schedules/<schedule id>`, under the request_id: the same request_id
+        with the same content is the same schedule, for ever. Each time is an
+        execution of its own, with references frozen then: a floating reference
+        follows the process. The times stay those of the version that was scheduled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSchedule(self, request, context):
+        """GetSchedule says how a schedule stands, what it started and what is next.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """ListSchedules lists the schedules that have not been ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseSchedule(self, request, context):
+        """PauseSchedule has a schedule skip its times until it is resumed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSchedule(self, request, context):
+        """ResumeSchedule has a paused schedule go on with its next time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSchedule(self, request, context):
+        """EndSchedule ends a schedule for good, and refines that as the last revision
+        of its RECORD. Executions under way go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CallCapability(self, request, context):
+        """CallCapability calls a Capability Vibe alone, and answers with what it gave.
+        It is not an execution: nothing is recorded but what the capability commits
+        itself, and nobody repeats it. Send it again under the same request_id, and
+        whoever is called may know it again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProcessServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -176,6 +269,41 @@ def add_ProcessServiceServicer_to_server(servicer, server):
                     servicer.TerminateExecution,
                     request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionRequest.FromString,
                     response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionResponse.SerializeToString,
+            ),
+            'ScheduleProcess': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScheduleProcess,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessResponse.SerializeToString,
+            ),
+            'GetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSchedule,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'PauseSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseSchedule,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleResponse.SerializeToString,
+            ),
+            'ResumeSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSchedule,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleResponse.SerializeToString,
+            ),
+            'EndSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSchedule,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleResponse.SerializeToString,
+            ),
+            'CallCapability': grpc.unary_unary_rpc_method_handler(
+                    servicer.CallCapability,
+                    request_deserializer=refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityRequest.FromString,
+                    response_serializer=refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -370,6 +498,195 @@ class ProcessService:
             '/refinery.process.v1.ProcessService/TerminateExecution',
             refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionRequest.SerializeToString,
             refinery_dot_process_dot_v1_dot_process__service__pb2.TerminateExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScheduleProcess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/ScheduleProcess',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ScheduleProcessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/GetSchedule',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.GetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/ListSchedules',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/PauseSchedule',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.PauseScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/ResumeSchedule',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.ResumeScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/EndSchedule',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.EndScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CallCapability(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.process.v1.ProcessService/CallCapability',
+            refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityRequest.SerializeToString,
+            refinery_dot_process_dot_v1_dot_process__service__pb2.CallCapabilityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,32 @@ class ProcessServiceStub:
     """CancelExecution asks an execution to stop. It may compensate first."""
     TerminateExecution: _aio.UnaryUnaryMultiCallable[_process_service_pb2.TerminateExecutionRequest, _process_service_pb2.TerminateExecutionResponse]
     """TerminateExecution stops an execution at once. It compensates nothing."""
+    ScheduleProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ScheduleProcessRequest, _process_service_pb2.ScheduleProcessResponse]
+    """ScheduleProcess has a process carried out again and again, at the times that
+    its `schedule` says, until the schedule is ended. First it is refined as a
+    RECORD, `schedules/<schedule id>`, under the request_id: the same request_id
+    with the same content is the same schedule, for ever. Each time is an
+    execution of its own, with references frozen then: a floating reference
+    follows the process. The times stay those of the version that was scheduled.
+    """
+    GetSchedule: _aio.UnaryUnaryMultiCallable[_process_service_pb2.GetScheduleRequest, _process_service_pb2.GetScheduleResponse]
+    """GetSchedule says how a schedule stands, what it started and what is next."""
+    ListSchedules: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ListSchedulesRequest, _process_service_pb2.ListSchedulesResponse]
+    """ListSchedules lists the schedules that have not been ended."""
+    PauseSchedule: _aio.UnaryUnaryMultiCallable[_process_service_pb2.PauseScheduleRequest, _process_service_pb2.PauseScheduleResponse]
+    """PauseSchedule has a schedule skip its times until it is resumed."""
+    ResumeSchedule: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ResumeScheduleRequest, _process_service_pb2.ResumeScheduleResponse]
+    """ResumeSchedule has a paused schedule go on with its next time."""
+    EndSchedule: _aio.UnaryUnaryMultiCallable[_process_service_pb2.EndScheduleRequest, _process_service_pb2.EndScheduleResponse]
+    """EndSchedule ends a schedule for good, and refines that as the last revision
+    of its RECORD. Executions under way go on.
+    """
+    CallCapability: _aio.UnaryUnaryMultiCallable[_process_service_pb2.CallCapabilityRequest, _process_service_pb2.CallCapabilityResponse]
+    """CallCapability calls a Capability Vibe alone, and answers with what it gave.
+    It is not an execution: nothing is recorded but what the capability commits
+    itself, and nobody repeats it. Send it again under the same request_id, and
+    whoever is called may know it again.
+    """
 
 class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     """ProcessService executes Process Vibes. Temporal keeps how far an execution
@@ -125,5 +151,73 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_process_service_pb2.TerminateExecutionRequest, _abc.Awaitable[_process_service_pb2.TerminateExecutionResponse]],
     ) -> _abc.Awaitable[_process_service_pb2.TerminateExecutionResponse]:
         """TerminateExecution stops an execution at once. It compensates nothing."""
+
+    @_abc_1.abstractmethod
+    def ScheduleProcess(
+        self,
+        request: _process_service_pb2.ScheduleProcessRequest,
+        context: _aio.ServicerContext[_process_service_pb2.ScheduleProcessRequest, _abc.Awaitable[_process_service_pb2.ScheduleProcessResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.ScheduleProcessResponse]:
+        """ScheduleProcess has a process carried out again and again, at the times that
+        its `schedule` says, until the schedule is ended. First it is refined as a
+        RECORD, `schedules/<schedule id>`, under the request_id: the same request_id
+        with the same content is the same schedule, for ever. Each time is an
+        execution of its own, with references frozen then: a floating reference
+        follows the process. The times stay those of the version that was scheduled.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSchedule(
+        self,
+        request: _process_service_pb2.GetScheduleRequest,
+        context: _aio.ServicerContext[_process_service_pb2.GetScheduleRequest, _abc.Awaitable[_process_service_pb2.GetScheduleResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.GetScheduleResponse]:
+        """GetSchedule says how a schedule stands, what it started and what is next."""
+
+    @_abc_1.abstractmethod
+    def ListSchedules(
+        self,
+        request: _process_service_pb2.ListSchedulesRequest,
+        context: _aio.ServicerContext[_process_service_pb2.ListSchedulesRequest, _abc.Awaitable[_process_service_pb2.ListSchedulesResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.ListSchedulesResponse]:
+        """ListSchedules lists the schedules that have not been ended."""
+
+    @_abc_1.abstractmethod
+    def PauseSchedule(
+        self,
+        request: _process_service_pb2.PauseScheduleRequest,
+        context: _aio.ServicerContext[_process_service_pb2.PauseScheduleRequest, _abc.Awaitable[_process_service_pb2.PauseScheduleResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.PauseScheduleResponse]:
+        """PauseSchedule has a schedule skip its times until it is resumed."""
+
+    @_abc_1.abstractmethod
+    def ResumeSchedule(
+        self,
+        request: _process_service_pb2.ResumeScheduleRequest,
+        context: _aio.ServicerContext[_process_service_pb2.ResumeScheduleRequest, _abc.Awaitable[_process_service_pb2.ResumeScheduleResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.ResumeScheduleResponse]:
+        """ResumeSchedule has a paused schedule go on with its next time."""
+
+    @_abc_1.abstractmethod
+    def EndSchedule(
+        self,
+        request: _process_service_pb2.EndScheduleRequest,
+        context: _aio.ServicerContext[_process_service_pb2.EndScheduleRequest, _abc.Awaitable[_process_service_pb2.EndScheduleResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.EndScheduleResponse]:
+        """EndSchedule ends a schedule for good, and refines that as the last revision
+        of its RECORD. Executions under way go on.
+        """
+
+    @_abc_1.abstractmethod
+    def CallCapability(
+        self,
+        request: _process_service_pb2.CallCapabilityRequest,
+        context: _aio.ServicerContext[_process_service_pb2.CallCapabilityRequest, _abc.Awaitable[_process_service_pb2.CallCapabilityResponse]],
+    ) -> _abc.Awaitable[_process_service_pb2.CallCapabilityResponse]:
+        """CallCapability calls a Capability Vibe alone, and answers with what it gave.
+        It is not an execution: nothing is recorded but what the capability commits
+        itself, and nobody repeats it. Send it again under the same request_id, and
+        whoever is called may know it again.
+        """
 
 def add_ProcessServiceServicer_to_server(servicer: ProcessServiceServicer, server: _aio.Server) -> None: ...
