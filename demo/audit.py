@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
+from pathlib import Path
 
 from demo.policy import FAILURES
 from demo.stage import DATA, LOG, Stage, check, fail
@@ -12,7 +14,7 @@ from demo.stage import DATA, LOG, Stage, check, fail
 AUDIT = "processes/licence-audit"
 OFFICER = "roles/licence-officer"
 RESULT = "audits/environment"
-DOCUMENTS = "demo/licence-audit.yaml"
+DOCUMENTS = os.path.relpath(Path(__file__).with_name("licence-audit.yaml"))
 
 
 def audit_the_licences(stage: Stage) -> None:

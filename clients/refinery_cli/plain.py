@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ def plain(value: Any) -> Any:
         return value.hex()
     if isinstance(value, datetime):
         return moment(value)
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
     if isinstance(value, enum.Enum):
         return value.value
     return str(value) if isinstance(value, UUID) else value

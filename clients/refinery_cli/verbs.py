@@ -38,6 +38,7 @@ VERBS: Final = (
     ("Resolve", "impact", "depend:impact", "Say what a changed schema does to those that use it."),
     ("Execute", "run", "run:run", "Execute a Process Vibe."),
     ("Execute", "execution", "execution:app", "Find, follow and stop executions."),
+    ("Execute", "schedule", "schedule:app", "Have processes executed by their schedule."),
     ("Execute", "approve", "speak:approve", "Answer an execution that waits for an approval."),
     ("Execute", "send-event", "speak:send_event", "Give a CloudEvent to an execution that listens."),
     ("Shell", "completion", "completion:app", "Complete the command in your shell."),

@@ -31,6 +31,7 @@ from refinery_client.executions import (
 )
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable
+from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
 
 __all__ = [
     "ABSENT",
@@ -49,6 +50,7 @@ __all__ = [
     "ExecutionStarted",
     "ExecutionState",
     "ExecutionStory",
+    "Firing",
     "Impact",
     "ImpactVerdict",
     "JsonText",
@@ -62,6 +64,9 @@ __all__ = [
     "Refused",
     "ResolvedReference",
     "ResolvedSchema",
+    "Schedule",
+    "ScheduleState",
+    "Scheduled",
     "SchemaForm",
     "Unreachable",
     "Validation",

@@ -14,6 +14,7 @@ from refinery_client.ledger import Ledger
 from refinery_client.process import Processes
 from refinery_client.resolver import Resolver
 from refinery_client.retry import Patience
+from refinery_client.schedules import Schedules
 
 DEFAULT_LEDGER: Final = "localhost:50051"
 DEFAULT_RESOLVER: Final = "localhost:50052"
@@ -37,7 +38,7 @@ _OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
 )
 
 
-class Refinery(Ledger, Resolver, Processes):
+class Refinery(Ledger, Resolver, Processes, Schedules):
     """
     Refinery, as one process sees it. Make it with `connect`.
 
@@ -56,6 +57,7 @@ class Refinery(Ledger, Resolver, Processes):
         Ledger.__init__(self, ledger, patience)
         Resolver.__init__(self, resolver, patience)
         Processes.__init__(self, process, patience)
+        Schedules.__init__(self, process, patience)
 
     @classmethod
     @asynccontextmanager

@@ -9,9 +9,11 @@ from process_worker.connect import connect, wait_for_ledger
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
 from process_worker.payloads import converter
+from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
+from process_worker.timetable import Timetable
 from process_worker.worker import working
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import Refinery
@@ -37,7 +39,8 @@ async def main() -> None:
         async def is_ready() -> bool:
             return await ledger.is_ready() and await temporal.is_ready()
 
-        servicer = ProcessServicer(Executions(ledger, temporal), drain)
+        executions = Executions(ledger, temporal)
+        servicer = ProcessServicer(executions, Schedules(executions, Timetable(client)), drain)
         service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
         async with working(client, refinery, http_allow=settings.http_allow):
             await serve(

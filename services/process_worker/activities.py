@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from process_worker import steps
 from process_worker.engine.faults import Fault, standard
+from process_worker.messages import Fired
 from process_worker.outside.calls import Calls
 from process_worker.ports import EvaluationFault
+from process_worker.schedules import Schedules
 from refinery_core.errors import Code, RefineryError
 from refinery_core.process.parts import Expression
 
@@ -72,6 +75,24 @@ class Activities:
         """Commit the result."""
         with _final():
             return steps.Committed(await self.calls.documents.commit(commit))
+
+
+@dataclass(frozen=True)
+class ScheduleActivities:
+    """What the firings of schedules do."""
+
+    schedules: Schedules
+
+    @activity.defn(name=steps.EXECUTE)
+    async def execute(self, asked: steps.Execute) -> Fired:
+        """Start the execution of a firing."""
+        try:
+            started = await self.schedules.fire(asked.record_ref, UUID(asked.key))
+        except RefineryError as refusal:
+            if refusal.code in _AGAIN:
+                raise
+            raise ApplicationError(refusal.message, type=refusal.reason, non_retryable=True) from None
+        return Fired(None if started is None else str(started))
 
 
 @contextmanager

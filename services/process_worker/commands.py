@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExecuteProcess:
-    """What to carry out, with references as they were sent."""
+    """What to carry out, once or by its schedule, with references as they were sent."""
 
     request_id: UUID
     process: str
@@ -112,3 +112,58 @@ class EventSent:
 
     event_ref: str
     replayed: bool
+
+
+class ScheduleState(enum.StrEnum):
+    """How a schedule stands."""
+
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One time at which a schedule started an execution, or was refused one: then `problem` says why."""
+
+    time: datetime
+    execution_id: UUID | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    A process that is carried out again and again.
+
+    `process` is an `aug:` reference, floating or exact; `process_ref` the version whose times are kept:
+    `cron` or `every`.
+    """
+
+    id: UUID
+    process: str
+    process_ref: str
+    record_ref: str
+    start_time: datetime
+    cron: str | None = None
+    every: timedelta | None = None
+    state: ScheduleState = ScheduleState.ACTIVE
+    end_time: datetime | None = None
+    next_times: tuple[datetime, ...] = ()
+    firings: tuple[Firing, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A schedule, and whether its request_id had been scheduled before."""
+
+    schedule: Schedule
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulePage:
+    """A part of a list, and the token that goes on; empty where nothing does."""
+
+    schedules: tuple[Schedule, ...]
+    next_page_token: str

@@ -27,7 +27,6 @@ from refinery_core.errors import (
     ExecutionEnded,
     ExecutionForgotten,
     ExecutionNotFound,
-    ProcessNotExecutable,
     RequestIdReused,
     RevisionConflict,
     TemporalUnavailable,
@@ -67,16 +66,13 @@ class Executions:
         if await self.ledger.committed(command.request_id) is not None:
             return await self._replay(command)
         frozen = await freeze(self.ledger, command)
-        if frozen.process.schedule is not None:
-            problem = "it has a schedule, and schedules are not supported yet"
-            raise ProcessNotExecutable(ref=frozen.process_ref, problem=problem)
         content = records.solution(command, frozen)
         try:
             refined = await self.ledger.refine(
                 request_id=command.request_id,
                 author_ref=frozen.author_ref,
                 branch=command.branch,
-                drafts=records.drafts(command, content),
+                drafts=records.drafts(command, content, records.record_id(command.request_id)),
                 target_refs=(frozen.process_ref, *frozen.target_refs),
                 instruction_refs=exact_refs(frozen),
                 budget_refs=frozen.budget_refs,

@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 from uuid import UUID
 
-from process_worker.messages import WORKFLOW_ID_PREFIX
+from process_worker.messages import SCHEDULE_ID_PREFIX, WORKFLOW_ID_PREFIX
 
 SOLUTION: Final = "/solution"
 """The pointer of the last commit, the result's; it is visited once."""
@@ -34,3 +34,18 @@ def commit_key(workflow: str, pointer: str, visit: int = 1) -> UUID:
 def result_key(workflow: str) -> UUID:
     """The request_id under which the result is committed: who has it finds the result in the ledger."""
     return commit_key(workflow, SOLUTION)
+
+
+def temporal_schedule_id(schedule_id: UUID) -> str:
+    """The schedule in Temporal."""
+    return f"{SCHEDULE_ID_PREFIX}{schedule_id}"
+
+
+def firing_key(workflow: str) -> UUID:
+    """The execution that a firing starts: Temporal names the workflow of each by the time that was due."""
+    return uuid.uuid5(_NAMESPACE, workflow)
+
+
+def end_key(schedule_id: UUID) -> UUID:
+    """The request_id under which the end of a schedule is committed."""
+    return uuid.uuid5(_NAMESPACE, f"{temporal_schedule_id(schedule_id)}\nend")

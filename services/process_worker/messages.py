@@ -12,6 +12,10 @@ WORKFLOW: Final = "ExecuteProcess"
 """The workflow type. Its id is WORKFLOW_ID_PREFIX + the execution's id, a UUID."""
 
 WORKFLOW_ID_PREFIX: Final = "execution/"
+FIRE: Final = "FireSchedule"
+"""The workflow type that a schedule starts; it starts an execution, and ends."""
+
+SCHEDULE_ID_PREFIX: Final = "schedule/"
 TASK_QUEUE: Final = "refinery"
 
 PROGRESS: Final = "progress"
@@ -117,3 +121,17 @@ class Delivery:
     author_ref: str
     event_ref: str
     data: Any = None
+
+
+@dataclass(frozen=True)
+class Fire:
+    """The argument of a FireSchedule workflow: the RECORD of the schedule."""
+
+    record_ref: str
+
+
+@dataclass(frozen=True)
+class Fired:
+    """The execution that was started; None where the schedule had been ended."""
+
+    execution_id: str | None

@@ -60,20 +60,24 @@ def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
         "budget_refs": list(frozen.budget_refs),
         "frozen": frozen.references,
     }
+    return with_input(content, command, record_id(command.request_id))
+
+
+def with_input(content: dict[str, Any], command: ExecuteProcess, record: str) -> dict[str, Any]:
+    """Add the input to the content of a RECORD, or the ref of a RECORD that it is to be."""
     inline = {**content, "input": command.input.value}
     if _fits(command.input) and _can_be_kept(inline):
         return inline
     # Nobody has written this id before, or the refine is refused: so its first revision is ours.
-    return {**content, "input_ref": str(Ref(command.branch, _input_id(command.request_id), 1))}
+    return {**content, "input_ref": str(Ref(command.branch, _input_id(record), 1))}
 
 
-def drafts(command: ExecuteProcess, content: dict[str, Any]) -> list[Draft]:
+def drafts(command: ExecuteProcess, content: dict[str, Any], record: str) -> list[Draft]:
     """The RECORD to be, with the one of its input if that stands apart."""
-    record = _draft(record_id(command.request_id), content)
-    if "input_ref" not in content:
-        return [record]
-    input_ = JsonText(documents.sendable(command.input.text))
-    return [record, _draft(_input_id(command.request_id), input_)]
+    drafts = [_draft(record, content)]
+    if "input_ref" in content:
+        drafts.append(_draft(_input_id(record), JsonText(documents.sendable(command.input.text))))
+    return drafts
 
 
 def start(record_ref: str, content: dict[str, Any]) -> Start:
@@ -92,8 +96,8 @@ def start(record_ref: str, content: dict[str, Any]) -> Start:
     )
 
 
-def _input_id(execution_id: UUID) -> str:
-    return f"{record_id(execution_id)}/input"
+def _input_id(record: str) -> str:
+    return f"{record}/input"
 
 
 def _draft(id_: str, content: Any) -> Draft:

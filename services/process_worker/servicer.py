@@ -12,9 +12,11 @@ from grpc.aio import ServicerContext as Context
 from process_worker import wire
 from process_worker.events import Events
 from process_worker.executions import Executions
+from process_worker.schedules import Schedules
 from process_worker.watch import watch
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
+from refinery_core.fields import ref_from
 from refinery_core.pages import page_size
 from refinery_core.serving.drain import Drain
 from refinery_core.wire import document_form, uuid_from
@@ -27,6 +29,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     """Executions over gRPC."""
 
     executions: Executions
+    schedules: Schedules
     drain: Drain
 
     async def ExecuteProcess(
@@ -80,3 +83,50 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         """Stop an execution at once."""
         await self.executions.terminate(uuid_from(request.id, "id"), request.reason)
         return pb.TerminateExecutionResponse()
+
+    async def ScheduleProcess(
+        self,
+        request: pb.ScheduleProcessRequest,
+        context: Context[Any, Any],
+    ) -> pb.ScheduleProcessResponse:
+        """Make a schedule."""
+        return wire.scheduled_message(await self.schedules.make(wire.execute_process(request)))
+
+    async def GetSchedule(
+        self,
+        request: pb.GetScheduleRequest,
+        context: Context[Any, Any],
+    ) -> pb.GetScheduleResponse:
+        """Say how a schedule stands."""
+        found = await self.schedules.get(uuid_from(request.id, "id"))
+        return pb.GetScheduleResponse(schedule=wire.schedule_message(found))
+
+    async def ListSchedules(
+        self,
+        request: pb.ListSchedulesRequest,
+        context: Context[Any, Any],
+    ) -> pb.ListSchedulesResponse:
+        """List a page of schedules."""
+        size, process_ref = page_size(request.page_size), ref_from(request.process_ref, "process_ref")
+        return wire.schedules_message(await self.schedules.list(process_ref, size, request.page_token))
+
+    async def PauseSchedule(
+        self, request: pb.PauseScheduleRequest, context: Context[Any, Any]
+    ) -> pb.PauseScheduleResponse:
+        """Have a schedule skip its times."""
+        await self.schedules.pause(uuid_from(request.id, "id"), wire.text(request.reason, "reason"))
+        return pb.PauseScheduleResponse()
+
+    async def ResumeSchedule(
+        self, request: pb.ResumeScheduleRequest, context: Context[Any, Any]
+    ) -> pb.ResumeScheduleResponse:
+        """Have a schedule go on."""
+        await self.schedules.resume(uuid_from(request.id, "id"))
+        return pb.ResumeScheduleResponse()
+
+    async def EndSchedule(
+        self, request: pb.EndScheduleRequest, context: Context[Any, Any]
+    ) -> pb.EndScheduleResponse:
+        """End a schedule."""
+        await self.schedules.end(uuid_from(request.id, "id"))
+        return pb.EndScheduleResponse()

@@ -10,6 +10,7 @@ EVALUATE: Final = "evaluate"
 PERFORM: Final = "perform"
 COMMIT: Final = "commit"
 BREATHE: Final = "breathe"
+EXECUTE: Final = "execute"
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,11 @@ class Committed:
     """The result in the ledger."""
 
     ref: str
+
+
+@dataclass(frozen=True)
+class Execute:
+    """Start the execution of one firing of a schedule; `key` is its id."""
+
+    record_ref: str
+    key: str

@@ -94,7 +94,7 @@ class Temporal:
 
     async def remembers_for(self) -> timedelta:
         """How long an execution that has ended is remembered."""
-        with _answering():
+        with answering():
             answer = await self.client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=self.client.namespace), timeout=RPC
             )
@@ -104,7 +104,7 @@ class Temporal:
     async def start(self, execution_id: UUID, start: Start) -> None:
         """Start an execution. One that was started before, and is remembered, stays as it is."""
         try:
-            with _answering():
+            with answering():
                 await self.client.start_workflow(
                     WORKFLOW,
                     start,
@@ -125,7 +125,7 @@ class Temporal:
     async def find(self, execution_id: UUID) -> Execution | None:
         """An execution without its tasks; None where Temporal knows nothing of it."""
         try:
-            with _answering():
+            with answering():
                 found = await self._handle(execution_id).describe(rpc_timeout=RPC)
                 return await self.with_outcome(await _execution(found))
         except RPCError as error:
@@ -138,7 +138,7 @@ class Temporal:
         if execution.state not in {State.COMPLETED, State.FAULTED}:
             return execution
         try:
-            with _answering():
+            with answering():
                 result = await self._handle(execution.id).result(rpc_timeout=RPC)
         except WorkflowFailureError as failure:
             return replace(execution, problem=_problem(failure.cause))
@@ -147,7 +147,7 @@ class Temporal:
     async def progress(self, execution_id: UUID, after_number: int) -> Progress:
         """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
         try:
-            with _answering():
+            with answering():
                 progress: Progress = await self._handle(execution_id).query(
                     PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
                 )
@@ -161,7 +161,7 @@ class Temporal:
         """Return when an execution has ended, however."""
         while True:
             try:
-                with _answering():
+                with answering():
                     await self._handle(execution_id).result()
             except TemporalUnavailable:
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -173,7 +173,7 @@ class Temporal:
     async def deliver(self, execution_id: UUID, delivery: Delivery, request_id: UUID) -> bool:
         """Hand an event over; False where the execution has ended."""
         try:
-            with _answering():
+            with answering():
                 await self._handle(execution_id).execute_update(
                     DELIVER, delivery, id=str(request_id), result_type=bool, rpc_timeout=RPC
                 )
@@ -208,7 +208,7 @@ class Temporal:
             " AND ".join(query), page_size=size, next_page_token=token, rpc_timeout=RPC
         )
         try:
-            with _answering():
+            with answering():
                 await pages.fetch_next_page()
         except RPCError as error:
             if token is not None and error.status is RPCStatusCode.INVALID_ARGUMENT:
@@ -222,7 +222,7 @@ class Temporal:
 
     async def _unless_ended(self, call: Coroutine[Any, Any, None]) -> bool:
         try:
-            with _answering():
+            with answering():
                 await call
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
@@ -232,7 +232,8 @@ class Temporal:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """Say it as TemporalUnavailable where Temporal is away or busy."""
     try:
         yield
     except RPCError as error:

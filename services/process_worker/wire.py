@@ -11,7 +11,12 @@ from process_worker.commands import (
     Execution,
     ExecutionFilter,
     ExecutionPage,
+    Firing,
     News,
+    Schedule,
+    Scheduled,
+    SchedulePage,
+    ScheduleState,
     SendEvent,
     Started,
     State,
@@ -40,14 +45,17 @@ MAX_TEXT: Final = 1_024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in State}
 _STATES_BACK: Final[dict[int, State]] = {number: state for state, number in _STATES.items()}
+_SCHEDULE_STATES: Final = {
+    state: pb.ScheduleState.Value(f"SCHEDULE_STATE_{state}") for state in ScheduleState
+}
 _EMPTY_OBJECT: Final = parse("{}")
 
 
 # --- Requests -----------------------------------------------------------------------------
 
 
-def execute_process(request: pb.ExecuteProcessRequest) -> ExecuteProcess:
-    """Read what to carry out; raise the refusal that names the first field at fault."""
+def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessRequest) -> ExecuteProcess:
+    """Read what to carry out, once or by schedule; raise the refusal that names the first field at fault."""
     inputs = len(request.target_refs) + len(request.budget_refs)
     if inputs > MAX_INPUTS:
         problem = f"and budget_refs take at most {MAX_INPUTS} together, not {inputs}"
@@ -90,9 +98,9 @@ def send_event(request: pb.SendEventRequest) -> SendEvent:
         execution_id=wire.uuid_from(request.execution_id, "execution_id"),
         author_ref=str(author),
         id=_segment(event.id, "event.id"),
-        type=_text(event.type, "event.type", required=True),
-        source=_text(event.source, "event.source") or f"refinery:{author}",
-        subject=_text(event.subject, "event.subject"),
+        type=text(event.type, "event.type", required=True),
+        source=text(event.source, "event.source") or f"refinery:{author}",
+        subject=text(event.subject, "event.subject"),
         data=wire.document_from(event.data, "event.data") if event.HasField("data") else None,
     )
 
@@ -103,7 +111,8 @@ def _segment(text: str, field: str) -> str:
     return text
 
 
-def _text(text: str, field: str, *, required: bool = False) -> str:
+def text(text: str, field: str, *, required: bool = False) -> str:
+    """Read a short text."""
     if required and not text:
         raise InvalidField(field=field, problem="is required")
     if len(text) > MAX_TEXT:
@@ -165,6 +174,49 @@ def execution_message(execution: Execution, form: DocumentForm) -> pb.Execution:
         wire.write_time(message.end_time, execution.end_time)
     for filter_ in execution.listening:
         wire.write_document(message.listening.add(), from_value(filter_).text, form)
+    return message
+
+
+def scheduled_message(scheduled: Scheduled) -> pb.ScheduleProcessResponse:
+    """Write a schedule that was made."""
+    return pb.ScheduleProcessResponse(
+        schedule=schedule_message(scheduled.schedule), replayed=scheduled.replayed
+    )
+
+
+def schedules_message(page: SchedulePage) -> pb.ListSchedulesResponse:
+    """Write a page of schedules."""
+    return pb.ListSchedulesResponse(
+        schedules=map(schedule_message, page.schedules), next_page_token=page.next_page_token
+    )
+
+
+def schedule_message(schedule: Schedule) -> pb.Schedule:
+    """Write a schedule."""
+    message = pb.Schedule(
+        id=str(schedule.id),
+        state=_SCHEDULE_STATES[schedule.state],
+        process=schedule.process,
+        process_ref=schedule.process_ref,
+        firings=map(_firing, schedule.firings),
+        record_ref=schedule.record_ref,
+    )
+    if schedule.cron is not None:
+        message.cron = schedule.cron
+    if schedule.every is not None:
+        message.every.FromTimedelta(schedule.every)
+    wire.write_time(message.start_time, schedule.start_time)
+    if schedule.end_time is not None:
+        wire.write_time(message.end_time, schedule.end_time)
+    for time in schedule.next_times:
+        wire.write_time(message.next_times.add(), time)
+    return message
+
+
+def _firing(firing: Firing) -> pb.Firing:
+    id_ = "" if firing.execution_id is None else str(firing.execution_id)
+    message = pb.Firing(execution_id=id_, problem=firing.problem)
+    wire.write_time(message.time, firing.time)
     return message
 
 

@@ -1,4 +1,4 @@
-"""Builds the worker: the one workflow, its activities, and what they need."""
+"""Builds the worker: its workflows, their activities, and what they need."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from process_worker.activities import Activities
+from process_worker.activities import Activities, ScheduleActivities
+from process_worker.executions import Executions
 from process_worker.expressions import Evaluator
+from process_worker.firings import FireSchedule
+from process_worker.ledger import Ledger
 from process_worker.messages import TASK_QUEUE
 from process_worker.outside import functions
 from process_worker.outside.calls import Calls
@@ -28,6 +31,9 @@ from process_worker.outside.documents import Documents
 from process_worker.outside.http import Gateway
 from process_worker.outside.secrets import Secrets
 from process_worker.replayed import EVALUATE
+from process_worker.schedules import Schedules
+from process_worker.temporal import Temporal
+from process_worker.timetable import Timetable
 from process_worker.workflows import ExecuteProcess
 from refinery_client import Refinery
 
@@ -64,17 +70,19 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
         secrets=Secrets.from_environment(evaluator),
         functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
     )
-    activities = Activities(calls)
+    schedules = Schedules(Executions(Ledger(refinery), Temporal(client)), Timetable(client))
+    activities, firings = Activities(calls), ScheduleActivities(schedules)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=[ExecuteProcess],
+        workflows=[ExecuteProcess, FireSchedule],
         activities=[
             activities.load,
             activities.evaluate,
             activities.breathe,
             activities.perform,
             activities.commit,
+            firings.execute,
         ],
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[Lending(evaluator)],

@@ -176,6 +176,12 @@ class ExecutionNotFound(RefineryError):
     reason, code = "EXECUTION_NOT_FOUND", Code.NOT_FOUND
 
 
+class ScheduleNotFound(RefineryError):
+    """No schedule is named '{id}'."""
+
+    reason, code = "SCHEDULE_NOT_FOUND", Code.NOT_FOUND
+
+
 # --- The ledger is not in the state that the request needs --------------------------------
 
 
@@ -237,6 +243,12 @@ class ExecutionForgotten(RefineryError):
     """The execution '{id}' ('{record_ref}') left no result, and Temporal forgot it; start a new one."""
 
     reason, code = "EXECUTION_FORGOTTEN", Code.FAILED_PRECONDITION
+
+
+class ScheduleEnded(RefineryError):
+    """The schedule '{id}' has been ended; make a new one."""
+
+    reason, code = "SCHEDULE_ENDED", Code.FAILED_PRECONDITION
 
 
 class BranchExists(RefineryError):

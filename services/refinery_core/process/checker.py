@@ -32,7 +32,7 @@ _IS_LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?").fullmat
 
 _ALONE = Targets((), "a capability has no task beside it")
 _WITHOUT_PROCESS = Scope(without=frozenset({"context", "workflow"}))
-_MIN_INTERVAL = 1_000
+_SECOND = 1_000
 
 
 def read_process(solution: Any) -> Process:
@@ -156,6 +156,6 @@ def _read_schedule(place: Place | None) -> Schedule | None:
             inside.refuse(problem)
         return Schedule(cron=cron)
     every = fixed_duration(inside, "'every'")
-    if every < _MIN_INTERVAL:
-        inside.refuse("'every' is at least a second")
+    if every < _SECOND or every % _SECOND:
+        inside.refuse("'every' has whole seconds, and at least one")
     return Schedule(every=every)

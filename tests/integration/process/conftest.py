@@ -19,14 +19,16 @@ import grpc
 import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import Worker
 
 from process_worker.connect import connect
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
+from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
+from process_worker.timetable import Timetable
+from process_worker.worker import working
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import Draft
 from refinery_core import leash
@@ -83,6 +85,9 @@ async def temporal(temporal_address: str) -> AsyncIterator[Client]:
         # The list lags behind: it may have ended by now.
         with contextlib.suppress(RPCError):
             await client.get_workflow_handle(execution.id).terminate()
+    async for schedule in await client.list_schedules():
+        with contextlib.suppress(RPCError):
+            await client.get_schedule_handle(schedule.id).delete()
 
 
 @dataclass(frozen=True)
@@ -108,30 +113,41 @@ class Processes:
 @pytest.fixture
 async def processes(services: Services, temporal: Client) -> AsyncIterator[Processes]:
     """The process service with a worker that carries out a small workflow of the same messages."""
+    async with small_worker(temporal, services.refinery), _served(services, temporal) as processes:
+        yield processes
+
+
+@pytest.fixture
+async def whole(services: Services, temporal: Client) -> AsyncIterator[Processes]:
+    """The process service with the real worker."""
+    async with working(temporal, services.refinery), _served(services, temporal) as processes:
+        yield processes
+
+
+@contextlib.asynccontextmanager
+async def _served(services: Services, temporal: Client) -> AsyncIterator[Processes]:
     drain = Drain()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     executions = Executions(Ledger(services.refinery), Temporal(temporal))
-    servicer = ProcessServicer(executions, drain)
-    worker: Worker = small_worker(temporal, services.refinery)
-    async with worker:
-        serving = asyncio.create_task(
-            serve(
-                [Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))],
-                listen="127.0.0.1:0",
-                drain=drain,
-                patience=Patience(grace_seconds=1, linger_seconds=0),
-                started=port.set_result,
-            )
+    servicer = ProcessServicer(executions, Schedules(executions, Timetable(temporal)), drain)
+    serving = asyncio.create_task(
+        serve(
+            [Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))],
+            listen="127.0.0.1:0",
+            drain=drain,
+            patience=Patience(grace_seconds=1, linger_seconds=0),
+            started=port.set_result,
         )
-        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving  # It could not start, and says why.
-        address = f"127.0.0.1:{await port}"
-        async with grpc.aio.insecure_channel(address) as channel:
-            stub = pb_grpc.ProcessServiceStub(channel)
-            yield Processes(stub, address, services, temporal, executions, drain)
-        drain.ask()
-        await serving
+    )
+    await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        await serving  # It could not start, and says why.
+    address = f"127.0.0.1:{await port}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = pb_grpc.ProcessServiceStub(channel)
+        yield Processes(stub, address, services, temporal, executions, drain)
+    drain.ask()
+    await serving
 
 
 @pytest.fixture

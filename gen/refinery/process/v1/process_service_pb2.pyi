@@ -792,8 +792,8 @@ class Schedule(_message.Message):
     state: Global___ScheduleState.ValueType
     """state is how it stands."""
     process: _builtins.str
-    """process is what is carried out, as it was asked for: a ref or an `aug:`
-    reference.
+    """process is what is carried out, as an `aug:` reference: floating, it follows
+    the process.
     """
     process_ref: _builtins.str
     """process_ref is the version whose times are kept."""
@@ -820,7 +820,7 @@ class Schedule(_message.Message):
     @_builtins.property
     def firings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Firing]:
         """firings are the last times that it started an execution, at the most 10,
-        oldest first.
+        oldest first. Empty once it was ended.
         """
 
     def __init__(

@@ -218,6 +218,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
     """
+    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 39
+    """NOT_FOUND. "No schedule is named '6f3e…'."
+
+        {"reason": "SCHEDULE_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+    """
+    ERROR_REASON_SCHEDULE_ENDED: _ErrorReason.ValueType  # 40
+    """FAILED_PRECONDITION. "The schedule '6f3e…' has been ended; make a new one."
+
+        {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -413,5 +423,15 @@ ERROR_REASON_INVALID_PROCESS: ErrorReason.ValueType  # 38
 """INVALID_ARGUMENT. "drafts[0].solution: the process is refused at /do/0/greet/sett: there is no task 'sett'; perhaps you mean 'set'."
 
     {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
+"""
+ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 39
+"""NOT_FOUND. "No schedule is named '6f3e…'."
+
+    {"reason": "SCHEDULE_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+"""
+ERROR_REASON_SCHEDULE_ENDED: ErrorReason.ValueType  # 40
+"""FAILED_PRECONDITION. "The schedule '6f3e…' has been ended; make a new one."
+
+    {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
