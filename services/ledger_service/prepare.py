@@ -10,7 +10,7 @@ import orjson
 
 from ledger_service.commands import Draft, Refine
 from ledger_service.heads import Heads, Line
-from ledger_service.process_check import check_process
+from ledger_service.process_check import check_interface, check_process
 from refinery_core.errors import SolutionInvalid, UnknownReference
 from refinery_core.postgres.composition import Composer, PinnedSchema
 from refinery_core.postgres.database import NOW
@@ -140,7 +140,9 @@ class Preparation:
                 pinned.text, field=f"{field_}.schema", extra=self._extra
             )
             # The schema of a process is that of its input and result; its solution is the steps.
-            if solution is not None and draft.type is not VibeType.PROCESS:
+            if draft.type is VibeType.PROCESS:
+                check_interface(pinned.text, f"{field_}.schema")
+            elif solution is not None:
                 await self._validate(validator, solution, f"{field_}.solution")
         await check_process(draft.type, solution, f"{field_}.solution")
         schema = None if pinned is None else pinned.text

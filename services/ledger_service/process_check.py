@@ -1,4 +1,4 @@
-"""Checks the solutions of processes and capabilities when they are refined."""
+"""Checks processes and capabilities when they are refined."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final
 
 import orjson
 
-from refinery_core.errors import InvalidProcess
+from refinery_core.errors import InvalidProcess, InvalidSchema
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
+from refinery_core.process.interface import interface_problem
 from refinery_core.vibe.model import VibeType
 
 _READERS: Final = {VibeType.PROCESS: read_process, VibeType.CAPABILITY: read_capability}
@@ -29,6 +30,17 @@ async def check_process(type_: VibeType, solution: str | None, field: str) -> No
         _check(type_, solution, field)
     else:
         await asyncio.to_thread(_check, type_, solution, field)
+
+
+def check_interface(schema: str, field: str) -> None:
+    """
+    Refuse the schema of a process that describes neither its input nor its result.
+
+    Raises:
+        InvalidSchema: it does not.
+    """
+    if (problem := interface_problem(orjson.loads(schema))) is not None:
+        raise InvalidSchema(field=field, path="(root)", problem=problem)
 
 
 def _check(type_: VibeType, solution: str, field: str) -> None:

@@ -70,6 +70,12 @@ class Activities:
             async with _alive():
                 return steps.Performed(await self.calls.perform(asked))
 
+    @activity.defn(name=steps.BEGIN)
+    async def begin(self, begin: steps.Begin) -> steps.Begun:
+        """Record an execution that another one runs."""
+        with _final():
+            return await self.calls.documents.begin(begin)
+
     @activity.defn(name=steps.COMMIT)
     async def commit(self, commit: steps.Commit) -> steps.Committed:
         """Commit the result."""

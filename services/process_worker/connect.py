@@ -16,7 +16,7 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
-from process_worker.messages import PROCESS_ATTRIBUTE
+from process_worker.messages import PROCESS_KEY
 from process_worker.settings import Settings
 from refinery_core.errors import LedgerUnavailable, RefineryError
 from refinery_core.settings import CannotStart
@@ -87,10 +87,10 @@ async def _make_attribute(client: Client) -> None:
         known = await operator.list_search_attributes(
             ListSearchAttributesRequest(namespace=namespace), timeout=_CALL
         )
-        if PROCESS_ATTRIBUTE not in known.custom_attributes:
+        if PROCESS_KEY.name not in known.custom_attributes:
             keyword = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
             wanted = AddSearchAttributesRequest(
-                namespace=namespace, search_attributes={PROCESS_ATTRIBUTE: keyword}
+                namespace=namespace, search_attributes={PROCESS_KEY.name: keyword}
             )
             await operator.add_search_attributes(wanted, timeout=_CALL)
     except RPCError as error:
@@ -102,14 +102,14 @@ async def _make_attribute(client: Client) -> None:
 
 async def _see_attribute(client: Client, why: RPCError) -> None:
     """Where only an operator may make it: see that it was made."""
-    query = f"{PROCESS_ATTRIBUTE} = 'main@none?1'"
+    query = f"{PROCESS_KEY.name} = 'main@none?1'"
     try:
         await client.list_workflows(query, page_size=1).fetch_next_page()
     except RPCError as error:
         if error.status is not RPCStatusCode.INVALID_ARGUMENT:
             raise
         raise CannotStart(
-            f"The namespace '{client.namespace}' of Temporal needs a search attribute {PROCESS_ATTRIBUTE} of "
+            f"The namespace '{client.namespace}' of Temporal needs a search attribute {PROCESS_KEY.name} of "
             f"type Keyword, and does not let us make it: {why.message}."
         ) from error
 

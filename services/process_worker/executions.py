@@ -29,6 +29,7 @@ from refinery_core.errors import (
     ExecutionNotFound,
     RequestIdReused,
     RevisionConflict,
+    SolutionInvalid,
     TemporalUnavailable,
 )
 from refinery_core.pages import open_token, page_token
@@ -43,7 +44,8 @@ class Recorded:
     """An execution as the ledger knows it."""
 
     refinement: Refinement
-    asked: dict[str, object]
+    asked: dict[str, object] | None
+    """What was asked; None for an execution that another one runs, and starts."""
     start: Start
 
 
@@ -72,11 +74,15 @@ class Executions:
                 request_id=command.request_id,
                 author_ref=frozen.author_ref,
                 branch=command.branch,
-                drafts=records.drafts(command, content, records.record_id(command.request_id)),
+                drafts=records.drafts(
+                    command.input, content, records.record_id(command.request_id), frozen.input_schema
+                ),
                 target_refs=(frozen.process_ref, *frozen.target_refs),
                 instruction_refs=exact_refs(frozen),
                 budget_refs=frozen.budget_refs,
             )
+        except SolutionInvalid as refusal:
+            raise records.invalid_input(refusal) from refusal
         except (RequestIdReused, RevisionConflict):
             # Two of the same came at once, and read the floating references at two moments.
             return await self._replay(command)
@@ -133,6 +139,8 @@ class Executions:
             return replace(begun, state=State.COMPLETED, end_time=result.time, result_ref=result_ref)
         if datetime.now(UTC) - begun.start_time >= await self.temporal.remembers_for():
             raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
+        if recorded.asked is None:
+            return begun
         # Had it ever been started, Temporal would still know.
         await self.temporal.start(execution_id, recorded.start)
         return begun
@@ -180,7 +188,7 @@ class Executions:
         vibe = await self.ledger.vibe(refinement.vibe_refs[0])
         if vibe.id != records.record_id(execution_id):
             return None
-        return Recorded(refinement, vibe.solution["asked"], records.start(vibe.ref, vibe.solution))
+        return Recorded(refinement, vibe.solution.get("asked"), records.start(vibe.ref, vibe.solution))
 
 
 def _begun(execution_id: UUID, start: Start, refinement: Refinement) -> Execution:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from process_worker.commands import ExecuteProcess
 from process_worker.ledger import Ledger
@@ -11,6 +11,7 @@ from refinery_client import ABSENT, Vibe
 from refinery_core.errors import Contention, ProcessNotExecutable, UnknownReference, VibeNotFound
 from refinery_core.process.checker import read_capability, read_process
 from refinery_core.process.faults import ProcessFault
+from refinery_core.process.interface import INPUT, schema_of
 from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Reference, ReferenceUse
 from refinery_core.vibe.model import VibeType
@@ -38,6 +39,8 @@ class Frozen:
     target_refs: tuple[str, ...]
     budget_refs: tuple[str, ...]
     references: dict[str, str]
+    input_schema: Any = None
+    """What the process's schema says of its input, by reference; None where it says nothing."""
 
 
 async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
@@ -61,7 +64,8 @@ async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
         meaning = dict(zip(asked, await _vibes(ledger, asked, command), strict=True))
         process, wanted = await documents.reach(meaning[command.process], meaning)
         if meaning.keys() >= set(wanted.values()):
-            return _frozen(command, process, meaning, wanted)
+            schema = (await ledger.vibe(meaning[command.process].ref)).schema
+            return _frozen(command, process, meaning, wanted, schema)
         if len(wanted) > MAX_REFERENCES:
             problem = f"it leads to more than {MAX_REFERENCES} references"
             raise ProcessNotExecutable(ref=meaning[command.process].ref, problem=problem)
@@ -69,15 +73,21 @@ async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
 
 
 def _frozen(
-    command: ExecuteProcess, process: Process, meaning: dict[str, Vibe], references: dict[str, str]
+    command: ExecuteProcess,
+    process: Process,
+    meaning: dict[str, Vibe],
+    references: dict[str, str],
+    schema: Any,
 ) -> Frozen:
+    process_ref = meaning[command.process].ref
     return Frozen(
         process=process,
-        process_ref=meaning[command.process].ref,
+        process_ref=process_ref,
         author_ref=meaning[command.author_ref].ref,
         target_refs=tuple(meaning[reference].ref for reference in command.target_refs),
         budget_refs=tuple(meaning[reference].ref for reference in command.budget_refs),
         references={written: meaning[references[written]].ref for written in sorted(references)},
+        input_schema=schema_of(INPUT, process_ref, schema),
     )
 
 

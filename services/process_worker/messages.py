@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from temporalio.common import SearchAttributeKey
+
 WORKFLOW: Final = "ExecuteProcess"
 """The workflow type. Its id is WORKFLOW_ID_PREFIX + the execution's id, a UUID."""
 
@@ -24,8 +26,11 @@ PROGRESS: Final = "progress"
 DELIVER: Final = "deliver"
 """The update: takes a Delivery, answers whether it was new. Idempotent by the event's id."""
 
-PROCESS_ATTRIBUTE: Final = "RefineryProcess"
-"""The search attribute (keyword) that holds the process's ref."""
+PROCESS_KEY: Final = SearchAttributeKey.for_keyword("RefineryProcess")
+"""The search attribute that holds the process's ref."""
+
+RECORD_MEMO: Final = "record_ref"
+"""The memo that holds the ref of the RECORD of an execution."""
 
 MAX_EVENTS: Final = 1_000
 """Events that an execution remembers."""

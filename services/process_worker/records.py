@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
 from process_worker.messages import Start
-from refinery_client import Draft, JsonText
+from refinery_client import ABSENT, Draft, JsonText
+from refinery_core.errors import SolutionInvalid
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import Document, DocumentFault
 from refinery_core.vibe.model import VibeType
@@ -60,24 +62,36 @@ def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
         "budget_refs": list(frozen.budget_refs),
         "frozen": frozen.references,
     }
-    return with_input(content, command, record_id(command.request_id))
+    return with_input(content, command.input, record_id(command.request_id))
 
 
-def with_input(content: dict[str, Any], command: ExecuteProcess, record: str) -> dict[str, Any]:
+def with_input(content: dict[str, Any], input_: Document, record: str) -> dict[str, Any]:
     """Add the input to the content of a RECORD, or the ref of a RECORD that it is to be."""
-    inline = {**content, "input": command.input.value}
-    if _fits(command.input) and _can_be_kept(inline):
+    inline = {**content, "input": input_.value}
+    if _fits(input_) and _can_be_kept(inline):
         return inline
     # Nobody has written this id before, or the refine is refused: so its first revision is ours.
-    return {**content, "input_ref": str(Ref(command.branch, _input_id(record), 1))}
+    return {**content, "input_ref": str(Ref(content["branch"], _input_id(record), 1))}
 
 
-def drafts(command: ExecuteProcess, content: dict[str, Any], record: str) -> list[Draft]:
-    """The RECORD to be, with the one of its input if that stands apart."""
-    drafts = [_draft(record, content)]
+def drafts(input_: Document, content: dict[str, Any], record: str, input_schema: Any = None) -> list[Draft]:
+    """The RECORD to be, with the one of its input if that stands apart; the ledger enforces its schema."""
+    schema = ABSENT if input_schema is None else input_schema
     if "input_ref" in content:
-        drafts.append(_draft(_input_id(record), JsonText(documents.sendable(command.input.text))))
-    return drafts
+        apart = JsonText(documents.sendable(input_.text))
+        return [_draft(record, content), _draft(_input_id(record), apart, schema)]
+    if schema is not ABSENT:
+        schema = {"properties": {"input": schema}}
+    return [_draft(record, content, schema)]
+
+
+def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:
+    """The refusal of an input, from that of the RECORD that was to hold it."""
+    violations = tuple(
+        replace(violation, instance_path=violation.instance_path.removeprefix("/input"))
+        for violation in refusal.violations
+    )
+    return SolutionInvalid(field="input", violations=violations, count=refusal.metadata["count"])
 
 
 def start(record_ref: str, content: dict[str, Any]) -> Start:
@@ -100,8 +114,8 @@ def _input_id(record: str) -> str:
     return f"{record}/input"
 
 
-def _draft(id_: str, content: Any) -> Draft:
-    return Draft(type=VibeType.RECORD, id=id_, expected_revision=0, solution=content)
+def _draft(id_: str, content: Any, schema: Any = ABSENT) -> Draft:
+    return Draft(type=VibeType.RECORD, id=id_, expected_revision=0, schema=schema, solution=content)
 
 
 def _fits(document: Document) -> bool:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -19,7 +19,15 @@ from temporalio.exceptions import (
 
 from process_worker import steps
 from process_worker.engine.faults import Fault, standard
-from process_worker.messages import WORKFLOW, WORKFLOW_ID_PREFIX, Problem, Result, Start
+from process_worker.messages import (
+    PROCESS_KEY,
+    RECORD_MEMO,
+    WORKFLOW,
+    WORKFLOW_ID_PREFIX,
+    Problem,
+    Result,
+    Start,
+)
 from process_worker.ports import EvaluationFault, Killed, Request
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.refs import Ref
@@ -144,15 +152,7 @@ class Replayed:
 
     async def _run_process(self, request: Request) -> Any:
         ref = request.what["ref"]
-        start = Start(
-            process_ref=ref,
-            record_ref=self._start.record_ref,
-            author_ref=self._start.author_ref,
-            branch=self._start.branch,
-            result_id=f"{Ref.parse(ref).id}/results/{request.key}",
-            input=request.what["input"],
-            frozen=self._start.frozen,
-        )
+        start = await self._begin(request, ref)
         wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
         child = await _faulting(
@@ -163,6 +163,8 @@ class Replayed:
                 result_type=Result,
                 parent_close_policy=policy.REQUEST_CANCEL if wait else policy.ABANDON,
                 static_summary=request.pointer,
+                memo={RECORD_MEMO: start.record_ref},
+                search_attributes=TypedSearchAttributes([SearchAttributePair(PROCESS_KEY, ref)]),
             )
         )
         if not wait:
@@ -171,6 +173,35 @@ class Replayed:
         self._consumed(result.result_ref)
         fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
         return await self.perform(fetch)
+
+    async def _begin(self, request: Request, ref: str) -> Start:
+        begin = steps.Begin(
+            key=request.key,
+            process_ref=ref,
+            result_id=f"{Ref.parse(ref).id}/results/{request.key}",
+            input=request.what["input"],
+            behalf=self.behalf,
+            frozen=self._start.frozen,
+        )
+        beginning = workflow.execute_activity(
+            steps.BEGIN,
+            begin,
+            result_type=steps.Begun,
+            start_to_close_timeout=SHORT,
+            retry_policy=PATIENT,
+            summary=request.pointer,
+        )
+        begun: steps.Begun = await _faulting(beginning)
+        return Start(
+            process_ref=ref,
+            record_ref=begun.record_ref,
+            author_ref=self._start.author_ref,
+            branch=self._start.branch,
+            result_id=begin.result_id,
+            input=begin.input if begun.input_ref is None else None,
+            input_ref=begun.input_ref,
+            frozen=self._start.frozen,
+        )
 
     # --- Time and chance ------------------------------------------------------------------
 

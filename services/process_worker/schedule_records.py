@@ -48,7 +48,7 @@ def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
         "budget_refs": list(command.budget_refs),
         **({"cron": times.cron} if times.cron is not None else {"every_milliseconds": times.every}),
     }
-    return records.with_input(content, command, record_id(command.request_id))
+    return records.with_input(content, command.input, record_id(command.request_id))
 
 
 def schedule(schedule_id: UUID, record: Vibe, refinement: Refinement) -> Schedule:

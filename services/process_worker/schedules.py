@@ -13,7 +13,13 @@ from process_worker.keys import end_key
 from process_worker.ledger import Ledger
 from process_worker.timetable import Timetable
 from refinery_client import Vibe
-from refinery_core.errors import RequestIdReused, RevisionConflict, ScheduleEnded, ScheduleNotFound
+from refinery_core.errors import (
+    RequestIdReused,
+    RevisionConflict,
+    ScheduleEnded,
+    ScheduleNotFound,
+    SolutionInvalid,
+)
 from refinery_core.pages import open_token, page_token
 from refinery_core.vibe.model import Refinement
 from refinery_core.vibe.refs import Ref
@@ -58,11 +64,18 @@ class Schedules:
                 request_id=command.request_id,
                 author_ref=frozen.author_ref,
                 branch=command.branch,
-                drafts=records.drafts(command, content, schedule_records.record_id(command.request_id)),
+                drafts=records.drafts(
+                    command.input,
+                    content,
+                    schedule_records.record_id(command.request_id),
+                    frozen.input_schema,
+                ),
                 target_refs=(frozen.process_ref, *frozen.target_refs),
                 instruction_refs=exact_refs(frozen),
                 budget_refs=frozen.budget_refs,
             )
+        except SolutionInvalid as refusal:
+            raise records.invalid_input(refusal) from refusal
         except (RequestIdReused, RevisionConflict):
             # Two of the same came at once, and read the floating references at two moments.
             return await self._replay(command)

@@ -10,6 +10,7 @@ EVALUATE: Final = "evaluate"
 PERFORM: Final = "perform"
 COMMIT: Final = "commit"
 BREATHE: Final = "breathe"
+BEGIN: Final = "begin"
 EXECUTE: Final = "execute"
 
 
@@ -26,13 +27,15 @@ class Load:
 class Loaded:
     """
     A process. `bundles` are its schemas that refer to Vibes, composed, by their pointers; `capabilities`
-    says for each capability what its own references stand for; `input` is there if it was asked for.
+    says for each capability what its own references stand for; `input` is there if it was asked for;
+    `result_schema` is what the process's own schema says of its result, by reference.
     """
 
     solution: Any
     bundles: dict[str, str] = field(default_factory=dict)
     capabilities: dict[str, dict[str, str]] = field(default_factory=dict)
     input: Any = None
+    result_schema: Any = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,26 @@ class Performed:
 
 
 @dataclass(frozen=True)
+class Begin:
+    """Record the execution of a process that another one runs; `key` is its id, `behalf` the other one's."""
+
+    key: str
+    process_ref: str
+    result_id: str
+    input: Any
+    behalf: Behalf
+    frozen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The RECORD of the execution; a large input is a RECORD of its own."""
+
+    record_ref: str
+    input_ref: str | None = None
+
+
+@dataclass(frozen=True)
 class Commit:
     """Commit the result of an execution: its output, with all that it was made from."""
 
@@ -90,7 +113,7 @@ class Commit:
     output: Any
     behalf: Behalf
     schema: Any = None
-    """The schema of the output, pinned; None where the process has none."""
+    """The schema of the output, pinned; None where there is none."""
     target_refs: list[str] = field(default_factory=list)
     instruction_refs: list[str] = field(default_factory=list)
     budget_refs: list[str] = field(default_factory=list)

@@ -23,7 +23,6 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -36,8 +35,9 @@ from process_worker.commands import Execution, ExecutionFilter, State
 from process_worker.keys import workflow_id
 from process_worker.messages import (
     DELIVER,
-    PROCESS_ATTRIBUTE,
+    PROCESS_KEY,
     PROGRESS,
+    RECORD_MEMO,
     TASK_QUEUE,
     WORKFLOW,
     WORKFLOW_ID_PREFIX,
@@ -52,8 +52,6 @@ from refinery_core.errors import InvalidPageToken, Overloaded, TemporalUnavailab
 from refinery_core.process.standard_errors import STATUSES, error_uri
 
 RPC: Final = timedelta(seconds=5)
-PROCESS_KEY: Final = SearchAttributeKey.for_keyword(PROCESS_ATTRIBUTE)
-_RECORD: Final = "record_ref"
 _PAUSE_SECONDS: Final = 1.0
 _AWAY: Final = {
     RPCStatusCode.UNAVAILABLE,
@@ -115,7 +113,7 @@ class Temporal:
                     search_attributes=TypedSearchAttributes(
                         [SearchAttributePair(PROCESS_KEY, start.process_ref)]
                     ),
-                    memo={_RECORD: start.record_ref},
+                    memo={RECORD_MEMO: start.record_ref},
                     static_summary=start.process_ref,
                     rpc_timeout=RPC,
                 )
@@ -203,7 +201,7 @@ class Temporal:
             _STATUSES[filter_.state],
         ]
         if filter_.process_ref:
-            query.append(f"{PROCESS_ATTRIBUTE} = '{filter_.process_ref}'")
+            query.append(f"{PROCESS_KEY.name} = '{filter_.process_ref}'")
         pages = self.client.list_workflows(
             " AND ".join(query), page_size=size, next_page_token=token, rpc_timeout=RPC
         )
@@ -265,7 +263,7 @@ async def _execution(found: WorkflowExecution) -> Execution:
         process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
         state=_STATES[found.status],
         start_time=found.start_time,
-        record_ref=memo.get(_RECORD, ""),
+        record_ref=memo.get(RECORD_MEMO, ""),
         end_time=found.close_time,
     )
 

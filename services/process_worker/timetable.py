@@ -15,8 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.commands import Firing, Schedule, ScheduleState
 from process_worker.keys import firing_key, temporal_schedule_id
-from process_worker.messages import FIRE, SCHEDULE_ID_PREFIX, TASK_QUEUE, Fire
-from process_worker.temporal import PROCESS_KEY, RPC, answering
+from process_worker.messages import FIRE, PROCESS_KEY, SCHEDULE_ID_PREFIX, TASK_QUEUE, Fire
+from process_worker.temporal import RPC, answering
 from refinery_core.errors import InvalidPageToken
 
 _MEMO: Final = "schedule"

@@ -81,6 +81,7 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
             activities.evaluate,
             activities.breathe,
             activities.perform,
+            activities.begin,
             activities.commit,
             firings.execute,
         ],

@@ -97,16 +97,17 @@ class ExecuteProcess:
         self._interpreter = Interpreter(process, ports, setting, self._state)
         output = await self._interpreter.run()
         self._commits = True
-        return await self._commit(start, output, process, ports.behalf)
+        described = [loaded.result_schema, _schema(process.output.schema, start.frozen)]
+        return await self._commit(start, output, _all_of(described), ports.behalf)
 
-    async def _commit(self, start: Start, output: Any, process: Process, behalf: steps.Behalf) -> str:
+    async def _commit(self, start: Start, output: Any, schema: Any, behalf: steps.Behalf) -> str:
         targets = [start.record_ref, *start.target_refs, *self._state.consumed]
         commit = steps.Commit(
             key=str(result_key(workflow.info().workflow_id)),
             result_id=start.result_id,
             output=output,
             behalf=behalf,
-            schema=_schema(process.output.schema, start.frozen),
+            schema=schema,
             target_refs=list(dict.fromkeys(targets)),
             instruction_refs=list(dict.fromkeys([start.process_ref, *self._state.called])),
             budget_refs=start.budget_refs,
@@ -185,10 +186,16 @@ def _read(solution: Any) -> Process:
 
 
 def _schema(schema: Schema | None, frozen: dict[str, str]) -> Any:
-    """The schema of the result, where it is that of a Vibe; one that stands in the process was checked."""
+    """The schema of the output, where it is that of a Vibe; one that stands in the process was checked."""
     if schema is None or schema.reference is None:
         return None
     written = str(schema.reference)
     ref = frozen.get(written) or frozen[written.partition("#")[0]]
     _, hash_mark, fragment = written.partition("#")
     return {"$ref": f"aug:{ref}{hash_mark}{fragment}"}
+
+
+def _all_of(schemas: list[Any]) -> Any:
+    """One schema that is all of these; None where there is none."""
+    found = [schema for schema in schemas if schema is not None]
+    return {"allOf": found} if len(found) > 1 else next(iter(found), None)

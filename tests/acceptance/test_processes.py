@@ -78,10 +78,17 @@ async def test_an_inherited_solution_is_checked_as_if_it_were_sent(ledger: Ledge
         await ledger.refine(process(prototype_ref="aug:/notes"))
 
 
-async def test_the_schema_of_a_process_must_be_one_but_is_not_that_of_its_steps(ledger: Ledger) -> None:
-    with pytest.raises(InvalidSchema):
-        await ledger.refine(process(schema={"type": "nonsense"}))
-    await ledger.refine(process(schema={"type": "array"}))
+async def test_the_schema_of_a_process_is_that_of_its_input_and_result_not_of_its_steps(
+    ledger: Ledger,
+) -> None:
+    with pytest.raises(InvalidSchema, match="nonsense"):
+        await ledger.refine(process(schema={"properties": {"input": {"type": "nonsense"}}}))
+    for schema in ({"type": "object"}, {"properties": {"output": True}}, {"properties": {}}, {}, True):
+        with pytest.raises(InvalidSchema, match="that of a process describes its input and its result"):
+            await ledger.refine(process(schema=schema))
+    for part in ("input", "result"):
+        schema = {"properties": {part: {"type": "array"}}}
+        await ledger.refine(process(schema=schema, solution=GOOD))
 
 
 async def test_records_may_hold_what_no_process_may(ledger: Ledger) -> None:

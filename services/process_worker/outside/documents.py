@@ -8,13 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from process_worker import records
 from process_worker.engine.faults import standard
 from process_worker.messages import WORKFLOW_ID_PREFIX
-from process_worker.steps import Commit, Load, Loaded, Perform
+from process_worker.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
+from refinery_core.errors import SolutionInvalid
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
+from refinery_core.process.interface import INPUT, RESULT, schema_of
 from refinery_core.process.model import Process, Task
 from refinery_core.process.parts import ReferenceUse, Schema, Shape
+from refinery_core.vibe.documents import from_value
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.references import pin, read_schema
 from refinery_core.vibe.refs import Ref
@@ -53,11 +57,13 @@ class Documents:
             process = read_process(solution)
         except ProcessFault as fault:
             raise standard("configuration", f"the process is refused at {fault}") from None
+        schema = (await self.vibe(load.process_ref)).schema
         return Loaded(
             solution=solution,
             bundles=await self.bundles(process, load.frozen),
             capabilities=await self._capabilities(process, load.frozen),
             input=None if load.input_ref is None else await self.solution(load.input_ref),
+            result_schema=schema_of(RESULT, load.process_ref, schema),
         )
 
     async def bundles(self, read: Process | Sequence[Task], frozen: Mapping[str, str]) -> dict[str, str]:
@@ -85,6 +91,35 @@ class Documents:
             written |= {str(each.uri.without_fragment) for each in inside}
             found[ref] = {uri: frozen[uri] for uri in sorted(written) if uri in frozen}
         return found
+
+    async def begin(self, begin: Begin) -> Begun:
+        """Record an execution that another one runs; the same again is the same again."""
+        behalf, input_ = begin.behalf, from_value(begin.input)
+        record = records.record_id(UUID(begin.key))
+        given = {
+            "process_ref": begin.process_ref,
+            "parent_ref": behalf.record_ref,
+            "author_ref": behalf.author_ref,
+            "branch": behalf.branch,
+            "result_id": begin.result_id,
+            "target_refs": [],
+            "budget_refs": [],
+            "frozen": begin.frozen,
+        }
+        content = records.with_input(given, input_, record)
+        schema = (await self.vibe(begin.process_ref)).schema
+        try:
+            refined = await self._refinery.refine(
+                request_id=UUID(begin.key),
+                author_ref=behalf.author_ref,
+                branch=behalf.branch,
+                drafts=records.drafts(input_, content, record, schema_of(INPUT, begin.process_ref, schema)),
+                target_refs=[begin.process_ref, behalf.record_ref],
+                instruction_refs=[behalf.process_ref],
+            )
+        except SolutionInvalid as refusal:
+            raise records.invalid_input(refusal) from refusal
+        return Begun(refined.vibes[0].ref, content.get("input_ref"))
 
     async def commit(self, commit: Commit) -> str:
         """Commit the result of an execution, and give its ref; the same again gives the same again."""

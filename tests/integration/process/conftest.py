@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 from process_worker.connect import connect
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
+from process_worker.payloads import converter
 from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
 from process_worker.settings import Settings
@@ -30,12 +31,12 @@ from process_worker.temporal import Temporal
 from process_worker.timetable import Timetable
 from process_worker.worker import working
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
-from refinery_client import Draft
+from refinery_client import ABSENT, Draft
 from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
-from tests.integration.conftest import Services
+from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
 from tests.integration.process.small_workflow import small_worker
 
@@ -101,11 +102,13 @@ class Processes:
     executions: Executions
     drain: Drain
 
-    async def process(self, id_: str, do: list[Any] | None = None, **fields: Any) -> str:
+    async def process(
+        self, id_: str, do: list[Any] | None = None, *, schema: Any = ABSENT, **fields: Any
+    ) -> str:
         """Refine a Process Vibe, and say its ref."""
         document = {"dsl": "1.0.3", "namespace": "tests", "name": "small", "version": "1.0.0"}
         solution = {"document": document, "do": do or [{"first": {"set": {"a": 1}}}], **fields}
-        draft = Draft(type=VibeType.PROCESS, id=id_, solution=solution)
+        draft = Draft(type=VibeType.PROCESS, id=id_, schema=schema, solution=solution)
         (ref,) = await self.services.refine(draft)
         return ref
 
@@ -119,8 +122,11 @@ async def processes(services: Services, temporal: Client) -> AsyncIterator[Proce
 
 @pytest.fixture
 async def whole(services: Services, temporal: Client) -> AsyncIterator[Processes]:
-    """The process service with the real worker."""
-    async with working(temporal, services.refinery), _served(services, temporal) as processes:
+    """The process service with the real worker, as they run together."""
+    config = temporal.config()
+    config["data_converter"] = converter(services.refinery, AUTHOR)
+    client = Client(**config)
+    async with working(client, services.refinery), _served(services, client) as processes:
         yield processes
 
 

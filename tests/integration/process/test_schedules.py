@@ -224,8 +224,8 @@ async def test_a_firing_that_is_refused_says_why_and_the_next_one_goes_on(
 ) -> None:
     await whole.process("processes/broken", DO, schedule=NEVER)
     id_ = (await client.schedule_process("aug:/processes/broken", author_ref=AUTHOR)).schedule.id
-    role = Draft(type=VibeType.PROCESS, id="processes/broken", schema={"type": "object"})
-    await whole.services.refine(role)
+    empty = Draft(type=VibeType.PROCESS, id="processes/broken")
+    await whole.services.refine(empty)
     await fire(whole, id_)
     schedule = await until(client, id_, lambda schedule: any(each.problem for each in schedule.firings))
     (firing,) = schedule.firings

@@ -57,7 +57,7 @@ def test_an_input_that_is_too_large_or_too_deep_is_a_record_of_its_own() -> None
         content = records.solution(asked, FROZEN)
         assert "input" not in content
         assert content["input_ref"] == f"dev@executions/{ID}/input?1"
-        record, stored = records.drafts(asked, content, records.record_id(ID))
+        record, stored = records.drafts(asked.input, content, records.record_id(ID))
         assert (record.id, stored.id) == (f"executions/{ID}", f"executions/{ID}/input")
         assert stored.expected_revision == 0
 
