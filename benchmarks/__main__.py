@@ -67,8 +67,7 @@ class Bench:
     def times(self, what: str, ours: float, against: str, theirs: float, target: str) -> None:
         """Print two times in seconds; a ratio above 1 is good."""
         self.figures[what] = 1 / ours
-        shown = f"{ours * 1_000:,.1f} ms", f"{theirs * 1_000:,.1f} ms"
-        self._print(what, shown[0], against, shown[1], f"**{theirs / ours:.2f}**", target)
+        self._print(what, _shown(ours), against, _shown(theirs), f"**{theirs / ours:.2f}**", target)
 
     def _print(self, *cells: str) -> None:
         print(f"| {self.size:,} | {' | '.join(cells)} |", flush=True)
@@ -76,7 +75,7 @@ class Bench:
     def alone(self, what: str, seconds: float) -> None:
         """Print one figure that is compared with nothing but itself at the other size."""
         self.figures[what] = 1 / seconds
-        self._print(what, f"{seconds * 1_000:,.1f} ms", "", "", "", "")
+        self._print(what, _shown(seconds), "", "", "", "")
 
     def rate(self, what: str, ours: float, target: str) -> None:
         """Print a rate that has a target of its own."""
@@ -215,6 +214,10 @@ class Bench:
             groups = [level[at : at + width] for at in range(0, len(level), width)]
             level = [ref for group in groups for ref in await self.made_from(group)]
         return level[0]
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1_000:,.1f} ms" if seconds >= 0.001 else f"{seconds * 1_000_000:,.0f} µs"
 
 
 async def cyclonedx(bench: Bench) -> str:

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from temporalio.client import Client, WorkflowHandle
@@ -34,15 +35,19 @@ CALLS: Final = 4
 """The commit is the fifth activity."""
 AT_ONCE: Final = 48
 """Executions: with fewer, both sides mostly wait for Temporal's next turn, and look alike."""
+COUNTED: Final = 100
+"""Executions whose CPU time is read; the system counts it in hundredths of a second."""
 STEPS: Final = 5_000
 LONE: Final = 100
 START_SECONDS: Final = 60.0
+_PROC: Final = Path("/proc")
 _DOCUMENT: Final = {"dsl": "1.0.3", "namespace": "bench", "name": "bench", "version": "1.0.0"}
 
 
 class Table(Protocol):
     """Where figures are printed."""
 
+    def alone(self, what: str, seconds: float) -> None: ...
     def rate(self, what: str, ours: float, target: str) -> None: ...
     def rates(self, what: str, ours: float, against: str, theirs: float, target: str) -> None: ...
     def times(self, what: str, ours: float, against: str, theirs: float, target: str) -> None: ...
@@ -56,6 +61,8 @@ class Processes:
     temporal: Client
     read: str
     """The capability that is called."""
+    engine_pid: int
+    hand_pid: int
 
     async def by_engine(self, process: str, frozen: dict[str, str]) -> Result:
         """Execute a process, as any client of Temporal may."""
@@ -106,13 +113,16 @@ async def working(ledger: str) -> AsyncIterator[Processes]:
     }
     await server.start()
     try:
-        with running("process_worker", environment), running("benchmarks.by_hand", environment):
+        with (
+            running("process_worker", environment) as engine,
+            running("benchmarks.by_hand", environment) as hand,
+        ):
             async with Refinery.connect(ledger=ledger, resolver=ledger, process=address) as refinery:
                 async with asyncio.timeout(START_SECONDS):
                     await _until_serving(address)
                     client = await connect(Settings(temporal_address=temporal.address))
                     read = (await refinery.resolve_reference(READ)).vibe.ref
-                    processes = Processes(refinery, client, read)
+                    processes = Processes(refinery, client, read, engine.pid, hand.pid)
                     await processes.by_hand(read, 1)  # It works once it has answered.
                 yield processes
     finally:
@@ -138,13 +148,13 @@ async def _until_serving(address: str) -> None:
 
 
 @contextlib.contextmanager
-def running(module: str, environment: dict[str, str]) -> Iterator[None]:
+def running(module: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A worker, as in production: its log is written, to nowhere."""
     process = subprocess.Popen(
         [sys.executable, "-m", module], env=os.environ | environment, stderr=subprocess.DEVNULL
     )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(60)
@@ -165,6 +175,30 @@ async def activities(processes: Processes, table: Table, seconds: float, rounds:
     engine, hand = (statistics.median(figures) for figures in zip(*pairs, strict=True))
     what = f"executions of {CALLS + 1} activities, {AT_ONCE} at once"
     table.rates(what, engine, "a workflow by hand", hand, "≥ 0.8")
+    if not _PROC.exists():
+        return  # Only Linux says what a process has used.
+    costs = [
+        (
+            await cost(processes.engine_pid, lambda: processes.by_engine(process, frozen)),
+            await cost(processes.hand_pid, lambda: processes.by_hand(process, CALLS)),
+        )
+        for _ in range(rounds)
+    ]
+    engine, hand = (statistics.median(figures) for figures in zip(*costs, strict=True))
+    each = CALLS + 1
+    table.times("CPU of the worker, a step that is an activity", engine / each, "the same", hand / each, "")
+
+
+async def cost(pid: int, execute: Callable[[], Awaitable[Result]], count: int = COUNTED) -> float:
+    """The CPU seconds that a process uses for one execution of many at once, without its children's."""
+    before = _cpu_seconds(pid)
+    await asyncio.gather(*(execute() for _ in range(count)))
+    return (_cpu_seconds(pid) - before) / count
+
+
+def _cpu_seconds(pid: int) -> float:
+    after_name = (_PROC / str(pid) / "stat").read_text().rpartition(") ")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def inline(processes: Processes, table: Table, rounds: int) -> None:
@@ -176,6 +210,9 @@ async def inline(processes: Processes, table: Table, rounds: int) -> None:
         start = time.perf_counter()
         await processes.by_engine(process, {})
         times.append(time.perf_counter() - start)
+    if _PROC.exists():
+        used = await cost(processes.engine_pid, lambda: processes.by_engine(process, {}), count=1)
+        table.alone("CPU of the worker, an inline step", used / STEPS)
     table.rate(f"inline steps, {STEPS:,} in one execution", STEPS / statistics.median(times), "≥ 2,000/s")
 
 
