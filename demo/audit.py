@@ -98,6 +98,9 @@ def show_the_verdict(stage: Stage) -> None:
         "the author": "main@roles/local?1",
     }.items():
         check(ref in tree.out, f"the lineage has {what}")
+    check(
+        f"instruction, schema main@{AUDIT}?1" in tree.out, "the verdict is what the process's schema promises"
+    )
     log = stage.quietly("log", RESULT, "-o", "jsonl")
     check(len(log.splitlines()) == 1, "one execution, one result, although its worker died")
     proof = stage.refinery("verify", "--data", str(DATA))
