@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -38,7 +38,6 @@ from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
-from tests.integration.process.small_workflow import small_worker
 
 START_SECONDS = 30.0
 ELSEWHERE = "elsewhere"
@@ -91,6 +90,31 @@ async def temporal(temporal_address: str) -> AsyncIterator[Client]:
             await client.get_schedule_handle(schedule.id).delete()
 
 
+SMALL: Final[list[Any]] = [
+    {
+        "first": {
+            "switch": [
+                {"fault": {"when": '${ has("fault") }', "then": "fall"}},
+                {"listen": {"when": '${ has("listen") }', "then": "hear"}},
+                {"else": {"then": "say"}},
+            ]
+        }
+    },
+    {"fall": {"raise": {"error": {"type": "about:blank", "status": 418, "title": "It is a teapot"}}}},
+    {
+        "hear": {
+            "listen": {
+                "to": {"any": [{"with": {"type": "heard"}}, {"with": {"type": "refinery.approval.v1"}}]},
+                "read": "envelope",
+            },
+            "export": {"as": {"heard": "${ . }"}},
+        }
+    },
+    {"say": {"set": {"input": "${ $workflow.input }", "heard": "${ $context.heard }"}}},
+]
+"""Its input has `fault`, to fault, or `listen`, to wait for an event; its result has the input and events."""
+
+
 @dataclass(frozen=True)
 class Processes:
     """The process service, with a ledger behind it."""
@@ -107,7 +131,7 @@ class Processes:
     ) -> str:
         """Refine a Process Vibe, and say its ref."""
         document = {"dsl": "1.0.3", "namespace": "tests", "name": "small", "version": "1.0.0"}
-        solution = {"document": document, "do": do or [{"first": {"set": {"a": 1}}}], **fields}
+        solution = {"document": document, "do": do or SMALL, **fields}
         draft = Draft(type=VibeType.PROCESS, id=id_, schema=schema, solution=solution)
         (ref,) = await self.services.refine(draft)
         return ref
@@ -115,14 +139,7 @@ class Processes:
 
 @pytest.fixture
 async def processes(services: Services, temporal: Client) -> AsyncIterator[Processes]:
-    """The process service with a worker that carries out a small workflow of the same messages."""
-    async with small_worker(temporal, services.refinery), _served(services, temporal) as processes:
-        yield processes
-
-
-@pytest.fixture
-async def whole(services: Services, temporal: Client) -> AsyncIterator[Processes]:
-    """The process service with the real worker, as they run together."""
+    """The process service and its worker, as they run together."""
     config = temporal.config()
     config["data_converter"] = converter(services.refinery, AUTHOR)
     client = Client(**config)

@@ -47,7 +47,7 @@ async def test_run_follows_an_execution_to_its_result(processes: Processes) -> N
         processes, "run", "aug:/processes/small", "--input", '{"a": 1}', "--watch", "-o", "jsonl"
     )
     *events, execution = map(json.loads, said.out.splitlines())
-    assert [event["type"] for event in events] == ["TASK_STARTED", "TASK_ENDED", "EXECUTION_ENDED"]
+    assert [event["type"] for event in events] == ["TASK_STARTED", "TASK_ENDED"] * 2 + ["EXECUTION_ENDED"]
     assert execution["state"] == "COMPLETED"
     assert execution["process_ref"] == process
     said = await refinery(processes, "run", "aug:/processes/small", "--watch")

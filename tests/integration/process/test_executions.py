@@ -131,10 +131,12 @@ async def test_a_large_input_travels_by_ref(processes: Processes) -> None:
     await processes.stub.ExecuteProcess(request)
     execution = await finished(processes, request.request_id)
     result = await processes.services.refinery.get_vibe(execution.result_ref)
-    assert result.solution["input"] is None
-    stored = await processes.services.refinery.get_vibe(result.solution["input_ref"])
+    assert result.solution["input"] == large
+    record = await processes.services.refinery.get_vibe(execution.record_ref)
+    assert "input" not in record.solution
+    assert record.solution["input_ref"] == f"main@executions/{request.request_id}/input?1"
+    stored = await processes.services.refinery.get_vibe(record.solution["input_ref"])
     assert stored.solution == large
-    assert stored.ref == f"main@executions/{request.request_id}/input?1"
     assert (await processes.stub.ExecuteProcess(request)).replayed
 
 
@@ -145,7 +147,7 @@ async def test_a_faulted_execution_says_why(processes: Processes) -> None:
     execution = await finished(processes, request.request_id)
     assert execution.state == pb.EXECUTION_STATE_FAULTED
     assert execution.problem.status == 418
-    assert execution.problem.instance == "/do/0/first"
+    assert execution.problem.instance == "/do/1/fall"
     assert not execution.HasField("result_ref")
 
 
@@ -155,25 +157,30 @@ async def test_a_watch_gives_each_event_once_and_resumes(processes: Processes) -
     await processes.stub.ExecuteProcess(request)
     watching = processes.stub.WatchExecution(pb.WatchExecutionRequest(id=request.request_id), timeout=20)
     watched = aiter(watching)
-    first, second = await anext(watched), await anext(watched)
+    first = await anext(watched)
     assert first.execution.state == pb.EXECUTION_STATE_RUNNING
-    assert second.event.type == pb.EXECUTION_EVENT_TYPE_TASK_STARTED
-    assert second.event.number == 1
+    events = [(await anext(watched)).event for _ in range(3)]
+    assert [event.number for event in events] == [1, 2, 3]
+    assert [event.type for event in events] == [
+        pb.EXECUTION_EVENT_TYPE_TASK_STARTED,
+        pb.EXECUTION_EVENT_TYPE_TASK_ENDED,
+        pb.EXECUTION_EVENT_TYPE_TASK_STARTED,
+    ]
     story = await processes.stub.GetExecution(pb.GetExecutionRequest(id=request.request_id))
     assert [orjson.loads(filter_.json) for filter_ in story.execution.listening] == [
-        {"with": {"type": "heard"}}
+        {"any": [{"with": {"type": "heard"}}, {"with": {"type": "refinery.approval.v1"}}]}
     ]
-    assert list(story.execution.tasks) == ["/do/0/first"]
+    assert list(story.execution.tasks) == ["/do/2/hear"]
     await processes.stub.TerminateExecution(
         pb.TerminateExecutionRequest(id=request.request_id, reason="enough")
     )
     rest = [message async for message in watched]
     assert [message.event.type for message in rest] == [pb.EXECUTION_EVENT_TYPE_EXECUTION_ENDED]
-    assert rest[-1].event.number == 2
+    assert rest[-1].event.number == 4
     assert rest[-1].execution.state == pb.EXECUTION_STATE_TERMINATED
-    resumed = pb.WatchExecutionRequest(id=request.request_id, after_number=1)
+    resumed = pb.WatchExecutionRequest(id=request.request_id, after_number=2)
     numbers = [message.event.number async for message in processes.stub.WatchExecution(resumed, timeout=20)]
-    assert numbers == [0, 2]
+    assert numbers == [0, 3, 4]
 
 
 async def test_a_watch_ends_politely_when_the_server_drains(processes: Processes) -> None:

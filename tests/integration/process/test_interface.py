@@ -20,8 +20,8 @@ ADD: list[Any] = [{"add": {"set": {"total": "${ .n + 1 }"}}}]
 
 
 @pytest.fixture
-async def client(whole: Processes) -> AsyncIterator[Refinery]:
-    async with Refinery.connect(process=whole.address) as refinery:
+async def client(processes: Processes) -> AsyncIterator[Refinery]:
+    async with Refinery.connect(process=processes.address) as refinery:
         yield refinery
 
 
@@ -35,58 +35,60 @@ async def executed(client: Refinery, process: str, input_: Any, **fields: Any) -
 
 
 async def test_an_input_that_does_not_satisfy_the_schema_is_refused_and_changes_nothing(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    process = await whole.process("processes/add", ADD, schema={"properties": {"input": INPUT}})
+    process = await processes.process("processes/add", ADD, schema={"properties": {"input": INPUT}})
     for input_, path in (({"n": "seven"}, "/n"), ({}, ""), ({"n": "x" * 400_000}, "/n")):
         with pytest.raises(SolutionInvalid) as refused:
             await client.execute_process(process, author_ref=AUTHOR, input=input_)
         assert refused.value.metadata["field"] == "input"
         assert [violation.instance_path for violation in refused.value.violations] == [path]
-    assert [each async for each in whole.services.refinery.list_vibes(id_prefix="executions/")] == []
+    assert [each async for each in processes.services.refinery.list_vibes(id_prefix="executions/")] == []
     assert [each async for each in client.list_executions(process_ref=process)] == []
 
 
-async def test_a_large_input_has_to_satisfy_it_too_and_does(whole: Processes, client: Refinery) -> None:
-    process = await whole.process("processes/add", ADD, schema={"properties": {"input": INPUT}})
+async def test_a_large_input_has_to_satisfy_it_too_and_does(processes: Processes, client: Refinery) -> None:
+    process = await processes.process("processes/add", ADD, schema={"properties": {"input": INPUT}})
     done = await executed(client, process, {"n": 1, "padding": "x" * 400_000})
     assert done.state is ExecutionState.COMPLETED
-    record = await whole.services.refinery.get_vibe(f"main@executions/{done.id}/input?1")
+    record = await processes.services.refinery.get_vibe(f"main@executions/{done.id}/input?1")
     assert record.schema_refs == (f"aug:{process}#/properties/input",)
 
 
 async def test_a_result_that_does_not_satisfy_the_schema_faults_the_execution(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    process = await whole.process("processes/add", ADD, schema={"properties": {"result": RESULT}})
+    process = await processes.process("processes/add", ADD, schema={"properties": {"result": RESULT}})
     done = await executed(client, process, {"n": 100})
     assert done.state is ExecutionState.FAULTED
     assert done.problem is not None
     assert done.problem.type.endswith("/validation")
     assert "/total: 101 is greater than the maximum of 100" in done.problem.detail
-    results = [each async for each in whole.services.refinery.list_vibes(id_prefix="processes/add/results")]
+    results = [
+        each async for each in processes.services.refinery.list_vibes(id_prefix="processes/add/results")
+    ]
     assert results == []
 
 
 async def test_records_and_results_depend_on_the_process_whose_schema_they_satisfy(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
     schema = {"properties": {"input": INPUT, "result": RESULT}}
-    process = await whole.process("processes/add", ADD, schema=schema)
+    process = await processes.process("processes/add", ADD, schema=schema)
     done = await executed(client, process, {"n": 1})
     assert done.result_ref is not None
     for ref, part in ((done.record_ref, "input"), (done.result_ref, "result")):
-        vibe = await whole.services.refinery.get_vibe(ref)
+        vibe = await processes.services.refinery.get_vibe(ref)
         assert vibe.schema_refs == (f"aug:{process}#/properties/{part}",)
-    dependents = whole.services.refinery.list_dependents(process)
+    dependents = processes.services.refinery.list_dependents(process)
     assert {each.ref async for each in dependents} == {done.record_ref, done.result_ref}
 
 
 async def test_the_schemas_of_a_process_and_of_its_output_hold_both(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.services.record("schemas/even", schema={"properties": {"total": {"multipleOf": 2}}})
-    process = await whole.process(
+    await processes.services.record("schemas/even", schema={"properties": {"total": {"multipleOf": 2}}})
+    process = await processes.process(
         "processes/add",
         ADD,
         schema={"properties": {"result": RESULT}},
@@ -103,13 +105,13 @@ async def test_the_schemas_of_a_process_and_of_its_output_hold_both(
 
 
 async def test_an_execution_that_another_one_runs_is_one_like_any_other(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
     schema = {"properties": {"input": INPUT, "result": RESULT}}
     name = f"processes/{uuid.uuid4()}"  # Executions of other tests are in the same Temporal.
-    inner = await whole.process(name, ADD, schema=schema)
+    inner = await processes.process(name, ADD, schema=schema)
     run = {"run": {"workflow": {"name": f"aug:/{name}", "input": {"n": "${ .n }"}}}}
-    outer = await whole.process("processes/outer", [{"run": run}])
+    outer = await processes.process("processes/outer", [{"run": run}])
     done = await executed(client, outer, {"n": 1})
     assert done.state is ExecutionState.COMPLETED
     async with asyncio.timeout(30):  # Temporal's list lags behind.
@@ -118,37 +120,37 @@ async def test_an_execution_that_another_one_runs_is_one_like_any_other(
     (child,) = children
     assert child.state is ExecutionState.COMPLETED
     assert child.record_ref == f"main@executions/{child.id}?1"
-    record = await whole.services.refinery.get_vibe(child.record_ref)
+    record = await processes.services.refinery.get_vibe(child.record_ref)
     assert (record.solution["input"], record.solution["parent_ref"]) == ({"n": 1}, done.record_ref)
     assert (await client.get_execution(child.id)).execution.result_ref == child.result_ref
     assert done.result_ref is not None
-    above = whole.services.refinery.trace_lineage(done.result_ref, direction=LineageDirection.UP)
+    above = processes.services.refinery.trace_lineage(done.result_ref, direction=LineageDirection.UP)
     assert {step.ref async for step in above} >= {outer, inner, done.record_ref, child.record_ref}
 
 
 async def test_an_input_that_the_inner_process_refuses_faults_the_task_that_runs_it(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/inner", ADD, schema={"properties": {"input": INPUT}})
+    await processes.process("processes/inner", ADD, schema={"properties": {"input": INPUT}})
     run = {"run": {"workflow": {"name": "aug:/processes/inner", "input": {"n": "${ .word }"}}}}
-    outer = await whole.process("processes/outer", [{"run": run}])
+    outer = await processes.process("processes/outer", [{"run": run}])
     done = await executed(client, outer, {"word": "seven"})
     assert done.problem is not None
     assert done.problem.type.endswith("/validation")
     assert done.problem.instance == "/do/0/run"
     assert "input: the solution does not satisfy its schema" in done.problem.detail
-    records = whole.services.refinery.list_vibes(id_prefix="executions/")
+    records = processes.services.refinery.list_vibes(id_prefix="executions/")
     assert [each.ref async for each in records] == [done.record_ref]
 
 
 async def test_the_request_of_an_inner_execution_cannot_be_taken_over(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/inner", ADD)
+    await processes.process("processes/inner", ADD)
     run = {"run": {"workflow": {"name": "aug:/processes/inner", "input": {"n": 1}}}}
-    outer = await whole.process("processes/outer", [{"run": run}])
+    outer = await processes.process("processes/outer", [{"run": run}])
     done = await executed(client, outer, {}, request_id=uuid.uuid4())
-    records = [each async for each in whole.services.refinery.list_vibes(id_prefix="executions/")]
+    records = [each async for each in processes.services.refinery.list_vibes(id_prefix="executions/")]
     (child,) = (each for each in records if each.ref != done.record_ref)
     with pytest.raises(Exception, match="was committed with other content"):
         await client.execute_process(

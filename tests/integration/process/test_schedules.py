@@ -45,14 +45,14 @@ PATIENCE = 30
 
 
 @pytest.fixture
-async def client(whole: Processes) -> AsyncIterator[Refinery]:
-    async with Refinery.connect(process=whole.address) as refinery:
+async def client(processes: Processes) -> AsyncIterator[Refinery]:
+    async with Refinery.connect(process=processes.address) as refinery:
         yield refinery
 
 
-async def fire(whole: Processes, id_: UUID) -> None:
+async def fire(processes: Processes, id_: UUID) -> None:
     """Have Temporal fire it once, now."""
-    await whole.temporal.get_schedule_handle(temporal_schedule_id(id_)).trigger()
+    await processes.temporal.get_schedule_handle(temporal_schedule_id(id_)).trigger()
 
 
 async def until(
@@ -68,7 +68,7 @@ async def until(
             await asyncio.sleep(0.05)
 
 
-async def outcome(whole: Processes, client: Refinery, firing: Firing) -> Vibe:
+async def outcome(processes: Processes, client: Refinery, firing: Firing) -> Vibe:
     """The result of the execution of a firing."""
     assert firing.execution_id is not None
     async with asyncio.timeout(PATIENCE):
@@ -79,13 +79,13 @@ async def outcome(whole: Processes, client: Refinery, firing: Firing) -> Vibe:
                     break
             await asyncio.sleep(0.05)
     assert execution.result_ref is not None, execution
-    return await whole.services.refinery.get_vibe(execution.result_ref)
+    return await processes.services.refinery.get_vibe(execution.result_ref)
 
 
 async def test_a_process_is_executed_every_second_until_its_schedule_is_ended(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    process = await whole.process("processes/often", DO, schedule={"every": {"seconds": 1}})
+    process = await processes.process("processes/often", DO, schedule={"every": {"seconds": 1}})
     made = await client.schedule_process("aug:/processes/often", author_ref=AUTHOR, input={"n": 7})
     schedule = made.schedule
     assert (schedule.state, schedule.every, schedule.cron) == (
@@ -99,11 +99,11 @@ async def test_a_process_is_executed_every_second_until_its_schedule_is_ended(
     await client.end_schedule(schedule.id)
     first, second = seen.firings[:2]
     assert second.time - first.time == timedelta(seconds=1)
-    results = [await outcome(whole, client, firing) for firing in (first, second)]
+    results = [await outcome(processes, client, firing) for firing in (first, second)]
     for firing, result in zip((first, second), results, strict=True):
         assert result.solution == {"seen": 7, "at": f"execution/{firing.execution_id}"}
         assert result.id == f"processes/often/results/{firing.execution_id}"
-        lineage = await whole.services.refinery.get_refinement(vibe_ref=result.ref)
+        lineage = await processes.services.refinery.get_refinement(vibe_ref=result.ref)
         assert schedule.record_ref in lineage.target_refs
         assert process in lineage.instruction_refs
     ended = await client.get_schedule(schedule.id)
@@ -112,8 +112,8 @@ async def test_a_process_is_executed_every_second_until_its_schedule_is_ended(
     assert not ended.next_times
 
 
-async def test_next_times_are_those_of_the_cron_expression(whole: Processes, client: Refinery) -> None:
-    await whole.process("processes/daily", DO, schedule={"cron": "30 6 * * MON-FRI"})
+async def test_next_times_are_those_of_the_cron_expression(processes: Processes, client: Refinery) -> None:
+    await processes.process("processes/daily", DO, schedule={"cron": "30 6 * * MON-FRI"})
     schedule = (await client.schedule_process("aug:/processes/daily", author_ref=AUTHOR)).schedule
     assert schedule.cron == "30 6 * * MON-FRI"
     assert len(schedule.next_times) == 10
@@ -123,16 +123,16 @@ async def test_next_times_are_those_of_the_cron_expression(whole: Processes, cli
 
 
 async def test_intervals_are_counted_from_when_the_schedule_was_made(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/hourly", DO, schedule={"every": "PT7H"})
+    await processes.process("processes/hourly", DO, schedule={"every": "PT7H"})
     schedule = (await client.schedule_process("aug:/processes/hourly", author_ref=AUTHOR)).schedule
     late = schedule.next_times[0] - (schedule.start_time + timedelta(hours=7))
     assert abs(late) <= timedelta(seconds=1)
 
 
-async def test_the_same_request_is_the_same_schedule(whole: Processes, client: Refinery) -> None:
-    await whole.process("processes/same", DO, schedule=NEVER)
+async def test_the_same_request_is_the_same_schedule(processes: Processes, client: Refinery) -> None:
+    await processes.process("processes/same", DO, schedule=NEVER)
     id_ = uuid.uuid4()
 
     async def ask(**fields: Any) -> Any:
@@ -149,9 +149,9 @@ async def test_the_same_request_is_the_same_schedule(whole: Processes, client: R
 
 
 async def test_an_execution_is_no_schedule_and_a_schedule_no_execution(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/both", DO, schedule=NEVER)
+    await processes.process("processes/both", DO, schedule=NEVER)
     once = (await client.execute_process("aug:/processes/both", author_ref=AUTHOR)).execution
     again = (await client.schedule_process("aug:/processes/both", author_ref=AUTHOR)).schedule
     with pytest.raises(ScheduleNotFound):
@@ -163,10 +163,10 @@ async def test_an_execution_is_no_schedule_and_a_schedule_no_execution(
 
 
 async def test_what_cannot_be_scheduled_is_refused_and_changes_nothing(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    plain = await whole.process("processes/plain", DO)
-    position = (await whole.services.refinery.get_vibe(plain)).position
+    plain = await processes.process("processes/plain", DO)
+    position = (await processes.services.refinery.get_vibe(plain)).position
     with pytest.raises(ProcessNotExecutable, match="it has no schedule"):
         await client.schedule_process(plain, author_ref=AUTHOR)
     with pytest.raises(VibeNotFound):
@@ -176,57 +176,59 @@ async def test_what_cannot_be_scheduled_is_refused_and_changes_nothing(
     for ask in (client.pause_schedule, client.resume_schedule, client.end_schedule):
         with pytest.raises(ScheduleNotFound):
             await ask(uuid.uuid4())
-    after = [vibe async for vibe in whole.services.refinery.list_vibes(after_position=position)]
+    after = [vibe async for vibe in processes.services.refinery.list_vibes(after_position=position)]
     assert after == []
 
 
-async def test_a_floating_process_is_followed_by_its_schedule(whole: Processes, client: Refinery) -> None:
-    await whole.process("processes/changing", [{"say": {"set": {"version": 1}}}], schedule=NEVER)
+async def test_a_floating_process_is_followed_by_its_schedule(processes: Processes, client: Refinery) -> None:
+    await processes.process("processes/changing", [{"say": {"set": {"version": 1}}}], schedule=NEVER)
     id_ = (await client.schedule_process("aug:/processes/changing", author_ref=AUTHOR)).schedule.id
-    second = await whole.process("processes/changing", [{"say": {"set": {"version": 2}}}], schedule=NEVER)
-    await fire(whole, id_)
+    second = await processes.process("processes/changing", [{"say": {"set": {"version": 2}}}], schedule=NEVER)
+    await fire(processes, id_)
     (firing,) = (await until(client, id_)).firings
-    result = await outcome(whole, client, firing)
+    result = await outcome(processes, client, firing)
     assert result.solution == {"version": 2}
-    assert second in (await whole.services.refinery.get_refinement(vibe_ref=result.ref)).instruction_refs
+    assert second in (await processes.services.refinery.get_refinement(vibe_ref=result.ref)).instruction_refs
 
 
 async def test_the_results_of_a_schedule_may_be_revisions_of_one_id(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/report", DO, schedule=NEVER)
+    await processes.process("processes/report", DO, schedule=NEVER)
     scheduled = await client.schedule_process(
         "aug:/processes/report", author_ref=AUTHOR, input={"n": 1}, result_id="reports/daily"
     )
     id_ = scheduled.schedule.id
-    await fire(whole, id_)
-    await outcome(whole, client, (await until(client, id_)).firings[0])
+    await fire(processes, id_)
+    await outcome(processes, client, (await until(client, id_)).firings[0])
     await asyncio.sleep(1)  # Temporal names what it fires by the second.
-    await fire(whole, id_)
+    await fire(processes, id_)
     last = (await until(client, id_, lambda schedule: len(schedule.firings) == 2)).firings[-1]
-    assert (await outcome(whole, client, last)).ref == "main@reports/daily?2"
+    assert (await outcome(processes, client, last)).ref == "main@reports/daily?2"
 
 
-async def test_a_large_input_travels_by_ref(whole: Processes, client: Refinery) -> None:
-    await whole.process("processes/large", [{"count": {"set": {"n": "${ .text | length }"}}}], schedule=NEVER)
+async def test_a_large_input_travels_by_ref(processes: Processes, client: Refinery) -> None:
+    await processes.process(
+        "processes/large", [{"count": {"set": {"n": "${ .text | length }"}}}], schedule=NEVER
+    )
     input_ = {"text": "x" * 400_000}
     id_ = (await client.schedule_process("aug:/processes/large", author_ref=AUTHOR, input=input_)).schedule.id
-    record = (await whole.services.refinery.get_vibe(f"main@schedules/{id_}?1")).solution
+    record = (await processes.services.refinery.get_vibe(f"main@schedules/{id_}?1")).solution
     assert "input" not in record
     assert record["input_ref"] == f"main@schedules/{id_}/input?1"
-    await fire(whole, id_)
+    await fire(processes, id_)
     (firing,) = (await until(client, id_)).firings
-    assert (await outcome(whole, client, firing)).solution == {"n": 400_000}
+    assert (await outcome(processes, client, firing)).solution == {"n": 400_000}
 
 
 async def test_a_firing_that_is_refused_says_why_and_the_next_one_goes_on(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/broken", DO, schedule=NEVER)
+    await processes.process("processes/broken", DO, schedule=NEVER)
     id_ = (await client.schedule_process("aug:/processes/broken", author_ref=AUTHOR)).schedule.id
     empty = Draft(type=VibeType.PROCESS, id="processes/broken")
-    await whole.services.refine(empty)
-    await fire(whole, id_)
+    await processes.services.refine(empty)
+    await fire(processes, id_)
     schedule = await until(client, id_, lambda schedule: any(each.problem for each in schedule.firings))
     (firing,) = schedule.firings
     assert firing.execution_id is None
@@ -235,9 +237,9 @@ async def test_a_firing_that_is_refused_says_why_and_the_next_one_goes_on(
 
 
 async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/paused", DO, schedule={"every": "PT1S"})
+    await processes.process("processes/paused", DO, schedule={"every": "PT1S"})
     id_ = (await client.schedule_process("aug:/processes/paused", author_ref=AUTHOR)).schedule.id
     await client.pause_schedule(id_, reason="the far side is away")
     await client.pause_schedule(id_)
@@ -251,8 +253,8 @@ async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
     await client.end_schedule(id_)
 
 
-async def test_what_was_ended_stays_ended(whole: Processes, client: Refinery) -> None:
-    await whole.process("processes/over", DO, schedule=NEVER)
+async def test_what_was_ended_stays_ended(processes: Processes, client: Refinery) -> None:
+    await processes.process("processes/over", DO, schedule=NEVER)
     id_ = uuid.uuid4()
     await client.schedule_process("aug:/processes/over", author_ref=AUTHOR, request_id=id_)
     await asyncio.gather(*(client.end_schedule(id_) for _ in range(4)))
@@ -264,45 +266,45 @@ async def test_what_was_ended_stays_ended(whole: Processes, client: Refinery) ->
     for ask in (client.pause_schedule, client.resume_schedule):
         with pytest.raises(ScheduleEnded):
             await ask(id_)
-    last = await whole.services.refinery.get_vibe(f"main@schedules/{id_}?2")
+    last = await processes.services.refinery.get_vibe(f"main@schedules/{id_}?2")
     assert last.solution["ended"] is True
 
 
 async def test_a_schedule_that_temporal_never_heard_of_is_started_by_whoever_asks_next(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/lost", DO, schedule=NEVER)
+    await processes.process("processes/lost", DO, schedule=NEVER)
     made = (await client.schedule_process("aug:/processes/lost", author_ref=AUTHOR)).schedule
     # As if who made it had died between the ledger and Temporal.
-    assert await Timetable(whole.temporal).end(made.id)
+    assert await Timetable(processes.temporal).end(made.id)
     assert await client.get_schedule(made.id) == made
 
 
 async def test_a_schedule_whose_end_temporal_never_heard_of_starts_nothing_more(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/undead", DO, schedule=NEVER)
+    await processes.process("processes/undead", DO, schedule=NEVER)
     made = (await client.schedule_process("aug:/processes/undead", author_ref=AUTHOR)).schedule
-    record = await whole.services.refinery.get_vibe(made.record_ref)
+    record = await processes.services.refinery.get_vibe(made.record_ref)
     draft = Draft(
         type=VibeType.RECORD, id=record.id, expected_revision=1, solution={**record.solution, "ended": True}
     )
     # As if who ended it had died between the ledger and Temporal.
-    await whole.services.refinery.refine(author_ref=AUTHOR, drafts=[draft], request_id=end_key(made.id))
-    await fire(whole, made.id)
+    await processes.services.refinery.refine(author_ref=AUTHOR, drafts=[draft], request_id=end_key(made.id))
+    await fire(processes, made.id)
     async with asyncio.timeout(PATIENCE):
-        while await Timetable(whole.temporal).find(made.id) is not None:
+        while await Timetable(processes.temporal).find(made.id) is not None:
             await asyncio.sleep(0.05)
-    executions = [each async for each in whole.services.refinery.list_vibes(id_prefix="executions/")]
+    executions = [each async for each in processes.services.refinery.list_vibes(id_prefix="executions/")]
     assert executions == []
 
 
 async def test_each_time_is_one_execution_however_often_it_is_fired(
-    whole: Processes, client: Refinery
+    processes: Processes, client: Refinery
 ) -> None:
-    await whole.process("processes/again", DO, schedule={"every": "PT1H"})
+    await processes.process("processes/again", DO, schedule={"every": "PT1H"})
     made = (await client.schedule_process("aug:/processes/again", author_ref=AUTHOR)).schedule
-    handle = whole.temporal.get_schedule_handle(temporal_schedule_id(made.id))
+    handle = processes.temporal.get_schedule_handle(temporal_schedule_id(made.id))
     # Temporal fires the same time again: by hand here, else after an outage.
     hour = ScheduleBackfill(
         made.next_times[0] - timedelta(hours=1.5), made.next_times[0] - timedelta(hours=0.5)
@@ -311,16 +313,16 @@ async def test_each_time_is_one_execution_however_often_it_is_fired(
     await until(client, made.id)
     await handle.backfill(hour)
     schedule = await until(client, made.id, lambda schedule: len(schedule.firings) >= 1)
-    await outcome(whole, client, schedule.firings[0])
+    await outcome(processes, client, schedule.firings[0])
     ids = {firing.execution_id for firing in (await client.get_schedule(made.id)).firings}
     assert len(ids) == 1
-    records = [each async for each in whole.services.refinery.list_vibes(id_prefix="executions/")]
+    records = [each async for each in processes.services.refinery.list_vibes(id_prefix="executions/")]
     assert len(records) == 1
 
 
-async def test_schedules_are_listed_by_process_page_by_page(whole: Processes, client: Refinery) -> None:
-    first = await whole.process("processes/one", DO, schedule=NEVER)
-    other = await whole.process("processes/two", DO, schedule=NEVER)
+async def test_schedules_are_listed_by_process_page_by_page(processes: Processes, client: Refinery) -> None:
+    first = await processes.process("processes/one", DO, schedule=NEVER)
+    other = await processes.process("processes/two", DO, schedule=NEVER)
     made = [(await client.schedule_process(first, author_ref=AUTHOR)).schedule for _ in range(3)]
     await client.schedule_process(other, author_ref=AUTHOR)
     wanted = {schedule.id for schedule in made}
@@ -329,30 +331,32 @@ async def test_schedules_are_listed_by_process_page_by_page(whole: Processes, cl
             await asyncio.sleep(0.05)
     (found,) = [each async for each in client.list_schedules(process_ref=first) if each.id == made[0].id]
     assert (found.process, found.start_time, found.cron) == (f"aug:{first}", made[0].start_time, made[0].cron)
-    page = await whole.stub.ListSchedules(pb.ListSchedulesRequest(process_ref=first, page_size=2))
+    page = await processes.stub.ListSchedules(pb.ListSchedulesRequest(process_ref=first, page_size=2))
     assert page.next_page_token
     with pytest.raises(grpc.aio.AioRpcError, match="not one that this list gave out"):
-        await whole.stub.ListSchedules(
+        await processes.stub.ListSchedules(
             pb.ListSchedulesRequest(process_ref=other, page_token=page.next_page_token)
         )
 
 
-async def test_a_schedule_at_the_terminal(whole: Processes) -> None:
-    process = await whole.process("processes/shown", DO, schedule=NEVER)
+async def test_a_schedule_at_the_terminal(processes: Processes) -> None:
+    process = await processes.process("processes/shown", DO, schedule=NEVER)
     made = await command(
-        whole, "schedule", "make", "aug:/processes/shown", "--input", '{"n": 1}', "-o", "json"
+        processes, "schedule", "make", "aug:/processes/shown", "--input", '{"n": 1}', "-o", "json"
     )
     id_ = made.json["schedule"]["id"]
-    said = await command(whole, "schedule", "get", id_)
+    said = await command(processes, "schedule", "get", id_)
     assert "ACTIVE" in said.out
     assert process in said.out
     assert "0 0 29 2 *" in said.out
-    await command(whole, "schedule", "pause", id_, "--reason", "holidays")
-    assert json.loads((await command(whole, "schedule", "get", id_, "-o", "json")).out)["state"] == "PAUSED"
-    await command(whole, "schedule", "resume", id_)
-    assert id_ in (await command(whole, "schedule", "list")).out
-    await command(whole, "schedule", "end", id_)
-    assert "ENDED" in (await command(whole, "schedule", "get", id_)).out
-    refused = await command(whole, "schedule", "resume", id_, expect=1)
+    await command(processes, "schedule", "pause", id_, "--reason", "holidays")
+    assert (
+        json.loads((await command(processes, "schedule", "get", id_, "-o", "json")).out)["state"] == "PAUSED"
+    )
+    await command(processes, "schedule", "resume", id_)
+    assert id_ in (await command(processes, "schedule", "list")).out
+    await command(processes, "schedule", "end", id_)
+    assert "ENDED" in (await command(processes, "schedule", "get", id_)).out
+    refused = await command(processes, "schedule", "resume", id_, expect=1)
     assert "SCHEDULE_ENDED" in refused.err
-    assert "is not the id of a schedule" in (await command(whole, "schedule", "get", "x", expect=2)).err
+    assert "is not the id of a schedule" in (await command(processes, "schedule", "get", "x", expect=2)).err
