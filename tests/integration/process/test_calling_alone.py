@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from process_worker.engine.faults import standard
 from process_worker.outside.functions import Caller
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
@@ -155,6 +156,24 @@ async def test_a_python_function_is_told_for_whom_it_is_called(processes: Proces
 async def test_a_function_that_nobody_registered_is_a_problem(processes: Processes) -> None:
     await processes.capability(python("nobody.knows"))
     assert (await problem(processes, asked())).type == STANDARD + "configuration"
+
+
+async def test_a_fault_that_a_function_raises_is_a_problem_and_a_mistake_in_it_is_logged(
+    processes: Processes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise standard("authorization", "not you")
+
+    def err(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    await processes.capability(python("tests.fails"))
+    processes.functions["tests.fails"] = refuse
+    assert (await problem(processes, asked())).detail == "main@capabilities/x?1: not you"
+    processes.functions["tests.fails"] = err
+    told, metadata = await reason(processes.stub.CallCapability(asked()))
+    assert told == "INTERNAL"
+    assert metadata["incident"] in capsys.readouterr().out
 
 
 # --- The ledger's own capabilities -------------------------------------------------------------
