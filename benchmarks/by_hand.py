@@ -17,10 +17,6 @@ from process_worker.expressions import Evaluator
 from process_worker.keys import commit_key, result_key
 from process_worker.messages import Result, Start
 from process_worker.outside.calls import Calls
-from process_worker.outside.documents import Documents
-from process_worker.outside.functions import LedgerFunctions
-from process_worker.outside.http import Gateway
-from process_worker.outside.secrets import Secrets
 from process_worker.payloads import converter
 from process_worker.settings import Settings
 from refinery_client import Refinery
@@ -81,15 +77,7 @@ async def main() -> None:
     async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
         client = await connect(settings, converter(refinery, settings.worker_author_ref))
         with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
-            activities = Activities(
-                Calls(
-                    documents=Documents(refinery),
-                    evaluator=evaluator,
-                    gateway=Gateway.of(""),
-                    secrets=Secrets.from_environment(evaluator),
-                    functions=LedgerFunctions(refinery).by_name(),
-                )
-            )
+            activities = Activities(Calls.of(refinery, evaluator, http_allow=""))
             worker = Worker(
                 client,
                 task_queue=QUEUE,

@@ -23,7 +23,7 @@ from refinery_cli.output import (
 from refinery_cli.plain import moment, plain
 from refinery_cli.progress import screen
 from refinery_client.connection import Refinery
-from refinery_client.executions import Execution, ExecutionEvent, ExecutionState
+from refinery_client.executions import Execution, ExecutionEvent, ExecutionState, Problem
 
 app = App(name="execution", help="Find, follow and stop executions.", help_format="plaintext")
 
@@ -35,7 +35,7 @@ COLUMNS: Columns[Execution] = {
     "process": lambda execution: execution.process_ref,
     "started": lambda execution: moment(execution.start_time),
     "ended": lambda execution: moment(execution.end_time) if execution.end_time else "",
-    "result": lambda execution: execution.result_ref or _problem_line(execution),
+    "result": lambda execution: execution.result_ref or problem_line(execution.problem),
 }
 EVENT_COLUMNS: Columns[ExecutionEvent] = {
     "number": lambda event: event.number,
@@ -156,13 +156,13 @@ def print_execution(execution: Execution) -> None:
         "tasks": ", ".join(execution.tasks),
         "listening": ", ".join(json_text(filter_, pretty=False) for filter_ in execution.listening),
         "result": execution.result_ref,
-        "problem": _problem_line(execution),
+        "problem": problem_line(problem),
         "detail": problem.detail if problem else "",
         "at": problem.instance if problem else "",
         "record": execution.record_ref,
     })  # fmt: skip
 
 
-def _problem_line(execution: Execution) -> str:
-    problem = execution.problem
+def problem_line(problem: Problem | None) -> str:
+    """What a problem is, on one line; empty where there is none."""
     return "" if problem is None else f"{problem.status} {problem.title or problem.type}"

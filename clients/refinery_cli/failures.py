@@ -25,6 +25,11 @@ def report(refusal: RefineryError) -> None:
         _tell("Is 'refinery up' running? Addresses are --ledger and --resolver.", start="")
 
 
+def report_failure(sentence: str) -> None:
+    """Tell what was answered in place of what was asked for."""
+    _tell(sentence)
+
+
 def report_usage(sentence: str, *, hint: bool = True) -> None:
     """Tell what is wrong with the command."""
     _tell(sentence.strip())

@@ -41,6 +41,7 @@ VERBS: Final = (
     ("Execute", "schedule", "schedule:app", "Have processes executed by their schedule."),
     ("Execute", "approve", "speak:approve", "Answer an execution that waits for an approval."),
     ("Execute", "send-event", "speak:send_event", "Give a CloudEvent to an execution that listens."),
+    ("Execute", "call", "call:call", "Call a Capability Vibe alone."),
     ("Shell", "completion", "completion:app", "Complete the command in your shell."),
 )
 

@@ -19,6 +19,7 @@ from refinery_client.answers import (
 from refinery_client.connection import Refinery
 from refinery_client.drafts import ABSENT, Absent, Draft, JsonText, Refine
 from refinery_client.executions import (
+    CapabilityCalled,
     EventSent,
     Execution,
     ExecutionEvent,
@@ -38,6 +39,7 @@ __all__ = [
     "Absent",
     "Answers",
     "BranchCreated",
+    "CapabilityCalled",
     "Change",
     "DeadlineExceeded",
     "Dependency",

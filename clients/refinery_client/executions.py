@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 
 from refinery.process.v1 import process_service_pb2 as pb
+from refinery_client.drafts import ABSENT
 from refinery_core import wire
 
 
@@ -105,6 +106,15 @@ class EventSent:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CapabilityCalled:
+    """What came of a call. Without a problem there is an output; with one it is ABSENT."""
+
+    capability_ref: str
+    output: Any
+    problem: Problem | None
+
+
 # --- From the contract --------------------------------------------------------------------
 
 
@@ -132,6 +142,15 @@ def event_from(message: pb.ExecutionEvent) -> ExecutionEvent:
         type=ExecutionEventType[name],
         task=message.task,
         time=wire.time_from(message.time, "time"),
+        problem=_problem_from(message.problem) if message.HasField("problem") else None,
+    )
+
+
+def called_from(message: pb.CallCapabilityResponse) -> CapabilityCalled:
+    """Read what came of a call."""
+    return CapabilityCalled(
+        capability_ref=message.capability_ref,
+        output=orjson.loads(message.output.json) if message.HasField("output") else ABSENT,
         problem=_problem_from(message.problem) if message.HasField("problem") else None,
     )
 

@@ -16,12 +16,14 @@ from refinery.process.v1 import process_service_pb2 as pb
 from refinery.process.v1.process_service_pb2_grpc import ProcessServiceStub
 from refinery_client.drafts import ABSENT, document_message
 from refinery_client.executions import (
+    CapabilityCalled,
     EventSent,
     Execution,
     ExecutionNews,
     ExecutionStarted,
     ExecutionState,
     ExecutionStory,
+    called_from,
     event_from,
     execution_from,
 )
@@ -193,6 +195,34 @@ class Processes:
         """Stop an execution at once. It compensates nothing."""
         request = pb.TerminateExecutionRequest(id=str(id), reason=reason)
         await self._patience.call(self._processes.TerminateExecution, request, timeout_seconds)
+
+    async def call_capability(
+        self,
+        capability: str,
+        *,
+        author_ref: str,
+        input: Any = ABSENT,  # noqa: A002 -- the contract's word
+        branch: str = "",
+        request_id: UUID | None = None,
+        timeout_seconds: float | None = None,
+    ) -> CapabilityCalled:
+        """
+        Call a Capability Vibe alone, once: unlike all others this is not sent again, and waits without end.
+
+        A problem is an answer, not an exception. Who gives a request_id of their own may send the same
+        again, and whoever is called gets the same key.
+        """
+        request = pb.CallCapabilityRequest(
+            request_id=str(request_id or uuid.uuid4()),
+            capability=capability,
+            author_ref=author_ref,
+            input=document_message(input, "input"),
+            branch=branch,
+        )
+        try:
+            return called_from(await self._processes.CallCapability(request, timeout=timeout_seconds))
+        except grpc.aio.AioRpcError as error:
+            raise refusal_from(error) from None
 
 
 def _news(message: pb.WatchExecutionResponse) -> ExecutionNews:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from process_worker.capabilities import Capabilities
 from process_worker.connect import connect, wait_for_ledger
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
@@ -14,7 +15,7 @@ from process_worker.servicer import NAME, ProcessServicer
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
 from process_worker.timetable import Timetable
-from process_worker.worker import working
+from process_worker.worker import build, reaching
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import Refinery
 from refinery_core import logs
@@ -40,9 +41,13 @@ async def main() -> None:
             return await ledger.is_ready() and await temporal.is_ready()
 
         executions = Executions(ledger, temporal)
-        servicer = ProcessServicer(executions, Schedules(executions, Timetable(client)), drain)
-        service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
-        async with working(client, refinery, http_allow=settings.http_allow):
+        schedules = Schedules(executions, Timetable(client))
+        async with (
+            reaching(refinery, http_allow=settings.http_allow) as calls,
+            build(client, calls, schedules),
+        ):
+            servicer = ProcessServicer(executions, schedules, Capabilities(ledger, calls), drain)
+            service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
             await serve(
                 [service], listen=settings.listen, drain=drain, readiness=is_ready, patience=_PATIENCE
             )

@@ -13,28 +13,16 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from process_worker import steps
-from process_worker.engine.faults import Fault, standard
+from process_worker.engine.faults import Fault
 from process_worker.messages import Fired
 from process_worker.outside.calls import Calls
+from process_worker.outside.refusals import as_fault, is_for_now
 from process_worker.ports import EvaluationFault
 from process_worker.schedules import Schedules
-from refinery_core.errors import Code, RefineryError
+from refinery_core.errors import RefineryError
 from refinery_core.process.parts import Expression
 
 _BEAT_SECONDS: Final = 2.0
-_AGAIN: Final = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
-"""What is away or busy: Temporal tries again until it is not."""
-_KINDS: Final = {
-    Code.INVALID_ARGUMENT: ("validation", 400),
-    Code.OUT_OF_RANGE: ("validation", 400),
-    Code.NOT_FOUND: ("runtime", 404),
-    Code.ALREADY_EXISTS: ("runtime", 409),
-    Code.ABORTED: ("runtime", 409),
-    Code.FAILED_PRECONDITION: ("runtime", 412),
-    Code.PERMISSION_DENIED: ("authorization", 403),
-    Code.UNAUTHENTICATED: ("authentication", 401),
-}
-_VIOLATIONS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ class ScheduleActivities:
         try:
             started = await self.schedules.fire(asked.record_ref, UUID(asked.key))
         except RefineryError as refusal:
-            if refusal.code in _AGAIN:
+            if is_for_now(refusal):
                 raise
             raise ApplicationError(refusal.message, type=refusal.reason, non_retryable=True) from None
         return Fired(None if started is None else str(started))
@@ -109,9 +97,9 @@ def _final() -> Iterator[None]:
     except Fault as fault:
         raise _failure(fault, "fault") from None
     except RefineryError as refusal:
-        if refusal.code in _AGAIN:
+        if is_for_now(refusal):
             raise
-        raise _failure(_refused(refusal), refusal.reason) from None
+        raise _failure(as_fault(refusal), refusal.reason) from None
 
 
 def _failure(fault: Fault, kind: str) -> ApplicationError:
@@ -122,15 +110,6 @@ def _failure(fault: Fault, kind: str) -> ApplicationError:
         non_retryable=True,
         category=ApplicationErrorCategory.BENIGN,  # The process's affair, not the operator's.
     )
-
-
-def _refused(refusal: RefineryError) -> Fault:
-    kind, status = _KINDS.get(refusal.code, ("runtime", 500))
-    detail = refusal.message
-    violations = getattr(refusal, "violations", ())[1:_VIOLATIONS]
-    for violation in violations:
-        detail += f" {violation.instance_path or '(root)'}: {violation.message}."
-    return standard(kind, detail, title=refusal.reason, status=status)
 
 
 @asynccontextmanager

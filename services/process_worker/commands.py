@@ -37,6 +37,26 @@ class ExecuteProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCapability:
+    """What to call alone, with references as they were sent."""
+
+    request_id: UUID
+    capability: str
+    author_ref: str
+    input: Document
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What came of a call: either an output or a problem."""
+
+    capability_ref: str
+    output: Document | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """One carrying out of a process, as it stands."""
 

@@ -28,19 +28,19 @@ class Ledger:
     async def committed(self, request_id: UUID) -> Refinement | None:
         """What was committed under a request_id, or None."""
         try:
-            with _answering():
+            with answering():
                 return await self.refinery.get_refinement(request_id=request_id)
         except RefinementNotFound:
             return None
 
     async def vibe(self, ref: str) -> Vibe:
         """One Vibe with its documents."""
-        with _answering():
+        with answering():
             return await self.refinery.get_vibe(ref)
 
     async def vibes(self, references: Sequence[str], branch: str) -> list[Vibe]:
         """What up to 1,000 references mean on a branch, all at one moment: now. Without documents."""
-        with _answering():
+        with answering():
             return await self.refinery.batch_get_vibes(references, context=Context(branch), full=False)
 
     async def refine(
@@ -55,7 +55,7 @@ class Ledger:
         budget_refs: Sequence[str] = (),
     ) -> Refined:
         """Commit."""
-        with _answering():
+        with answering():
             return await self.refinery.refine(
                 request_id=request_id,
                 author_ref=author_ref,
@@ -68,7 +68,8 @@ class Ledger:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """What is asked here is asked of the ledger; that nobody answers is LedgerUnavailable."""
     try:
         yield
     except Unreachable as refusal:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from grpc.aio import ServicerContext as Context
 
 from process_worker import wire
+from process_worker.capabilities import Capabilities
 from process_worker.events import Events
 from process_worker.executions import Executions
 from process_worker.schedules import Schedules
@@ -26,10 +27,11 @@ NAME: Final = "refinery.process.v1.ProcessService"
 
 @dataclass(frozen=True)
 class ProcessServicer(pb_grpc.ProcessServiceServicer):
-    """Executions over gRPC."""
+    """Executions, schedules and capabilities over gRPC."""
 
     executions: Executions
     schedules: Schedules
+    capabilities: Capabilities
     drain: Drain
 
     async def ExecuteProcess(
@@ -130,3 +132,10 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         """End a schedule."""
         await self.schedules.end(uuid_from(request.id, "id"))
         return pb.EndScheduleResponse()
+
+    async def CallCapability(
+        self, request: pb.CallCapabilityRequest, context: Context[Any, Any]
+    ) -> pb.CallCapabilityResponse:
+        """Call a capability alone."""
+        form = document_form(context.invocation_metadata())
+        return wire.called_message(await self.capabilities.call(wire.call_capability(request)), form)

@@ -57,7 +57,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Behalf:
-    """For whom something is done."""
+    """
+    For whom something is done, and under what: `process_ref` is the process, or the capability that is
+    called alone; `record_ref` is empty where no execution was recorded.
+    """
 
     author_ref: str
     branch: str

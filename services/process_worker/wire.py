@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from process_worker.commands import (
+    CallCapability,
+    Called,
     EventSent,
     ExecuteProcess,
     Execution,
@@ -74,6 +76,17 @@ def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessReques
         problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
         raise InvalidField(field="result_id", problem=problem)
     return command
+
+
+def call_capability(request: pb.CallCapabilityRequest) -> CallCapability:
+    """Read what to call."""
+    return CallCapability(
+        request_id=wire.uuid_from(request.request_id, "request_id"),
+        capability=str(reference_from(request.capability, "capability")),
+        author_ref=str(reference_from(request.author_ref, "author_ref")),
+        input=wire.document_from(request.input, "input") if request.HasField("input") else _EMPTY_OBJECT,
+        branch=branch_from(request.branch, "branch"),
+    )
 
 
 def execution_filter(request: pb.ListExecutionsRequest) -> ExecutionFilter:
@@ -156,6 +169,16 @@ def news_message(news: News, form: DocumentForm) -> pb.WatchExecutionResponse:
 def sent_message(sent: EventSent) -> pb.SendEventResponse:
     """Write that an event was sent."""
     return pb.SendEventResponse(event_ref=sent.event_ref, replayed=sent.replayed)
+
+
+def called_message(called: Called, form: DocumentForm) -> pb.CallCapabilityResponse:
+    """Write what came of a call."""
+    message = pb.CallCapabilityResponse(capability_ref=called.capability_ref)
+    if called.output is not None:
+        wire.write_document(message.output, called.output.text, form)
+    if called.problem is not None:
+        message.problem.CopyFrom(_problem(called.problem))
+    return message
 
 
 def execution_message(execution: Execution, form: DocumentForm) -> pb.Execution:

@@ -20,20 +20,13 @@ from temporalio.worker import (
 )
 
 from process_worker.activities import Activities, ScheduleActivities
-from process_worker.executions import Executions
+from process_worker.capabilities import MAX_CALLS
 from process_worker.expressions import Evaluator
 from process_worker.firings import FireSchedule
-from process_worker.ledger import Ledger
 from process_worker.messages import TASK_QUEUE
-from process_worker.outside import functions
 from process_worker.outside.calls import Calls
-from process_worker.outside.documents import Documents
-from process_worker.outside.http import Gateway
-from process_worker.outside.secrets import Secrets
 from process_worker.replayed import EVALUATE
 from process_worker.schedules import Schedules
-from process_worker.temporal import Temporal
-from process_worker.timetable import Timetable
 from process_worker.workflows import ExecuteProcess
 from refinery_client import Refinery
 
@@ -61,16 +54,8 @@ class Lending(Interceptor):
         return None
 
 
-def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allow: str = "") -> Worker:
-    """Build the worker; nothing runs before it is entered or run."""
-    calls = Calls(
-        documents=Documents(refinery),
-        evaluator=evaluator,
-        gateway=Gateway.of(http_allow),
-        secrets=Secrets.from_environment(evaluator),
-        functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
-    )
-    schedules = Schedules(Executions(Ledger(refinery), Temporal(client)), Timetable(client))
+def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
+    """Build the worker; nothing runs before it is entered, and leaving it finishes what is under way."""
     activities, firings = Activities(calls), ScheduleActivities(schedules)
     return Worker(
         client,
@@ -86,7 +71,7 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
             firings.execute,
         ],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        interceptors=[Lending(evaluator)],
+        interceptors=[Lending(calls.evaluator)],
         max_cached_workflows=_CACHED,
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS,
         max_concurrent_activities=_ACTIVITIES,
@@ -97,11 +82,10 @@ def build(client: Client, refinery: Refinery, evaluator: Evaluator, *, http_allo
 
 
 @asynccontextmanager
-async def working(client: Client, refinery: Refinery, *, http_allow: str = "") -> AsyncIterator[Worker]:
-    """Work until the block is left, and then finish what is under way, for a while."""
+async def reaching(refinery: Refinery, *, http_allow: str = "") -> AsyncIterator[Calls]:
+    """Everything that can be called, by executions and alone, until the block is left."""
     # Calls wait in threads; by default there would be a handful of them, whoever waits.
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_ACTIVITIES, "outside"))
+    threads = ThreadPoolExecutor(_ACTIVITIES + MAX_CALLS, "outside")
+    asyncio.get_running_loop().set_default_executor(threads)
     with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
-        worker = build(client, refinery, evaluator, http_allow=http_allow)
-        async with worker:
-            yield worker
+        yield Calls.of(refinery, evaluator, http_allow=http_allow)

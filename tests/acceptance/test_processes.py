@@ -83,7 +83,8 @@ async def test_the_schema_of_a_process_is_that_of_its_input_and_result_not_of_it
 ) -> None:
     with pytest.raises(InvalidSchema, match="nonsense"):
         await ledger.refine(process(schema={"properties": {"input": {"type": "nonsense"}}}))
-    for schema in ({"type": "object"}, {"properties": {"output": True}}, {"properties": {}}, {}, True):
+    refused: list[Any] = [{"type": "object"}, {"properties": {"output": True}}, {"properties": {}}, {}, True]
+    for schema in refused:
         with pytest.raises(InvalidSchema, match="that of a process describes its input and its result"):
             await ledger.refine(process(schema=schema))
     for part in ("input", "result"):

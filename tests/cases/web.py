@@ -24,6 +24,8 @@ class Web:
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
     delay: float = 0.0
+    abandoned: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody hung up before the answer."""
 
     def script(self, answers: Mapping[str, Sequence[tuple[int, Any]]]) -> None:
         """Answer so."""
@@ -39,7 +41,9 @@ class Web:
             self.asked.append(path)
             self.headers.append(headers)
             self.bodies.append(body)
-            await asyncio.sleep(self.delay)
+            if await self._hangs_up(reader):
+                self.abandoned.set()
+                return
             script = self.answers.get(path.partition("?")[0], [(404, None)])
             status, content = script.pop(0) if len(script) > 1 else script[0]
             writer.write(_answer(status, content))
@@ -48,6 +52,13 @@ class Web:
             return
         finally:
             writer.close()
+
+    async def _hangs_up(self, reader: asyncio.StreamReader) -> bool:
+        try:
+            await asyncio.wait_for(reader.read(), self.delay)
+        except TimeoutError:
+            return False
+        return True
 
 
 def _answer(status: int, content: Any) -> bytes:

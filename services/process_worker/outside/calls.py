@@ -18,7 +18,8 @@ from process_worker.outside.documents import Documents
 from process_worker.outside.http import Gateway
 from process_worker.outside.secrets import Secrets
 from process_worker.ports import EvaluationFault, Killed, Request
-from process_worker.steps import Behalf, Perform
+from process_worker.steps import Perform
+from refinery_client import Refinery
 from refinery_core.process.checker import ProcessFault, read_capability
 from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Expression
@@ -37,6 +38,17 @@ class Calls:
     gateway: Gateway
     secrets: Secrets
     functions: Mapping[str, functions.Function]
+
+    @classmethod
+    def of(cls, refinery: Refinery, evaluator: Evaluator, *, http_allow: str) -> Calls:
+        """What this process can reach: with its secrets, and the functions that are installed in it."""
+        return cls(
+            documents=Documents(refinery),
+            evaluator=evaluator,
+            gateway=Gateway.of(http_allow),
+            secrets=Secrets.from_environment(evaluator),
+            functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
+        )
 
     async def perform(self, asked: Perform) -> Any:
         """
@@ -116,7 +128,7 @@ class Calls:
             bundles=await self.documents.bundles((capability.call,), asked.frozen),
         )
         try:
-            return await Interpreter(_alone(capability), _Ports(self, asked.behalf), setting).run()
+            return await Interpreter(_alone(capability), _Ports(self, asked), setting).run()
         except Fault as fault:
             # Where in the capability it was says nothing to the process.
             problem = fault.problem
@@ -139,7 +151,7 @@ class _Ports:
     """The engine's ports outside the workflow: nothing is recorded, and all of it may be done again."""
 
     calls: Calls
-    behalf: Behalf
+    asked: Perform
 
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -147,7 +159,8 @@ class _Ports:
         return await self.calls.evaluate(expressions, value, variables)
 
     async def perform(self, request: Request) -> Any:
-        asked = Perform(request.kind, request.pointer, request.key, request.what, self.behalf)
+        # A capability is one call, so the key of the one is the key of the other.
+        asked = Perform(request.kind, request.pointer, self.asked.key, request.what, self.asked.behalf)
         return await self.calls.perform(asked)
 
     async def pause(self, milliseconds: int, pointer: str) -> None:  # noqa: ARG002 -- the port's shape

@@ -56,10 +56,10 @@ class LedgerFunctions:
     def by_name(self) -> dict[str, Function]:
         """The functions, by the names that the capabilities use."""
         return {
-            "refinery.get_vibe": self.get_vibe,
-            "refinery.refine": self.refine,
-            "refinery.resolve_schema": self.resolve_schema,
-            "refinery.trace_lineage": self.trace_lineage,
+            "refinery.get_vibe": _reading(self.get_vibe),
+            "refinery.refine": _reading(self.refine),
+            "refinery.resolve_schema": _reading(self.resolve_schema),
+            "refinery.trace_lineage": _reading(self.trace_lineage),
         }
 
     async def get_vibe(self, arguments: Any, caller: Caller) -> dict[str, Any]:
@@ -110,6 +110,20 @@ class LedgerFunctions:
             async for step in walk
         ]
         return {"steps": steps, "truncated": bool(walk.truncated)}
+
+
+def _reading(function: Callable[[Any, Caller], Awaitable[Any]]) -> Function:
+    """Say that arguments do not fit, where a schema has let them through."""
+
+    async def call(arguments: Any, caller: Caller) -> Any:
+        try:
+            return await function(arguments, caller)
+        except KeyError as missing:
+            raise standard("validation", f"the arguments lack {missing}") from None
+        except (AttributeError, TypeError, ValueError) as fault:
+            raise standard("validation", f"the arguments do not fit: {fault}") from None
+
+    return call
 
 
 def _context(arguments: Any, caller: Caller) -> Context:

@@ -8,7 +8,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -70,14 +72,16 @@ class Gateway:
             host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         except (KeyError, ValueError):
             raise standard("configuration", f"'{asked.uri}' is no http or https URI") from None
-        address = await self.address_of(host, port)
+        address, line = await self.address_of(host, port), _Line()
         try:
-            return await asyncio.wait_for(asyncio.to_thread(_exchange, asked, address, port), SECONDS)
+            return await asyncio.wait_for(asyncio.to_thread(_exchange, asked, address, port, line), SECONDS)
         except TimeoutError:
             raise standard("timeout", f"{host} did not answer in {SECONDS:.0f} seconds") from None
         except (OSError, http.client.HTTPException) as fault:
             reason = str(fault) or type(fault).__name__
             raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
+        finally:
+            line.hang_up()
 
     async def address_of(self, host: str, port: int) -> str:
         """
@@ -124,7 +128,31 @@ def _forbidden(detail: str) -> Fault:
     return standard("authorization", detail, title="Not allowed")
 
 
-def _exchange(asked: Asked, address: str, port: int) -> Reply:
+class _Line:
+    """The connection that a thread speaks on, for another one to cut off: a thread cannot be cancelled."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._over = False
+
+    def open(self, connected: socket.socket) -> None:
+        """Speak on this from now on."""
+        with self._lock:
+            self._socket = connected
+            if self._over:
+                raise ConnectionAbortedError("nobody waits for the answer")
+
+    def hang_up(self) -> None:
+        """End it; whoever reads or writes is woken up."""
+        with self._lock:
+            self._over = True
+            if self._socket is not None:
+                with suppress(OSError):  # It has ended already.
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _exchange(asked: Asked, address: str, port: int, line: _Line) -> Reply:
     parts = urlsplit(asked.uri)
     host = parts.hostname or ""
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
@@ -133,7 +161,12 @@ def _exchange(asked: Asked, address: str, port: int) -> Reply:
     try:
         if parts.scheme == "https":
             tls = ssl.create_default_context()
-            connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
+            connection.sock = tls.wrap_socket(
+                connection.sock, server_hostname=host, do_handshake_on_connect=False
+            )
+        line.open(connection.sock)
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         headers = {"Host": parts.netloc.rpartition("@")[2], **asked.headers}
         connection.request(asked.method, target, body=asked.content, headers=headers)

@@ -54,37 +54,40 @@ async def call(
     address = await gateway.address_of(host, port)
     target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
-    return await asyncio.to_thread(_call, target, f"{host}:{port}", what, metadata, descriptor)
+    with _channel(target, f"{host}:{port}") as channel:
+        # A thread cannot be cancelled; the end of its channel ends what it waits for.
+        return await asyncio.to_thread(_call, channel, what, metadata, descriptor)
 
 
-def _call(
-    target: str, authority: str, what: Mapping[str, Any], metadata: tuple[tuple[str, str], ...], given: Any
-) -> Any:
+def _channel(target: str, authority: str) -> grpc.Channel:
     options = (
         ("grpc.default_authority", authority),
         ("grpc.max_receive_message_length", MAX_BYTES),
         ("grpc.enable_http_proxy", 0),
     )
     if authority.endswith(f":{_TLS_PORT}"):
-        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
-    else:
-        channel = grpc.insecure_channel(target, options)
-    with channel:
-        try:
-            method = _method(channel, what["service"], what["method"], given)
-            request = GetMessageClass(method.input_type)()
-            json_format.ParseDict(what["arguments"], request)
-            ask: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
-                f"/{what['service']}/{what['method']}",
-                request_serializer=lambda message: message.SerializeToString(),
-                response_deserializer=GetMessageClass(method.output_type).FromString,
-            )
-            answer = ask(request, timeout=SECONDS, metadata=metadata)
-        except grpc.RpcError as error:
-            raise _failed(error) from None
-        except json_format.ParseError as error:
-            raise standard("validation", f"the arguments do not fit the method: {error}") from None
-        return json_format.MessageToDict(answer, preserving_proto_field_name=True)
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    return grpc.insecure_channel(target, options)
+
+
+def _call(
+    channel: grpc.Channel, what: Mapping[str, Any], metadata: tuple[tuple[str, str], ...], given: Any
+) -> Any:
+    try:
+        method = _method(channel, what["service"], what["method"], given)
+        request = GetMessageClass(method.input_type)()
+        json_format.ParseDict(what["arguments"], request)
+        ask: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
+            f"/{what['service']}/{what['method']}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )
+        answer = ask(request, timeout=SECONDS, metadata=metadata)
+    except grpc.RpcError as error:
+        raise _failed(error) from None
+    except json_format.ParseError as error:
+        raise standard("validation", f"the arguments do not fit the method: {error}") from None
+    return json_format.MessageToDict(answer, preserving_proto_field_name=True)
 
 
 def _method(channel: grpc.Channel, service: str, name: str, given: Any) -> MethodDescriptor:

@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,22 +20,27 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from process_worker.capabilities import Capabilities
 from process_worker.connect import connect
 from process_worker.executions import Executions
+from process_worker.expressions import Evaluator
 from process_worker.ledger import Ledger
+from process_worker.outside.calls import Calls
+from process_worker.outside.functions import Function
 from process_worker.payloads import converter
 from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
 from process_worker.timetable import Timetable
-from process_worker.worker import working
+from process_worker.worker import build
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import ABSENT, Draft
 from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
+from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
 
@@ -117,7 +122,7 @@ SMALL: Final[list[Any]] = [
 
 @dataclass(frozen=True)
 class Processes:
-    """The process service, with a ledger behind it."""
+    """The process service, with a ledger behind it and a web before it; `functions` are those it calls."""
 
     stub: pb_grpc.ProcessServiceStub
     address: str
@@ -125,6 +130,13 @@ class Processes:
     temporal: Client
     executions: Executions
     drain: Drain
+    web: Web
+    functions: dict[str, Function]
+
+    async def capability(self, solution: dict[str, Any], id_: str = "capabilities/x") -> str:
+        """Refine a Capability Vibe, and say its ref."""
+        (ref,) = await self.services.refine(Draft(type=VibeType.CAPABILITY, id=id_, solution=solution))
+        return ref
 
     async def process(
         self, id_: str, do: list[Any] | None = None, *, schema: Any = ABSENT, **fields: Any
@@ -137,27 +149,38 @@ class Processes:
         return ref
 
 
+@pytest.fixture(scope="session")
+def evaluator() -> Iterator[Evaluator]:
+    """jq for all tests: what it evaluates leaves nothing behind."""
+    with Evaluator(children=1) as evaluator:
+        yield evaluator
+
+
 @pytest.fixture
-async def processes(services: Services, temporal: Client) -> AsyncIterator[Processes]:
+async def processes(services: Services, temporal: Client, evaluator: Evaluator) -> AsyncIterator[Processes]:
     """The process service and its worker, as they run together."""
     config = temporal.config()
     config["data_converter"] = converter(services.refinery, AUTHOR)
-    client = Client(**config)
-    async with working(client, services.refinery), _served(services, client) as processes:
-        yield processes
+    client, ledger = Client(**config), Ledger(services.refinery)
+    executions = Executions(ledger, Temporal(client))
+    schedules, drain = Schedules(executions, Timetable(client)), Drain()
+    async with web() as served:
+        calls = Calls.of(services.refinery, evaluator, http_allow=served.base.removeprefix("http://"))
+        functions = dict(calls.functions)
+        capabilities = Capabilities(ledger, replace(calls, functions=functions))
+        servicer = ProcessServicer(executions, schedules, capabilities, drain)
+        async with build(client, calls, schedules), _served(servicer) as (stub, address):
+            yield Processes(stub, address, services, client, executions, drain, served, functions)
 
 
 @contextlib.asynccontextmanager
-async def _served(services: Services, temporal: Client) -> AsyncIterator[Processes]:
-    drain = Drain()
+async def _served(servicer: ProcessServicer) -> AsyncIterator[tuple[pb_grpc.ProcessServiceStub, str]]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    executions = Executions(Ledger(services.refinery), Temporal(temporal))
-    servicer = ProcessServicer(executions, Schedules(executions, Timetable(temporal)), drain)
     serving = asyncio.create_task(
         serve(
             [Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))],
             listen="127.0.0.1:0",
-            drain=drain,
+            drain=servicer.drain,
             patience=Patience(grace_seconds=1, linger_seconds=0),
             started=port.set_result,
         )
@@ -167,9 +190,8 @@ async def _served(services: Services, temporal: Client) -> AsyncIterator[Process
         await serving  # It could not start, and says why.
     address = f"127.0.0.1:{await port}"
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = pb_grpc.ProcessServiceStub(channel)
-        yield Processes(stub, address, services, temporal, executions, drain)
-    drain.ask()
+        yield pb_grpc.ProcessServiceStub(channel), address
+    servicer.drain.ask()
     await serving
 
 

@@ -12,7 +12,9 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
+from process_worker.executions import Executions
 from process_worker.keys import workflow_id
+from process_worker.ledger import Ledger
 from process_worker.messages import (
     DELIVER,
     PROGRESS,
@@ -25,7 +27,10 @@ from process_worker.messages import (
     Start,
 )
 from process_worker.payloads import converter
-from process_worker.worker import working
+from process_worker.schedules import Schedules
+from process_worker.temporal import Temporal
+from process_worker.timetable import Timetable
+from process_worker.worker import build, reaching
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenarios import WORLD, Scenario
@@ -104,7 +109,9 @@ async def executing(services: Services, temporal: Client) -> AsyncIterator[Execu
         config["data_converter"] = converter(services.refinery, AUTHOR)
         client = Client(**config)
         host = served.base.removeprefix("http://")
-        await stack.enter_async_context(working(client, services.refinery, http_allow=host))
+        calls = await stack.enter_async_context(reaching(services.refinery, http_allow=host))
+        schedules = Schedules(Executions(Ledger(services.refinery), Temporal(client)), Timetable(client))
+        await stack.enter_async_context(build(client, calls, schedules))
         yield Executor(services, client, served)
 
 

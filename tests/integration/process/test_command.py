@@ -109,3 +109,44 @@ async def test_executions_are_listed_told_and_stopped(processes: Processes) -> N
     assert "EXECUTION_ENDED" in refused.err
     wrong = await refinery(processes, "execution", "get", "nonsense", expect=2)
     assert "is not the id of an execution" in wrong.err
+
+
+async def test_a_capability_is_called_and_its_output_printed(processes: Processes) -> None:
+    ref = await processes.capability({"call": "python", "with": {"function": "tests.double"}})
+    processes.functions["tests.double"] = lambda arguments, _: {"twice": arguments["n"] * 2}
+    call = ("call", "aug:/capabilities/x", "--input", '{"n": 21}')
+    assert (await refinery(processes, *call)).json == {"twice": 42}
+    told = await refinery(processes, *call, "-o", "json")
+    assert told.json == {"capability_ref": ref, "output": {"twice": 42}, "problem": None}
+
+
+async def test_a_problem_of_a_capability_is_told_beside_the_output_and_is_a_no(processes: Processes) -> None:
+    await processes.capability({"call": "python", "with": {"function": "nobody.knows"}})
+    said = await refinery(processes, "call", "aug:/capabilities/x", expect=1)
+    assert said.out == ""
+    assert said.err.startswith("error: 400 ")
+    assert said.err.endswith("no Python function is registered with this worker as 'nobody.knows'\n")
+    said = await refinery(processes, "call", "aug:/capabilities/x", "-o", "jsonl", expect=1)
+    assert said.json["problem"]["status"] == 400
+    assert "output" not in said.json
+
+
+async def test_a_call_under_the_same_request_id_commits_once(processes: Processes) -> None:
+    input_ = json.dumps({"drafts": [{"type": "RECORD", "id": "notes/1", "solution": 1}]})
+    call = ("call", "aug:/system/capabilities/refine", "--input", input_, "--request-id", str(uuid.uuid4()))
+    for _ in range(2):
+        assert (await refinery(processes, *call)).json == {"refs": ["main@notes/1?1"]}
+
+
+async def test_a_call_that_takes_too_long_says_how_to_send_it_again(processes: Processes) -> None:
+    processes.functions["tests.wait"] = lambda *_: asyncio.Event().wait()
+    await processes.capability({"call": "python", "with": {"function": "tests.wait"}})
+    id_ = str(uuid.uuid4())
+    call = ("call", "aug:/capabilities/x", "--request-id", id_, "--timeout", "0.5")
+    said = await refinery(processes, *call, expect=1)
+    assert f"--request-id {id_}" in said.err
+    assert "DEADLINE_EXCEEDED" in said.err
+    refused = await refinery(processes, "call", "aug:/none", expect=1)
+    assert "VIBE_NOT_FOUND" in refused.err
+    wrong = await refinery(processes, "call", "aug:/capabilities/x", "--input", "{", expect=2)
+    assert "--input is not JSON" in wrong.err

@@ -12,9 +12,8 @@ from tests.integration.process.test_executions import asked, finished, reason
 
 
 async def capability(processes: Processes, id_: str) -> str:
-    solution = {"call": "http", "with": {"method": "get", "endpoint": "http://127.0.0.1:9/"}}
-    (ref,) = await processes.services.refine(Draft(type=VibeType.CAPABILITY, id=id_, solution=solution))
-    return ref
+    what = {"method": "get", "endpoint": "http://127.0.0.1:9/"}
+    return await processes.capability({"call": "http", "with": what}, id_)
 
 
 async def test_references_are_frozen_through_the_processes_that_are_run(processes: Processes) -> None:

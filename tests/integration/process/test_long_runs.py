@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
@@ -21,12 +20,6 @@ from tests.integration.process.executor import Executor, progress
 from tests.integration.process.replaying import replay
 
 BOMB = "${ [range(1000000) | range(1000000)] | length }"
-
-
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    with Evaluator(children=1) as evaluator:
-        yield evaluator
 
 
 async def until(condition: Any) -> None:

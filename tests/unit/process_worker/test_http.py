@@ -5,12 +5,13 @@ import base64
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from process_worker.engine.faults import Fault
 from process_worker.expressions import Evaluator
-from process_worker.outside.http import Asked, Gateway, asked_of, output_of
+from process_worker.outside.http import Asked, Gateway, _exchange, _Line, asked_of, output_of
 from process_worker.outside.secrets import Secrets
 from tests.cases.web import Web, web
 
@@ -141,6 +142,26 @@ async def test_what_is_not_there_is_an_error() -> None:
         port = probe.getsockname()[1]
     assert await status_of(Gateway.of("127.0.0.1"), f"http://127.0.0.1:{port}/") == 503
     assert await status_of(Gateway.of("127.0.0.1"), "ftp://127.0.0.1/") == 400
+
+
+async def test_who_no_longer_waits_hangs_up(served: Web) -> None:
+    served.delay = 60
+    sending = asyncio.ensure_future(Gateway.of("127.0.0.1").send(Asked("GET", f"{served.base}/x")))
+    async with asyncio.timeout(10):
+        while not served.asked:
+            await asyncio.sleep(0.01)
+        sending.cancel()
+        await served.abandoned.wait()
+    assert sending.cancelled()
+
+
+async def test_who_no_longer_waits_sends_nothing_on_a_late_connection(served: Web) -> None:
+    line = _Line()
+    line.hang_up()
+    parts = urlsplit(served.base)
+    with pytest.raises(ConnectionAbortedError):
+        await asyncio.to_thread(_exchange, Asked("GET", served.base), "127.0.0.1", parts.port or 0, line)
+    assert served.asked == []
 
 
 async def test_nothing_is_allowed_unless_it_is_said() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,9 +21,9 @@ HEALTH = "grpc.health.v1.Health"
 LOOPBACK = Gateway.of("127.0.0.1")
 
 
-def serve(*, reflects: bool) -> tuple[grpc.Server, int]:
+def serve(*, reflects: bool, servicer: health.HealthServicer | None = None) -> tuple[grpc.Server, int]:
     server = grpc.server(ThreadPoolExecutor(2))
-    servicer = health.HealthServicer()
+    servicer = servicer or health.HealthServicer()
     servicer.set("known", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     if reflects:
@@ -71,3 +73,31 @@ async def test_a_host_that_is_not_allowed_is_not_called(server: tuple[int, Any])
     with pytest.raises(Fault) as caught:
         await call(Gateway.of("example.com"), ask(port), {}, descriptor)
     assert caught.value.problem.status == 403
+
+
+class _Silent(health.HealthServicer):  # type: ignore[misc]  # it has no types
+    """Answers nothing, and knows when nobody waits any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.left = threading.Event(), threading.Event()
+
+    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 -- gRPC's name
+        context.add_callback(self.left.set)
+        self.asked.set()
+        assert self.left.wait(20)
+        return health_pb2.HealthCheckResponse()
+
+
+async def test_who_no_longer_waits_hangs_up() -> None:
+    silent = _Silent()
+    server, port = serve(reflects=True, servicer=silent)
+    try:
+        calling = asyncio.ensure_future(call(LOOPBACK, ask(port), {}, None))
+        assert await asyncio.to_thread(silent.asked.wait, 10)
+        calling.cancel()
+        assert await asyncio.to_thread(silent.left.wait, 10)
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+    finally:
+        server.stop(None).wait()

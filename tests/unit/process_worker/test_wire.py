@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 
 from process_worker import wire
-from process_worker.commands import Execution, State
+from process_worker.commands import Called, Execution, State
 from process_worker.messages import Problem, TaskEvent
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
-from refinery_client.executions import event_from, execution_from
+from refinery_client import ABSENT
+from refinery_client.executions import called_from, event_from, execution_from
 from refinery_core.errors import RefineryError
+from refinery_core.vibe.documents import from_value
 from refinery_core.wire import DocumentForm
 
 ID = UUID("6f3e1c1e-8f0b-4c5a-9a55-0d2f7f5a3c11")
@@ -78,3 +80,54 @@ def test_every_kind_of_event_has_its_number_in_the_contract() -> None:
         event = event_from(wire.event_message(TaskEvent(number, kind, "/do/0/a", 1_700_000_000_000_001)))
         assert (event.number, event.type.value) == (number, kind)
         assert event.time.microsecond == 1
+
+
+# --- A capability alone -------------------------------------------------------------------
+
+CALL: dict[str, Any] = {
+    "request_id": str(ID),
+    "capability": "aug:/c",
+    "author_ref": "main@roles/local?1",
+}
+
+
+def test_what_is_left_out_of_a_call_has_a_meaning() -> None:
+    command = wire.call_capability(pb.CallCapabilityRequest(**CALL))
+    assert (command.request_id, command.input.value, command.branch) == (ID, {}, "main")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"request_id": ""}, "request_id"),
+        ({"request_id": "one"}, "request_id"),
+        ({"capability": ""}, "capability"),
+        ({"capability": "capabilities/c"}, "capability"),
+        ({"capability": "aug:/c#/call"}, "capability"),
+        ({"author_ref": ""}, "author_ref"),
+        ({"author_ref": "me"}, "author_ref"),
+        ({"branch": "a//b"}, "branch"),
+        ({"input": Document()}, "input"),
+        ({"input": Document(json='{"a": 1, "a": 2}')}, "input"),
+        ({"input": Document(json="[" * 65 + "]" * 65)}, "input"),
+    ],
+)
+def test_a_call_that_cannot_be_read_names_its_field(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(RefineryError) as refused:
+        wire.call_capability(pb.CallCapabilityRequest(**CALL | change))
+    assert refused.value.metadata["field"] == field
+
+
+@pytest.mark.parametrize("output", [None, {}, [1, "\u00e9"], False])
+def test_an_output_arrives_as_it_was_sent_also_where_it_is_null(output: Any) -> None:
+    message = wire.called_message(Called("main@c?1", output=from_value(output)), DocumentForm.JSON)
+    called = called_from(message)
+    assert (called.capability_ref, called.output, called.problem) == ("main@c?1", output, None)
+
+
+def test_a_problem_arrives_in_place_of_an_output() -> None:
+    problem = Problem("about:blank", 418, "It is a teapot", "short and stout")
+    called = called_from(wire.called_message(Called("main@c?1", problem=problem), DocumentForm.JSON))
+    assert called.output is ABSENT
+    assert called.problem is not None
+    assert (called.problem.status, called.problem.detail) == (418, "short and stout")

@@ -1,4 +1,4 @@
-"""A small ledger in memory behind a real server, and a client that is connected to it."""
+"""Small services in memory behind a real server, and a client that is connected to them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
+from refinery.process.v1 import process_service_pb2 as process_pb
+from refinery.process.v1 import process_service_pb2_grpc as process_grpc
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
 from refinery.vibe.v1 import vibe_pb2
@@ -238,10 +240,42 @@ class SmallResolver(resolver_grpc.ResolverServiceServicer):
 
 
 @dataclass
+class SmallProcesses(process_grpc.ProcessServiceServicer):
+    """Answers as it was told; `failures` are raised first, one a call."""
+
+    failures: list[Exception] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
+    seconds_left: list[float | None] = field(default_factory=list)
+    called: process_pb.CallCapabilityResponse = field(default_factory=process_pb.CallCapabilityResponse)
+    stalls: bool = False
+
+    async def _fail(self, request: Any, context: Any) -> None:
+        self.calls.append(request)
+        self.seconds_left.append(context.time_remaining())
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.stalls:
+            await asyncio.Event().wait()
+
+    async def CallCapability(  # noqa: N802
+        self, request: process_pb.CallCapabilityRequest, context: Any
+    ) -> process_pb.CallCapabilityResponse:
+        await self._fail(request, context)
+        return self.called
+
+    async def CancelExecution(  # noqa: N802
+        self, request: process_pb.CancelExecutionRequest, context: Any
+    ) -> process_pb.CancelExecutionResponse:
+        await self._fail(request, context)
+        return process_pb.CancelExecutionResponse()
+
+
+@dataclass
 class Small:
     """Everything a test of the client needs."""
 
     ledger: SmallLedger
+    processes: SmallProcesses
     refinery: Refinery
     address: str
 
@@ -251,6 +285,7 @@ async def small() -> AsyncIterator[Small]:
     ledger, drain = SmallLedger(), Drain()  # type: ignore[abstract]
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     resolver = SmallResolver()  # type: ignore[abstract]
+    processes = SmallProcesses()  # type: ignore[abstract]
     services = [
         Service(
             "refinery.ledger.v1.LedgerService", partial(pb_grpc.add_LedgerServiceServicer_to_server, ledger)
@@ -258,6 +293,10 @@ async def small() -> AsyncIterator[Small]:
         Service(
             "refinery.resolver.v1.ResolverService",
             partial(resolver_grpc.add_ResolverServiceServicer_to_server, resolver),
+        ),
+        Service(
+            "refinery.process.v1.ProcessService",
+            partial(process_grpc.add_ProcessServiceServicer_to_server, processes),
         ),
     ]
     serving = asyncio.create_task(
@@ -270,7 +309,9 @@ async def small() -> AsyncIterator[Small]:
         )
     )
     address = f"127.0.0.1:{await port}"
-    async with Refinery.connect(ledger=address, resolver=address, timeout_seconds=5) as refinery:
-        yield Small(ledger, refinery, address)
+    async with Refinery.connect(
+        ledger=address, resolver=address, process=address, timeout_seconds=5
+    ) as refinery:
+        yield Small(ledger, processes, refinery, address)
     drain.ask()
     await serving

@@ -9,25 +9,35 @@ import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as ledger_pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
+from refinery.process.v1 import process_service_pb2 as process_pb
+from refinery.process.v1.process_service_pb2_grpc import ProcessServiceStub
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
-from refinery_core.errors import Contention, DatabaseUnavailable, RevisionConflict
+from refinery_core.errors import (
+    Contention,
+    DatabaseUnavailable,
+    LedgerUnavailable,
+    RevisionConflict,
+    TemporalUnavailable,
+)
 
 CONFIG = (Path(__file__).parents[3] / "proto/service_config.json").read_text()
 
 
 def test_only_unavailable_is_sent_again() -> None:
-    policies = [method["retryPolicy"] for method in json.loads(CONFIG)["methodConfig"]]
+    unary, streams, once = json.loads(CONFIG)["methodConfig"]
+    policies = [unary["retryPolicy"], streams["retryPolicy"]]
 
+    assert "retryPolicy" not in once
     assert [policy["retryableStatusCodes"] for policy in policies] == [["UNAVAILABLE"]] * len(policies)
 
 
-def test_streams_have_no_deadline_and_everything_named_exists() -> None:
+def test_streams_and_calls_have_no_deadline_and_everything_named_exists() -> None:
     services = {
         service.full_name: service
-        for file in (ledger_pb.DESCRIPTOR, resolver_pb.DESCRIPTOR)
+        for file in (ledger_pb.DESCRIPTOR, resolver_pb.DESCRIPTOR, process_pb.DESCRIPTOR)
         for service in file.services_by_name.values()
     }
-    unary, streams = json.loads(CONFIG)["methodConfig"]
+    unary, streams, once = json.loads(CONFIG)["methodConfig"]
     streaming = {
         (name, method.name)
         for name, service in services.items()
@@ -37,7 +47,9 @@ def test_streams_have_no_deadline_and_everything_named_exists() -> None:
 
     assert {entry["service"] for entry in unary["name"]} == services.keys()
     assert {(entry["service"], entry["method"]) for entry in streams["name"]} == streaming
-    assert "timeout" not in streams
+    assert once["name"] == [{"service": "refinery.process.v1.ProcessService", "method": "CallCapability"}]
+    assert "CallCapability" in services["refinery.process.v1.ProcessService"].methods_by_name
+    assert "timeout" not in streams | once
 
 
 async def test_a_client_that_knows_nothing_but_the_config_gets_over_a_bad_moment(small: Any) -> None:
@@ -57,3 +69,16 @@ async def test_such_a_client_does_not_repeat_what_was_decided(small: Any) -> Non
         with pytest.raises(grpc.aio.AioRpcError):
             await LedgerServiceStub(channel).GetVibe(request)
     assert len(small.ledger.calls) == 1
+
+
+async def test_such_a_client_repeats_what_is_asked_of_processes_but_no_call(small: Any) -> None:
+    small.processes.failures = [TemporalUnavailable(problem="it sleeps")]
+    async with grpc.aio.insecure_channel(small.address, [("grpc.service_config", CONFIG)]) as channel:
+        stub = ProcessServiceStub(channel)
+        await stub.CancelExecution(process_pb.CancelExecutionRequest(id="e"))
+        assert len(small.processes.calls) == 2
+        small.processes.failures = [LedgerUnavailable(problem="it sleeps")]
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.CallCapability(process_pb.CallCapabilityRequest())
+        await stub.CallCapability(process_pb.CallCapabilityRequest())
+    assert len(small.processes.calls) == 4

@@ -1,0 +1,36 @@
+"""What the ledger and the resolver refuse, as errors of the language."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from process_worker.engine.faults import Fault, standard
+from refinery_core.errors import Code, RefineryError
+
+_FOR_NOW: Final = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
+_KINDS: Final = {
+    Code.INVALID_ARGUMENT: ("validation", 400),
+    Code.OUT_OF_RANGE: ("validation", 400),
+    Code.NOT_FOUND: ("runtime", 404),
+    Code.ALREADY_EXISTS: ("runtime", 409),
+    Code.ABORTED: ("runtime", 409),
+    Code.FAILED_PRECONDITION: ("runtime", 412),
+    Code.PERMISSION_DENIED: ("authorization", 403),
+    Code.UNAUTHENTICATED: ("authentication", 401),
+}
+_VIOLATIONS: Final = 5
+
+
+def is_for_now(refusal: RefineryError) -> bool:
+    """Whether somebody is away or busy, so that the same may be answered later."""
+    return refusal.code in _FOR_NOW
+
+
+def as_fault(refusal: RefineryError) -> Fault:
+    """A refusal as a process sees it, with the first violations."""
+    kind, status = _KINDS.get(refusal.code, ("runtime", 500))
+    detail = refusal.message
+    violations = getattr(refusal, "violations", ())[1:_VIOLATIONS]
+    for violation in violations:
+        detail += f" {violation.instance_path or '(root)'}: {violation.message}."
+    return standard(kind, detail, title=refusal.reason, status=status)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from process_worker.capabilities import Capabilities
+from process_worker.commands import CallCapability
+from process_worker.engine.faults import Fault
+from process_worker.expressions import Evaluator
+from process_worker.ledger import Ledger
+from process_worker.outside.calls import Calls
+from process_worker.outside.functions import Caller, LedgerFunctions
+from process_worker.outside.refusals import as_fault, is_for_now
+from process_worker.steps import Behalf
+from refinery_client import Refinery
+from refinery_core.errors import (
+    CATALOGUE,
+    LedgerUnavailable,
+    Overloaded,
+    SolutionInvalid,
+    VibeNotFound,
+    Violation,
+)
+from refinery_core.serving.capacity import Capacity
+from refinery_core.vibe.documents import parse
+
+NOBODY = "127.0.0.1:9"
+COMMAND = CallCapability(uuid.uuid4(), "aug:/x", "main@roles/local?1", parse("{}"), "main")
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator(children=1) as evaluator:
+        yield evaluator
+
+
+@pytest.fixture
+async def nobody() -> AsyncIterator[Refinery]:
+    """A client of a ledger that is not there."""
+    async with Refinery.connect(ledger=NOBODY, resolver=NOBODY, timeout_seconds=0.2) as refinery:
+        yield refinery
+
+
+async def test_a_ledger_that_is_away_is_a_refusal_and_the_room_is_given_back(
+    nobody: Refinery, evaluator: Evaluator
+) -> None:
+    calls = Calls.of(nobody, evaluator, http_allow="")
+    capabilities = Capabilities(Ledger(nobody), calls, Capacity(calls=1))
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable):
+            await capabilities.call(COMMAND)
+
+
+async def test_what_there_is_no_room_for_is_refused_at_once(nobody: Refinery, evaluator: Evaluator) -> None:
+    calls = Calls.of(nobody, evaluator, http_allow="")
+    with pytest.raises(Overloaded):
+        await Capabilities(Ledger(nobody), calls, Capacity(calls=0)).call(COMMAND)
+
+
+def test_a_refusal_is_a_fault_with_its_first_violations() -> None:
+    violations = tuple(Violation(f"/{at}", "/type", "is wrong") for at in range(20))
+    problem = as_fault(SolutionInvalid(field="solution", violations=violations, count="20+")).problem
+    assert (problem.status, problem.title) == (400, "SOLUTION_INVALID")
+    assert problem.detail.endswith(" /1: is wrong. /2: is wrong. /3: is wrong. /4: is wrong.")
+    assert as_fault(VibeNotFound(reference="aug:/x")).problem.status == 404
+
+
+def test_what_may_be_answered_later_is_told_from_what_is_decided() -> None:
+    refusals = {name: kind.__new__(kind) for name, kind in CATALOGUE.items()}
+    later = {name for name, refusal in refusals.items() if is_for_now(refusal)}
+    assert {"LEDGER_UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN", "DRAINING"} <= later
+    assert later.isdisjoint({"VIBE_NOT_FOUND", "REVISION_CONFLICT", "REQUEST_ID_REUSED", "INTERNAL"})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("get_vibe", {}),
+        ("get_vibe", []),
+        ("get_vibe", {"reference": 1}),
+        ("refine", {"drafts": [{"id": "x"}]}),
+        ("refine", {"drafts": [{"type": "THING", "id": "x"}]}),
+        ("refine", {"drafts": 1}),
+        ("resolve_schema", {"reference": "aug:/x", "form": "round"}),
+        ("trace_lineage", {"reference": "aug:/x", "direction": "sideways"}),
+        ("trace_lineage", {"reference": "aug:/x", "edge_types": ["odd"]}),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_a_fault(nobody: Refinery, name: str, arguments: Any) -> None:
+    function: Any = LedgerFunctions(nobody).by_name()[f"refinery.{name}"]
+    caller = Caller(uuid.uuid4(), Behalf("main@roles/local?1", "main", "", ""))
+    with pytest.raises(Fault) as caught:
+        await function(arguments, caller)
+    assert caught.value.problem.status == 400
+    assert caught.value.problem.detail.startswith("the arguments ")
