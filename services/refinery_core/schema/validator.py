@@ -25,10 +25,10 @@ __all__ = ["Validator", "ValidatorCache", "compile_schema", "violations"]
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
 MOST_LOOKS = 500_000
-"""How often a validator may look at values of one document; where they are counted."""
+"""How often a validator may look at values of one document, where the looks are counted."""
 
 _MOST_ESTIMATED = 10_000_000
-
+# To tell what is wrong costs more than to decide, and most where alternatives nest (decision 11).
 _MOST_LISTED = 500_000
 _MOST_AT_ONE = 1_000
 _MOST_NESTED = 10_000
