@@ -1,4 +1,4 @@
-"""Validates documents against bundled schemas: compiled once, cached, offline, and in linear time."""
+"""Validates documents against bundled schemas: compiled once, cached, offline, and within bounds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import jsonschema_rs
@@ -15,7 +15,8 @@ import orjson
 from jsonschema_specifications import REGISTRY as SPECIFICATIONS
 
 from refinery_core.errors import Violation
-from refinery_core.schema.effort import count_looks, weigh
+from refinery_core.schema.effort import Effort, estimate, weigh
+from refinery_core.schema.meter import COUNTED, Counter, counting, is_within
 from refinery_core.vibe.keywords import escaped
 from refinery_core.vibe.references import SchemaFault
 
@@ -23,8 +24,17 @@ __all__ = ["Validator", "ValidatorCache", "compile_schema", "violations"]
 
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
-_MOST_LOOKS = 500_000
+MOST_LOOKS = 500_000
+"""How often a validator may look at values of one document, where the looks are counted."""
+
+_MOST_ESTIMATED = 10_000_000
+# To tell what is wrong costs more than to decide, and most where alternatives nest (decision 11).
+_MOST_LISTED = 500_000
+_MOST_AT_ONE = 1_000
+_MOST_NESTED = 10_000
 _MOST_BYTES = 64 << 20
+_TOO_MANY = f"cannot be checked: it would be looked at values more than {MOST_LOOKS:,} times"
+_NOT_TOLD = "does not satisfy the schema; to say where, values would be looked at too many times"
 _VALUE = "\N{REPLACEMENT CHARACTER}value\N{REPLACEMENT CHARACTER}"
 _NOT_LINEAR = (
     "is not a regular expression that runs in linear time: look-around and back references are not "
@@ -41,16 +51,57 @@ _META_SCHEMAS: Final = jsonschema_rs.Registry(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Validator:
-    """A compiled schema, and how often it looks at one value at the most."""
+    """A compiled schema that takes no document on which it would work for seconds.
 
-    compiled: jsonschema_rs.Validator
-    looks: int
+    What it decides depends on the schema and the document alone. Where the schema allows for more than
+    10,000,000 looks at a document of that shape, they are counted, by a copy of the schema, before it is
+    validated: more than 500,000 are too many.
+    """
+
+    def __init__(self, schema: dict[str, Any] | bool, effort: Effort) -> None:
+        self._schema = schema
+        self._effort = effort
+        self._compiled = _compiled(schema)
+
+    @cached_property
+    def _counting(self) -> jsonschema_rs.Validator:
+        return _compiled(counting(self._schema), {COUNTED: Counter})
 
     def is_valid(self, instance: Any) -> bool:
-        """Whether a document satisfies the schema; stops at the first thing that is wrong."""
-        return self.compiled.is_valid(instance)
+        """Whether a document satisfies the schema, and can be checked."""
+        return self._can_decide(instance) and self._compiled.is_valid(instance)
+
+    def violations(self, instance: Any, limit: int) -> tuple[Violation, ...]:
+        """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema.
+
+        Only the first where listing all might take too much; that alone, at the root, where even to find
+        the first might. The library finds all or one.
+        """
+        if not self._can_decide(instance):
+            return (Violation("", "", _TOO_MANY),)
+        if self._compiled.is_valid(instance):
+            return ()
+        levels, size = weigh(instance)
+        looks, at_one = self._effort.most(levels)
+        if at_one > _MOST_AT_ONE and looks > _MOST_NESTED:
+            return (Violation("", "", _NOT_TOLD),)
+        if looks > _MOST_LISTED or at_one * size > _MOST_BYTES:
+            return self._first(instance)
+        found = self._compiled.iter_errors(instance)
+        return tuple(_violation(error) for error in itertools.islice(found, limit))
+
+    def _can_decide(self, instance: Any) -> bool:
+        if self._effort.few or self._effort.most(weigh(instance)[0])[0] <= _MOST_ESTIMATED:
+            return True
+        return is_within(MOST_LOOKS, self._counting.is_valid, instance)
+
+    def _first(self, instance: Any) -> tuple[Violation, ...]:
+        try:
+            self._compiled.validate(instance)
+        except jsonschema_rs.ValidationError as error:
+            return (_violation(error),)
+        return ()
 
 
 def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
@@ -63,36 +114,29 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
             away, or refers to nothing.
     """
     schema = orjson.loads(bundle) if isinstance(bundle, str) else bundle
-    looks = count_looks(schema)
+    effort = estimate(schema)
     try:
-        compiled = jsonschema_rs.validator_for(
-            schema if isinstance(schema, bool) else dict(schema),
-            registry=_META_SCHEMAS,
-            offline=True,
-            pattern_options=jsonschema_rs.RegexOptions(),
-            mask=_VALUE,
-        )
+        return Validator(schema if isinstance(schema, bool) else dict(schema), effort)
     except jsonschema_rs.ValidationError as error:
         raise SchemaFault(_pointer(error.instance_path), _problem(error)) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SchemaFault("", _cut(str(error))) from None
-    return Validator(compiled, looks)
+
+
+def _compiled(schema: Any, keywords: dict[str, Any] | None = None) -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(
+        schema,
+        registry=_META_SCHEMAS,
+        offline=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        mask=_VALUE,
+        keywords=keywords,
+    )
 
 
 def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violation, ...]:
-    """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema.
-
-    Only the first where listing all might take too much memory: the library finds all or one.
-    """
-    try:
-        validator.compiled.validate(instance)
-    except jsonschema_rs.ValidationError as error:
-        values, size = weigh(instance)
-        if validator.looks * values > _MOST_LOOKS or validator.looks * size > _MOST_BYTES:
-            return (_violation(error),)
-        found = validator.compiled.iter_errors(instance)
-        return tuple(_violation(error) for error in itertools.islice(found, limit))
-    return ()
+    """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema."""
+    return validator.violations(instance, limit)
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:

@@ -82,6 +82,17 @@ def refine_schema(schema: Any, **fields: Any) -> ledger.RefineRequest:
     return refine_of(schema=document(schema), **fields)
 
 
+def bomb(levels: int) -> tuple[Any, Any]:
+    """A schema that asks twice at each level, and a document with so many levels that does not satisfy it."""
+    schema: dict[str, Any] = {f"s{levels}": {"type": "string"}}
+    document_: Any = {}
+    for level in range(levels):
+        below = {"properties": {"a": {"$ref": f"#/$defs/s{level + 1}"}}}
+        schema[f"s{level}"] = {"anyOf": [below, below]}
+        document_ = {"a": document_}
+    return {"$defs": schema, "$ref": "#/$defs/s0"}, document_
+
+
 def nested_lists(levels: int) -> bytes:
     """A google.protobuf.Value of so many lists in lists, which no library would write."""
     value = b""

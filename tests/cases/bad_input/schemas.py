@@ -17,10 +17,12 @@ from tests.cases.bad_input.rows import (
     NO_SOLUTION,
     REFERENCE,
     SCHEMA,
+    SOLUTION,
     TOO_DEEP,
     TOO_LARGE,
     UNKNOWN_REFERENCE,
     Row,
+    bomb,
     document,
     refine_of,
     refine_schema,
@@ -28,6 +30,7 @@ from tests.cases.bad_input.rows import (
 
 USER = "aug:/schemas/user"
 PIN = "main@schemas/user?1"
+BOMB = bomb(50)
 
 FAULTS: dict[str, tuple[Any, str | None]] = {
     "a list": ([], ""),
@@ -113,6 +116,8 @@ COMPOSED = [
     Row("33 levels", "Refine", refine_schema(deeper(DEEPEST)), TOO_DEEP, {"field": "drafts[0].schema", "limit": "32"}),
     Row("33 levels to resolve", "ResolveSchema", resolve(deeper(DEEPEST)), TOO_DEEP, {"field": "schema", "limit": "32"}),
     Row("33 levels to validate with", "ValidateSolution", validate(deeper(DEEPEST), {}), TOO_DEEP, {"field": "schema"}),
+    Row("a solution that its schema asks too often", "Refine", refine_of(schema=document(BOMB[0]), solution=document(BOMB[1])), SOLUTION),
+    Row("a solution to validate that its schema asks too often", "ValidateSolution", validate(*BOMB), ANSWERED),
     Row("33 levels of a change", "AnalyzeImpact", resolver.AnalyzeImpactRequest(id="schemas/user", schema=document(deeper(DEEPEST))), TOO_DEEP),
     Row("more than 1 MiB resolved", "Refine", refine_schema(BOTH), TOO_LARGE, {"field": "drafts[0].schema", "limit": str(MIB)}),
     Row("more than 1 MiB to resolve", "ResolveSchema", resolve(BOTH), TOO_LARGE, {"field": "schema"}),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
+from tests.cases.bad_input.rows import bomb
 from tests.cases.scenarios import STANDARD, Scenario
 from tests.integration.process.executor import Executor
 
@@ -49,6 +51,21 @@ async def test_a_capability_refuses_what_does_not_fit_its_schemas(executor: Exec
     problem = await executor.carry_out(calls(n=2), frozen=FROZEN)
     assert (problem["type"], problem["instance"]) == (STANDARD + "validation", "/do/0/a")
     assert "main@capabilities/x?1" in problem["detail"]
+
+
+async def test_arguments_that_their_schema_asks_too_often_fault_and_hold_nobody_up(
+    executor: Executor,
+) -> None:
+    schema, arguments = bomb(40)
+    what = {"method": "get", "endpoint": f"{executor.web.base}/x"}
+    await capability(executor, call="http", **{"with": what}, input={"schema": {"document": schema}})
+    other = Scenario("other", [{"a": {"set": {"n": 2}}}])
+    problem, output = await asyncio.gather(
+        executor.carry_out(calls(**arguments), frozen=FROZEN), executor.carry_out(other)
+    )
+    assert (problem["type"], problem["instance"]) == (STANDARD + "validation", "/do/0/a")
+    assert "more than 500,000 times" in problem["detail"]
+    assert output == {"n": 2}
 
 
 async def test_a_process_commits_in_its_middle_once_and_reads_it_back(executor: Executor) -> None:
