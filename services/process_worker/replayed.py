@@ -45,7 +45,6 @@ PATIENT: Final = RetryPolicy(
 )
 """For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
 _TRIES_IN_REPLAY: Final = 2
-_BREATHS_PER_TASK: Final = 5
 
 
 class Evaluation(Protocol):
@@ -65,7 +64,6 @@ class Replayed:
         self._consumed = consumed
         self._evaluate: Evaluation = workflow.extern_functions()[EVALUATE]
         self._evaluations = 0
-        self._breaths = 0
         self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
         self.capabilities: Mapping[str, dict[str, str]] = {}
 
@@ -211,16 +209,11 @@ class Replayed:
 
     async def breathe(self) -> None:
         """
-        End this activation: Temporal takes one of two seconds for a deadlock.
+        End this workflow task: Temporal takes an activation of two seconds for a deadlock.
 
-        A local activity takes milliseconds, but leaves the same workflow task, which has a time limit of
-        its own, under way; a timer ends that too, and takes up to a second.
+        An activity does it in milliseconds; a timer would take up to a second.
         """
-        self._breaths += 1
-        if self._breaths % _BREATHS_PER_TASK:
-            await _uncancelled(workflow.execute_local_activity(steps.BREATHE, start_to_close_timeout=SHORT))
-        else:
-            await workflow.sleep(timedelta(milliseconds=1))
+        await _uncancelled(workflow.execute_activity(steps.BREATHE, start_to_close_timeout=SHORT))
 
     def now_us(self) -> int:
         """The time of this workflow task."""
