@@ -39,7 +39,7 @@ class _Listening(Interceptor):
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:  # noqa: A002
-                asked.append((input.activity, _json(input.args[0])))
+                asked.append((input.activity, _json(list(input.args))))
                 return super().start_activity(input)
 
         class Inbound(WorkflowInboundInterceptor):
@@ -83,7 +83,7 @@ async def _asked_then(client: Client, history: WorkflowHistory) -> Asked:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             scheduled = event.activity_task_scheduled_event_attributes
             arguments = await client.data_converter.decode(scheduled.input.payloads)
-            asked.append((scheduled.activity_type.name, arguments[0]))
+            asked.append((scheduled.activity_type.name, arguments))
     return asked
 
 
