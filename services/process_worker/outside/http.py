@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -22,6 +21,12 @@ from refinery_core.vibe.documents import MAX_BYTES
 
 SECONDS: Final = 60.0
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_MAX_HEADERS: Final = 64 << 10
+_OWN_HEADERS: Final = frozenset(
+    {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Which host is asked and where a request ends is not for the process to say."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -54,6 +59,8 @@ class Gateway:
     """
 
     allowed: frozenset[str] = frozenset()
+    seconds: float = SECONDS
+    """How long the whole of a request and its answer may take."""
 
     @classmethod
     def of(cls, setting: str) -> Gateway:
@@ -67,21 +74,23 @@ class Gateway:
         Raises:
             Fault: it may not be sent, or is not answered.
         """
-        parts = urlsplit(asked.uri)
         try:
-            host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+            parts = urlsplit(asked.uri)
+            usual = _PORTS[parts.scheme]
+            host, port = parts.hostname or "", parts.port or usual
         except (KeyError, ValueError):
             raise standard("configuration", f"'{asked.uri}' is no http or https URI") from None
-        address, line = await self.address_of(host, port), _Line()
         try:
-            return await asyncio.wait_for(asyncio.to_thread(_exchange, asked, address, port, line), SECONDS)
+            async with asyncio.timeout(self.seconds):
+                return await _converse(asked, await self.address_of(host, port), port)
         except TimeoutError:
-            raise standard("timeout", f"{host} did not answer in {SECONDS:.0f} seconds") from None
+            raise standard("timeout", f"{host} did not answer in {self.seconds:g} seconds") from None
         except (OSError, http.client.HTTPException) as fault:
             reason = str(fault) or type(fault).__name__
             raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
-        finally:
-            line.hang_up()
+        except ValueError:
+            # What exactly is wrong might quote a secret.
+            raise standard("configuration", "the request has a character that requests cannot have") from None
 
     async def address_of(self, host: str, port: int) -> str:
         """
@@ -101,7 +110,7 @@ class Gateway:
             raise standard("communication", detail, status=503) from None
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
-            if ipaddress.ip_address(address.partition("%")[0]).is_global or self._allows(address, port):
+            if _is_public(address) or self._allows(address, port):
                 return address
         raise _forbidden(
             f"the host '{host}' is at {addresses[0]}, which is not public and not allowed itself"
@@ -117,7 +126,7 @@ def _is_public(address: str) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         # These lead to an address of the older kind.
         embedded = found.ipv4_mapped or found.sixtofour
-        if found in _TRANSLATED:
+        if found in _TRANSLATED or found in _COMPATIBLE:
             embedded = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if embedded is not None:
             return _is_public(str(embedded))
@@ -128,51 +137,41 @@ def _forbidden(detail: str) -> Fault:
     return standard("authorization", detail, title="Not allowed")
 
 
-class _Line:
-    """The connection that a thread speaks on, for another one to cut off: a thread cannot be cancelled."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._over = False
-
-    def open(self, connected: socket.socket) -> None:
-        """Speak on this from now on."""
-        with self._lock:
-            self._socket = connected
-            if self._over:
-                raise ConnectionAbortedError("nobody waits for the answer")
-
-    def hang_up(self) -> None:
-        """End it; whoever reads or writes is woken up."""
-        with self._lock:
-            self._over = True
-            if self._socket is not None:
-                with suppress(OSError):  # It has ended already.
-                    self._socket.shutdown(socket.SHUT_RDWR)
+async def _converse(asked: Asked, address: str, port: int) -> Reply:
+    # The address that was looked at, not what the name might mean by now.
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    line = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, (address, port))
+        exchanging = line.dup()
+        exchanging.settimeout(SECONDS)
+        return await asyncio.to_thread(_exchange, asked, exchanging, port)
+    finally:
+        # The thread that waits for an answer, however slowly it drips, hears that there is no more.
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+        line.close()
 
 
-def _exchange(asked: Asked, address: str, port: int, line: _Line) -> Reply:
+def _exchange(asked: Asked, line: socket.socket, port: int) -> Reply:
     parts = urlsplit(asked.uri)
     host = parts.hostname or ""
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
-    # The address that was looked at, not what the name might mean by now.
-    connection.sock = socket.create_connection((address, port), timeout=SECONDS)
+    connection.sock = line
     try:
         if parts.scheme == "https":
             tls = ssl.create_default_context()
-            connection.sock = tls.wrap_socket(
-                connection.sock, server_hostname=host, do_handshake_on_connect=False
-            )
-        line.open(connection.sock)
-        if isinstance(connection.sock, ssl.SSLSocket):
-            connection.sock.do_handshake()
+            connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
         target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         headers = {"Host": parts.netloc.rpartition("@")[2], **asked.headers}
         connection.request(asked.method, target, body=asked.content, headers=headers)
         response = connection.getresponse()
         content = response.read(MAX_BYTES + 1)
-        return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, content)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_HEADERS:
+            raise http.client.HTTPException(f"its headers are larger than {_MAX_HEADERS} bytes")
+        return Reply(response.status, headers, content)
     finally:
         connection.close()
 
@@ -181,13 +180,20 @@ def _exchange(asked: Asked, address: str, port: int, line: _Line) -> Reply:
 
 
 def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str) -> Asked:
-    """Make a request of an `http` call. The key lets a server see that it has answered this before."""
+    """
+    Make a request of an `http` call. The key lets a server see that it has answered this before.
+
+    Raises:
+        Fault: it has a header that it cannot have.
+    """
     uri = what["uri"]
     if what.get("query"):
         query = urlencode([(name, _plain(value)) for name, value in what["query"].items()])
         uri = f"{uri}{'&' if '?' in uri else '?'}{query}"
     headers = {name: _header(value) for name, value in (what.get("headers") or {}).items()}
     known = {name.lower() for name in headers}
+    if own := sorted(known & _OWN_HEADERS):
+        raise standard("configuration", f"the header '{own[0]}' cannot be set")
     content = None
     if "body" in what:
         body = what["body"]

@@ -21,8 +21,15 @@ def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict
     the operation is a member of its body; an argument named `body` is the whole of it.
 
     Raises:
-        Fault: there is no such operation, or it lacks a parameter.
+        Fault: there is no such operation, or it lacks a parameter, or the document is none.
     """
+    try:
+        return _request_of(document, what, base)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        raise _refused("this is no OpenAPI document, or one with a mistake in it") from None
+
+
+def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
     method, path, operation, shared = _operation(document, what["operation"])
     arguments = dict(what["parameters"])
     placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}

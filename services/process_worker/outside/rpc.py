@@ -54,9 +54,13 @@ async def call(
     address = await gateway.address_of(host, port)
     target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
-    with _channel(target, f"{host}:{port}") as channel:
-        # A thread cannot be cancelled; the end of its channel ends what it waits for.
-        return await asyncio.to_thread(_call, channel, what, metadata, descriptor)
+    try:
+        with _channel(target, f"{host}:{port}") as channel:
+            # A thread cannot be cancelled; the end of its channel ends what it waits for.
+            async with asyncio.timeout(gateway.seconds):
+                return await asyncio.to_thread(_call, channel, what, metadata, descriptor)
+    except TimeoutError:
+        raise standard("timeout", f"{host} did not answer in {gateway.seconds:g} seconds") from None
 
 
 def _channel(target: str, authority: str) -> grpc.Channel:
@@ -96,6 +100,8 @@ def _method(channel: grpc.Channel, service: str, name: str, given: Any) -> Metho
         method = DescriptorPool(database).FindServiceByName(service).methods_by_name[name]
     except KeyError:
         raise standard("configuration", f"there is no method '{service}/{name}'") from None
+    except (TypeError, RecursionError):
+        raise standard("configuration", f"the descriptors of '{service}' cannot be read") from None
     if method.client_streaming or method.server_streaming:
         raise standard("configuration", f"'{service}/{name}' streams; only unary methods can be called")
     return method

@@ -76,3 +76,20 @@ def test_nothing_outside_the_document_is_fetched(reference: str) -> None:
     paths = {"/x": {"get": {"operationId": "x", "parameters": [{"$ref": reference}]}}}
     with pytest.raises(Fault, match="leads"):
         ask("x", {**PETS, "paths": paths})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"paths": {"/x": 1}},
+        {"paths": {"/x": {"get": {"operationId": "x", "parameters": [1]}}}},
+        {"paths": {"/x": {"get": {"operationId": "x"}}}, "servers": [{}]},
+        {"paths": {"/x": {"get": {"operationId": "x"}}}, "servers": 1},
+        {"swagger": "2.0", "schemes": 1, "paths": {"/x": {"get": {"operationId": "x"}}}},
+        {"paths": [1]},
+    ],
+)
+def test_what_is_no_openapi_document_is_refused(document: Any) -> None:
+    with pytest.raises(Fault) as caught:
+        ask("x", document)
+    assert caught.value.problem.status == 400
