@@ -9,20 +9,26 @@ from dataclasses import asdict, dataclass
 from typing import Final
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from process_worker import steps
-from process_worker.engine.faults import Fault
+from process_worker.engine.bounds import measure
+from process_worker.engine.faults import Fault, standard
 from process_worker.messages import Fired
 from process_worker.outside.calls import Calls
 from process_worker.outside.refusals import as_fault, is_for_now
-from process_worker.ports import EvaluationFault
+from process_worker.ports import Busy, EvaluationFault
 from process_worker.schedules import Schedules
 from refinery_core.errors import RefineryError
 from refinery_core.process.parts import Expression
 
+_log = structlog.get_logger("refinery.activities")
+
 _BEAT_SECONDS: Final = 2.0
+_ATTEMPTS: Final = 4
+"""After which what nobody foresaw is final."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,9 @@ class Activities:
         """Call, emit, or fetch."""
         with _final():
             async with _alive():
-                return steps.Performed(await self.calls.perform(asked))
+                output = await self.calls.perform(asked)
+            measure(output)
+            return steps.Performed(output)
 
     @activity.defn(name=steps.BEGIN)
     async def begin(self, begin: steps.Begin) -> steps.Begun:
@@ -91,7 +99,7 @@ class ScheduleActivities:
 
 @contextmanager
 def _final() -> Iterator[None]:
-    """What is final is said as a fault, with its problem; all else is tried again."""
+    """What is final is said as a fault, with its problem; what is not is tried again."""
     try:
         yield
     except Fault as fault:
@@ -100,6 +108,15 @@ def _final() -> Iterator[None]:
         if is_for_now(refusal):
             raise
         raise _failure(as_fault(refusal), refusal.reason) from None
+    except Busy:
+        raise
+    except Exception as error:
+        # Nobody foresaw it: it may be gone with this worker, or come again for ever.
+        if activity.info().attempt < _ATTEMPTS:
+            raise
+        _log.exception("a step failed again and again", error=type(error).__name__)
+        detail = f"it failed {_ATTEMPTS} times: {type(error).__name__}; the log of the worker has more"
+        raise _failure(standard("runtime", detail), "fault") from None
 
 
 def _failure(fault: Fault, kind: str) -> ApplicationError:

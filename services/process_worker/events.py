@@ -8,7 +8,7 @@ from typing import Any
 from process_worker import records
 from process_worker.commands import EventSent, SendEvent, State
 from process_worker.executions import Executions
-from process_worker.messages import Delivery
+from process_worker.messages import MAX_INLINE_BYTES, Delivery
 from refinery_client import Draft, Refined
 from refinery_core.errors import ExecutionEnded, InternalError, InvalidField
 from refinery_core.vibe.model import VibeType
@@ -29,8 +29,8 @@ class Events:
             ExecutionEnded: the execution is over, and this event was not sent before that.
             RevisionConflict: another event of this id was sent to this execution.
         """
-        if command.data is not None and len(command.data.text.encode()) > records.MAX_INLINE_BYTES:
-            problem = f"is larger than {records.MAX_INLINE_BYTES} bytes; refine it, and send its ref"
+        if command.data is not None and len(command.data.text.encode()) > MAX_INLINE_BYTES:
+            problem = f"is larger than {MAX_INLINE_BYTES} bytes; refine it, and send its ref"
             raise InvalidField(field="event.data", problem=problem)
         execution = await self.executions.stands(command.execution_id)
         running = execution.state is State.RUNNING

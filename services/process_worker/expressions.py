@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from process_worker.ports import EvaluationFault, Killed
+from process_worker.ports import Busy, EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
@@ -51,24 +51,26 @@ class Evaluator:
         variables: Mapping[str, Any],
         *,
         seconds: float = 0.5,
+        patience: float = _SLACK_SECONDS,
     ) -> list[Any]:
         """
         Evaluate expressions that read the same value, in one round trip.
 
-        `seconds` is the CPU time that all together may take. No result at all reads as null.
+        `seconds` is the CPU time that all together may take, `patience` how many seconds to wait for a
+        child that is free. No result at all reads as null.
 
         Raises:
             EvaluationFault: one of them is wrong, or wrong for this value.
-            Killed: they took too much, or so does everybody now.
+            Busy: no child was free.
+            Killed: they took too much.
         """
         request = _request(expressions, value, variables, seconds)
-        deadline = time.monotonic() + seconds + _SLACK_SECONDS
         try:
-            child = self._free.get(timeout=seconds + _SLACK_SECONDS)
+            child = self._free.get(timeout=patience)
         except queue.Empty:
-            raise Killed("every child is busy") from None
+            raise Busy("every child is busy") from None
         try:
-            answer = child.ask(request, deadline)
+            answer = child.ask(request, time.monotonic() + seconds + _SLACK_SECONDS)
         except BaseException:
             self._replace(child)
             raise
@@ -172,7 +174,11 @@ def _request(
     programs = orjson.dumps(
         [[expression.source, sorted(expression.variables & used.keys())] for expression in expressions]
     )
-    scope = orjson.dumps({"i": value, "v": used})
+    try:
+        scope = orjson.dumps({"i": value, "v": used})
+    except TypeError as error:
+        # Other clients of Temporal may give what no service takes, such as half a character.
+        raise _fault(expressions[0], f"what it reads is no JSON: {error}") from None
     if len(scope) > _LARGEST_SCOPE:
         raise _fault(expressions[0], f"it reads more than {_LARGEST_SCOPE} bytes")
     header = struct.pack("<III", 8 + len(programs) + len(scope), int(seconds * 1000), len(programs))

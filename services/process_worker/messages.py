@@ -20,6 +20,9 @@ FIRE: Final = "FireSchedule"
 SCHEDULE_ID_PREFIX: Final = "schedule/"
 TASK_QUEUE: Final = "refinery"
 
+MAX_INLINE_BYTES: Final = 256 << 10
+"""What is larger stays out of Temporal's history and travels by ref."""
+
 PROGRESS: Final = "progress"
 """The query: takes a ProgressAsked, answers a Progress."""
 

@@ -20,8 +20,8 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from process_worker.messages import WORKFLOW_ID_PREFIX
-from process_worker.records import FOLDER, MAX_INLINE_BYTES
+from process_worker.messages import MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
+from process_worker.records import FOLDER
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
 

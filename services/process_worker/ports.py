@@ -17,6 +17,10 @@ class Killed(Exception):  # noqa: N818 -- what became of the evaluation
     """An evaluation was killed, or could not begin in time: no answer now, and maybe never one."""
 
 
+class Busy(Killed):
+    """An evaluation could not begin in time, and is innocent of that."""
+
+
 @dataclass(frozen=True)
 class Request:
     """

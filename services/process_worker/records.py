@@ -9,7 +9,7 @@ from uuid import UUID
 
 from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
-from process_worker.messages import Start
+from process_worker.messages import MAX_INLINE_BYTES, Start
 from refinery_client import ABSENT, Draft, JsonText
 from refinery_core.errors import SolutionInvalid
 from refinery_core.vibe import documents
@@ -18,8 +18,6 @@ from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.refs import Ref
 
 FOLDER: Final = "executions/"
-MAX_INLINE_BYTES: Final = 256 << 10
-"""What is larger stays out of Temporal's history and travels by ref."""
 
 
 def record_id(execution_id: UUID) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Protocol, TypeVar
 
+import orjson
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
@@ -20,6 +22,7 @@ from temporalio.exceptions import (
 from process_worker import steps
 from process_worker.engine.faults import Fault, standard
 from process_worker.messages import (
+    MAX_INLINE_BYTES,
     PROCESS_KEY,
     RECORD_MEMO,
     WORKFLOW,
@@ -28,7 +31,7 @@ from process_worker.messages import (
     Result,
     Start,
 )
-from process_worker.ports import EvaluationFault, Killed, Request
+from process_worker.ports import Busy, EvaluationFault, Killed, Request
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.refs import Ref
 
@@ -45,6 +48,10 @@ PATIENT: Final = RetryPolicy(
 )
 """For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
 _TRIES_IN_REPLAY: Final = 2
+_COMPUTING: Final = 0.4
+"""Seconds of evaluations at one go. Temporal takes two without a stop for a deadlock."""
+_AT_ONCE: Final = 2 << 20
+"""Bytes that are asked for at one go. Temporal takes four million in a message."""
 
 
 class Evaluation(Protocol):
@@ -64,6 +71,9 @@ class Replayed:
         self._consumed = consumed
         self._evaluate: Evaluation = workflow.extern_functions()[EVALUATE]
         self._evaluations = 0
+        self._stop = -1
+        self._seconds = 0.0
+        self._bytes = 0
         self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
         self.capabilities: Mapping[str, dict[str, str]] = {}
 
@@ -85,10 +95,28 @@ class Replayed:
                 return await self._evaluate_again(expressions, value, variables)
             return self._as_before(expressions, value, variables)
         try:
-            return self._evaluate(expressions, value, variables)
+            return self._evaluate_now(expressions, value, variables)
         except Killed:
             workflow.patched(mark)
             return await self._evaluate_again(expressions, value, variables)
+
+    def _evaluate_now(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        self._note_stop()
+        if self._seconds > _COMPUTING:
+            raise Busy("enough was computed at one go")
+        started = time.perf_counter()
+        try:
+            return self._evaluate(expressions, value, variables)
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def _note_stop(self) -> None:
+        """Begin to count anew if Temporal had its turn since."""
+        length = workflow.info().get_current_history_length()
+        if length != self._stop:
+            self._stop, self._seconds, self._bytes = length, 0.0, 0
 
     def _as_before(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -115,18 +143,21 @@ class Replayed:
             asked,
             result_type=steps.Evaluated,
             start_to_close_timeout=SHORT,
-            retry_policy=RetryPolicy(maximum_attempts=2),
+            retry_policy=PATIENT,
         )
         try:
             evaluated: steps.Evaluated = await _uncancelled(again)
         except FailureError as error:
             raise EvaluationFault(_cause(error).message) from None
+        finally:
+            self._seconds = 0.0
         return evaluated.results
 
     # --- Doing ----------------------------------------------------------------------------
 
     async def perform(self, request: Request) -> Any:
         """Call, emit, or run a process."""
+        await self._until_there_is_room(len(orjson.dumps(request.what)))
         if request.kind == "process":
             return await self._run_process(request)
         asked = steps.Perform(
@@ -147,6 +178,15 @@ class Replayed:
             summary=request.pointer,
         )
         return (await _faulting(performing)).output
+
+    async def _until_there_is_room(self, size: int) -> None:
+        """What is asked for in one workflow task travels together; what is large travels by ref."""
+        size = 0 if size > MAX_INLINE_BYTES else size
+        self._note_stop()
+        while self._bytes + size > _AT_ONCE:
+            await workflow.sleep(timedelta(milliseconds=1))
+            self._note_stop()
+        self._bytes += size
 
     async def _run_process(self, request: Request) -> Any:
         ref = request.what["ref"]

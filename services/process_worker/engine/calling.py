@@ -156,6 +156,6 @@ def _authentication(
         "texts": {k: v for k, v in values.items() if not isinstance(v, Expression)},
         "expressions": expressions,
         "input": x if expressions else None,
-        "variables": run.calculator.known(read, site.scope, site.document),
+        "variables": run.calculator.known(read, site.scope),
         "secrets": sorted(run.process.secrets) if "secrets" in read else [],
     }

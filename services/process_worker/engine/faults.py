@@ -11,11 +11,15 @@ from refinery_core.process.standard_errors import STATUSES, error_uri
 CANCELLED = "urn:refinery:cancelled"
 """The type of the error that a process sees when it is asked to stop, and may catch to compensate."""
 
+_LONGEST = 1_000
+"""Characters of each text of a problem."""
+
 
 class Fault(Exception):  # noqa: N818 -- the language calls its errors faults
     """An error as the process sees it; it can be caught."""
 
     def __init__(self, problem: Problem) -> None:
+        problem = _short(problem)
         super().__init__(f"{problem.type} ({problem.status}): {problem.detail or problem.title}")
         self.problem = problem
 
@@ -48,6 +52,16 @@ def standard(name: str, detail: str, instance: str = "", *, title: str = "", sta
 def cancelled(instance: str) -> Fault:
     """Make the error that stands for being asked to stop."""
     return Fault(Problem(CANCELLED, 499, "Cancelled", "The execution was asked to stop.", instance))
+
+
+def _short(problem: Problem) -> Problem:
+    """A problem travels in messages that have no room for a book."""
+    type_, title, detail = _cut(problem.type), _cut(problem.title), _cut(problem.detail)
+    return Problem(type_, problem.status, title, detail, _cut(problem.instance))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def as_data(problem: Problem) -> dict[str, Any]:

@@ -124,6 +124,7 @@ class Interpreter:
         frame = strand.enter({"raw": raw, "at": self.ports.now_us()})
         trace.begin(site.shown)
         try:
+            await self.calculator.step()
             if not resumed and not await self._start(task, frame, site):
                 trace.note("TASK_SKIPPED", site.shown, self.ports.now_us())
                 return raw, "continue"
@@ -161,17 +162,22 @@ class Interpreter:
         """Replace the context, if the task says so."""
         if shape.template is not None:
             context = await self.calculator.fill(shape.template, output, scope, at)
-            self.schemas.check(shape.schema, context, "context", at)
+            await self._check(shape, context, "context", at)
             self.state.context = context
 
     async def _shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
         """Check and reshape: an input is checked first, an output last."""
         if what == "input":
-            self.schemas.check(shape.schema, value, what, at)
+            await self._check(shape, value, what, at)
         value = await self.calculator.fill(shape.template, value, scope, at)
         if what == "output":
-            self.schemas.check(shape.schema, value, what, at)
+            await self._check(shape, value, what, at)
         return value
+
+    async def _check(self, shape: Shape, value: Any, what: str, at: str) -> None:
+        if shape.schema is not None:
+            await self.calculator.look(value, at)
+            self.schemas.check(shape.schema, value, what, at)
 
     async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
         """Reshape and check an output."""

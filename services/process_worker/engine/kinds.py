@@ -78,7 +78,9 @@ async def _fork(run: Interpreter, task: model.Fork, x: Any, site: Site) -> Any:
                 return outputs[index]
     if task.compete:
         raise faults[0]
-    return [outputs[index] for index in range(len(branches))]
+    joined = [outputs[index] for index in range(len(branches))]
+    await run.calculator.look(joined, task.pointer)
+    return joined
 
 
 async def _set(run: Interpreter, task: model.Set, x: Any, site: Site) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from process_worker.engine.bounds import MAX_SIZE, measure
+from process_worker.engine.faults import standard
 from process_worker.engine.state import Event, Strand
 from process_worker.engine.together import Together
 from refinery_core.process.model import EachEvent, Listen, Read
@@ -38,6 +40,7 @@ class _Listener:
     def __init__(self, run: Interpreter, task: Listen, x: Any, site: Site) -> None:
         self._run, self._task, self._x, self._site = run, task, x, site
         self._read: list[Any] = []
+        self._size = 0
         self._correlated: dict[str, Any] = {}
 
     async def any(self, to: Consumption) -> list[Any]:
@@ -107,6 +110,10 @@ class _Listener:
         item = event if self._task.read is Read.ENVELOPE else event.get("data")
         if self._task.each is not None:
             item = await self._each(self._task.each, item)
+        self._size += measure(item)
+        if self._size > MAX_SIZE:
+            detail = f"the events have more than {MAX_SIZE} characters together"
+            raise standard("runtime", detail, self._task.pointer)
         self._read.append(item)
 
     async def _each(self, each: EachEvent, item: Any) -> Any:

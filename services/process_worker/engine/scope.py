@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from process_worker.engine.faults import Fault, standard
+from process_worker.engine.bounds import measure
+from process_worker.engine.faults import standard
 from process_worker.ports import EvaluationFault, Ports
 from refinery_core.process.durations import DurationFault, read_duration
 from refinery_core.process.parts import Duration, Expression, Template
@@ -17,6 +18,10 @@ _ABSENT: Final = object()
 _IS_PATH = re.compile(r"(?:\$([A-Za-z_][A-Za-z0-9_]*))?((?:\.[A-Za-z_][A-Za-z0-9_]*)*|\.)").fullmatch
 _BREATH: Final = 500
 """Evaluations after which the engine lets go, so that it never computes for long without a stop."""
+_STEPS: Final = 1_000
+"""Tasks after which it does."""
+_LIGHT: Final = 4_096
+"""Characters of data that are as much work as an evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +61,33 @@ class Calculator:
         self._ports = ports
         self._shared = shared
         self._breath = 0
+        self._steps = 0
 
-    async def _breathe(self) -> None:
+    async def step(self) -> None:
+        """A task begins: it may compute nothing, and come again for ever."""
+        self._steps += 1
+        await self._breathe(0)
+
+    async def look(self, value: Any, at: str) -> None:
+        """Data is gone through; `at` is the task to blame for it.
+
+        Raises:
+            Fault: it is too large.
+        """
+        await self._breathe(measure(value, at) // _LIGHT)
+
+    async def _breathe(self, work: int) -> None:
         """Let go now and then."""
-        self._breath += 1
-        if self._breath >= _BREATH:
-            self._breath = 0
+        self._breath += work
+        if self._breath >= _BREATH or self._steps >= _STEPS:
+            self._breath = self._steps = 0
             await self._ports.breathe()
 
     async def all(self, expressions: list[Expression], value: Any, scope: Scope, at: str) -> list[Any]:
         """Evaluate expressions that read the same value; `at` is the task to blame."""
-        await self._breathe()
+        await self._breathe(1)
         wanted = frozenset().union(*(expression.variables for expression in expressions))
-        variables = {name: self._variable(name, scope, at) for name in sorted(wanted)}
+        variables = {name: self._variable(name, scope) for name in sorted(wanted)}
         quick = [_walk(expression.source, value, variables) for expression in expressions]
         if _ABSENT not in quick:
             return quick
@@ -96,7 +115,11 @@ class Calculator:
             return template.value
         holes: list[Expression] = []
         _collect(template.value, holes)
-        return _filled(template.value, iter(await self.all(holes, value, scope, at)))
+        filled = _filled(template.value, iter(await self.all(holes, value, scope, at)))
+        if holes[0] is not template.value:
+            # What was evaluated is small enough. Put together, again and again, it may not be.
+            await self.look(filled, at)
+        return filled
 
     async def text(self, text: str | Expression | None, value: Any, scope: Scope, at: str) -> str:
         """Read a text, or evaluate one; "" where there is none."""
@@ -119,11 +142,11 @@ class Calculator:
             raise standard("expression", f"${{ {duration.value.source} }}: {fault}", at) from None
         raise standard("expression", f"${{ {duration.value.source} }} gives no duration", at)
 
-    def known(self, names: frozenset[str], scope: Scope, at: str) -> dict[str, Any]:
+    def known(self, names: frozenset[str], scope: Scope) -> dict[str, Any]:
         """The variables of these names, but for secrets, which the engine never sees."""
-        return {name: self._variable(name, scope, at) for name in sorted(names - {"secrets"})}
+        return {name: self._variable(name, scope) for name in sorted(names - {"secrets"})}
 
-    def _variable(self, name: str, scope: Scope, at: str) -> Any:
+    def _variable(self, name: str, scope: Scope) -> Any:
         if name in scope.names:
             return scope.names[name]
         if name == "task":
@@ -133,14 +156,7 @@ class Calculator:
             return None if value is _ABSENT else value
         if name == "authorization":
             return None
-        if name == "secrets":
-            raise _no_secrets(at)
         return self._shared[name]()
-
-
-def _no_secrets(at: str) -> Fault:
-    detail = "Secrets are given to authentications only: what an input says is kept for ever."
-    return standard("authorization", detail, at)
 
 
 def _walk(source: str, value: Any, variables: Mapping[str, Any]) -> Any:

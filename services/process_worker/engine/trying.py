@@ -25,9 +25,10 @@ async def carry_out(run: Interpreter, task: Try, x: Any, site: Site) -> Any:
     try:
         while frame["error"] is None:
             try:
-                return await _attempt(run, task, x, site.attempt(frame["n"]), frame)
-            except Fault as fault:
-                frame["error"] = await _caught(run, task, x, site, fault.at(task.pointer))
+                try:
+                    return await _attempt(run, task, x, site.attempt(frame["n"]), frame)
+                except Fault as fault:
+                    frame["error"] = await _caught(run, task, x, site, fault.at(task.pointer))
             except asyncio.CancelledError:
                 if not run.stopping:
                     raise

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from process_worker.engine.faults import Fault, standard
@@ -17,7 +17,7 @@ from process_worker.outside import functions, http, openapi, rpc
 from process_worker.outside.documents import Documents
 from process_worker.outside.http import Gateway
 from process_worker.outside.secrets import Secrets
-from process_worker.ports import EvaluationFault, Killed, Request
+from process_worker.ports import Busy, EvaluationFault, Killed, Request
 from process_worker.steps import Perform
 from refinery_client import Refinery
 from refinery_core.process.checker import ProcessFault, read_capability
@@ -25,8 +25,10 @@ from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.model import VibeType
 
-SECONDS = 2.0
+SECONDS: Final = 2.0
 """The CPU time of an evaluation outside the workflow, where nothing waits for it."""
+_PATIENCE: Final = 5.0
+"""How many seconds it waits until it can begin."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,14 @@ class Calls:
 
         Raises:
             EvaluationFault: also where it had to be killed.
+            Busy: it could not begin yet.
         """
         try:
             return await asyncio.to_thread(
-                self.evaluator.evaluate, expressions, value, variables, seconds=SECONDS
+                self.evaluator.evaluate, expressions, value, variables, seconds=SECONDS, patience=_PATIENCE
             )
+        except Busy:
+            raise
         except Killed as killed:
             raise EvaluationFault(f"${{ {expressions[0].source} }}: {killed}") from None
 
@@ -125,7 +130,7 @@ class Calls:
             workflow=asked.key,
             input=asked.what["arguments"],
             frozen=asked.frozen,
-            bundles=await self.documents.bundles((capability.call,), asked.frozen),
+            bundles=await self.documents.bundles(capability.schemas, asked.frozen),
         )
         try:
             return await Interpreter(_alone(capability), _Ports(self, asked), setting).run()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,8 +15,8 @@ from refinery_client import ABSENT, Draft, Refinery, Vibe
 from refinery_core.errors import SolutionInvalid
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import INPUT, RESULT, schema_of
-from refinery_core.process.model import Process, Task
-from refinery_core.process.parts import ReferenceUse, Schema, Shape
+from refinery_core.process.model import Process
+from refinery_core.process.parts import ReferenceUse, Schema
 from refinery_core.vibe.documents import from_value
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.references import pin, read_schema
@@ -60,16 +59,16 @@ class Documents:
         schema = (await self.vibe(load.process_ref)).schema
         return Loaded(
             solution=solution,
-            bundles=await self.bundles(process, load.frozen),
+            bundles=await self.bundles(process.schemas, load.frozen),
             capabilities=await self._capabilities(process, load.frozen),
             input=None if load.input_ref is None else await self.solution(load.input_ref),
             result_schema=schema_of(RESULT, load.process_ref, schema),
         )
 
-    async def bundles(self, read: Process | Sequence[Task], frozen: Mapping[str, str]) -> dict[str, str]:
-        """The schemas that refer to Vibes, composed as they were when the execution started."""
+    async def bundles(self, schemas: Sequence[Schema], frozen: Mapping[str, str]) -> dict[str, str]:
+        """Those that refer to Vibes, composed as they were when the execution started."""
         bundles: dict[str, str] = {}
-        for schema in _schemas(read):
+        for schema in schemas:
             wanted = _pinned(schema, frozen)
             if wanted is not None:
                 bundles[schema.pointer] = (await self._refinery.resolve_schema(schema=wanted)).text
@@ -153,19 +152,6 @@ class Documents:
             instruction_refs=[behalf.process_ref],
         )
         return refined.vibes[0].ref
-
-
-def _schemas(read: Any) -> Iterator[Schema]:
-    """Every schema of a process, wherever it stands."""
-    if isinstance(read, Shape):
-        if read.schema is not None:
-            yield read.schema
-    elif isinstance(read, tuple):
-        for item in read:
-            yield from _schemas(item)
-    elif dataclasses.is_dataclass(read):
-        for field in dataclasses.fields(read):
-            yield from _schemas(getattr(read, field.name))
 
 
 def _pinned(schema: Schema, frozen: Mapping[str, str]) -> Any:

@@ -13,11 +13,12 @@ import orjson
 
 from process_worker.engine.faults import standard
 from process_worker.expressions import Evaluator
-from process_worker.ports import EvaluationFault, Killed
+from process_worker.ports import Busy, EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 
 PREFIX: Final = "REFINERY_SECRET_"
 _SECONDS: Final = 2.0
+_PATIENCE: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ class Secrets:
         expressions = [
             Expression(source, frozenset(variables)) for source in authentication["expressions"].values()
         ]
+        read = authentication["input"]
         try:
             results = await asyncio.to_thread(
-                self.evaluator.evaluate, expressions, authentication["input"], variables, seconds=_SECONDS
+                self.evaluator.evaluate, expressions, read, variables, seconds=_SECONDS, patience=_PATIENCE
             )
+        except Busy:
+            raise
         except (EvaluationFault, Killed):
             # What exactly is wrong might quote the secret.
             detail = "an expression in the authentication cannot be evaluated"

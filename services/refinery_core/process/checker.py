@@ -52,13 +52,14 @@ def read_process(solution: Any) -> Process:
         read_function(name, reading.shared.functions[name], reading, scope)
     return Process(
         **document,
-        input=read_shape(members.get("input"), "input", reading, scope, Stage.WORKFLOW_INPUT),
+        input=read_shape(members.get("input"), "input", reading, scope, Stage.WORKFLOW),
         tasks=read_tasks(members["do"], "'do'", reading, scope),
         output=read_shape(members.get("output"), "output", reading, scope, Stage.WORKFLOW_OUTPUT),
         timeout=read_timeout(members.get("timeout"), reading, scope, Stage.WORKFLOW),
         schedule=_read_schedule(members.get("schedule")),
         secrets=reading.shared.secrets,
         references=tuple(reading.references),
+        schemas=tuple(reading.schemas),
         definition=solution,
     )
 
@@ -77,7 +78,12 @@ def read_capability(solution: Any) -> Capability:
     task = Place({key: value for key, value in solution.items() if key != "use"})
     call = read_task("call", task, reading, _WITHOUT_PROCESS, _ALONE)
     assert isinstance(call, Call)
-    return Capability(call=call, secrets=reading.shared.secrets, references=tuple(reading.references))
+    return Capability(
+        call=call,
+        secrets=reading.shared.secrets,
+        references=tuple(reading.references),
+        schemas=tuple(reading.schemas),
+    )
 
 
 def _read_document(place: Place) -> dict[str, Any]:

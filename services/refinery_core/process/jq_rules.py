@@ -33,7 +33,7 @@ def refuse_variable(token: Token) -> None:
 def unknown_variable(name: str, visible: list[str]) -> str:
     """Say that a variable is not there."""
     if name == "secrets":
-        return "$secrets can only be read in input.from and in an authentication"
+        return "$secrets can only be read in an authentication"
     near = suggestion(name, visible)
     if near is not None:
         return f"there is no ${name} here; perhaps you mean ${near}"

@@ -16,6 +16,7 @@ from refinery_core.process.parts import (
     Expression,
     Problem,
     Reference,
+    Schema,
     Shape,
     Template,
 )
@@ -274,6 +275,8 @@ class Process:
     secrets: frozenset[str] = frozenset()
     references: tuple[Reference, ...] = ()
     """Every `aug:` reference, in the order of reading, to be frozen when an execution starts."""
+    schemas: tuple[Schema, ...] = ()
+    """Every schema of data, wherever it stands."""
     definition: Any = field(default=None, repr=False, compare=False)
 
 
@@ -284,3 +287,4 @@ class Capability:
     call: Call
     secrets: frozenset[str] = frozenset()
     references: tuple[Reference, ...] = ()
+    schemas: tuple[Schema, ...] = ()

@@ -20,6 +20,7 @@ from refinery_core.process.parts import (
     Reference,
     ReferenceUse,
     RetryPolicy,
+    Schema,
     Template,
 )
 from refinery_core.process.place import Place
@@ -37,10 +38,8 @@ class Stage(enum.Enum):
     """When an expression is evaluated; the value lists the variables that there are then."""
 
     WORKFLOW = "workflow runtime"
-    WORKFLOW_INPUT = "secrets workflow runtime"
     WORKFLOW_OUTPUT = "context workflow runtime"
-    CONDITION = "context task workflow runtime"
-    INPUT = "context task workflow runtime secrets"
+    ENTRY = "context task workflow runtime"
     INSIDE = "context input task workflow runtime authorization"
     AUTHENTICATION = "context input task workflow runtime authorization secrets"
     EXPORT = "context input output task workflow runtime authorization"
@@ -99,6 +98,7 @@ class Reading:
     capability: bool = False
     shared: Shared = field(default_factory=Shared)
     references: list[Reference] = field(default_factory=list)
+    schemas: list[Schema] = field(default_factory=list)
     tasks: int = 0
     expressions: int = 0
     deepest: int = 0

@@ -25,7 +25,10 @@ def read_shape(place: Place | None, name: str, reading: Reading, scope: Scope, s
         read = reading.whole(template, f"'{name}.{key}'", scope, stage)
     else:
         template.refuse_type(f"'{name}.{key}'", "an expression or an object")
-    schema = _read_schema(members["schema"], reading) if "schema" in members else None
+    if "schema" not in members:
+        return Shape(None, read)
+    schema = _read_schema(members["schema"], reading)
+    reading.schemas.append(schema)
     return Shape(schema, read)
 
 

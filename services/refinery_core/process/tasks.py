@@ -125,8 +125,8 @@ def _read_common(
 ) -> dict[str, Any]:
     get = members.get
     return {
-        "condition": read_condition(get("if"), "'if'", reading, scope, Stage.CONDITION),
-        "input": read_shape(get("input"), "input", reading, scope, Stage.INPUT),
+        "condition": read_condition(get("if"), "'if'", reading, scope, Stage.ENTRY),
+        "input": read_shape(get("input"), "input", reading, scope, Stage.ENTRY),
         "output": read_shape(get("output"), "output", reading, scope, Stage.INSIDE),
         "export": read_shape(get("export"), "export", reading, scope, Stage.EXPORT),
         "timeout": read_timeout(get("timeout"), reading, scope, Stage.INSIDE),

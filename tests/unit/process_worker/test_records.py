@@ -7,6 +7,7 @@ from process_worker import records
 from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
 from process_worker.keys import commit_key, result_key, workflow_id
+from process_worker.messages import MAX_INLINE_BYTES
 from refinery_core.process.checker import read_process
 from refinery_core.vibe.documents import from_value
 
@@ -52,7 +53,7 @@ def test_an_input_that_is_too_large_or_too_deep_is_a_record_of_its_own() -> None
     deep: Any = 1
     for _ in range(64):
         deep = [deep]
-    for input_ in ("x" * records.MAX_INLINE_BYTES, deep):
+    for input_ in ("x" * MAX_INLINE_BYTES, deep):
         asked = command(input_)
         content = records.solution(asked, FROZEN)
         assert "input" not in content

@@ -148,7 +148,7 @@ REFUSED = [
     ("@xml", 0, "there is no format @xml"),
     ("$imput", 0, "there is no $imput here; perhaps you mean $input"),
     ("$nothing_like_it", 0, "there is no $nothing_like_it here; there is $context, $input, $item, $workflow"),
-    ("$secrets.key", 0, "$secrets can only be read in input.from and in an authentication"),
+    ("$secrets.key", 0, "$secrets can only be read in an authentication"),
     ("(" * 100, 48, "it is nested more than 48 deep"),
     ("[" * 100 + "]" * 100, 48, "it is nested more than 48 deep"),
     (". as $x | " * 100 + ".", 475, "it is nested more than 48 deep"),

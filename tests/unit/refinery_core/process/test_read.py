@@ -216,7 +216,7 @@ def test_what_all_tasks_have_is_read() -> None:
 
 def test_the_process_itself_is_read() -> None:
     read = process(
-        input={"from": "$secrets.key + $workflow.id"},
+        input={"from": "$workflow.id"},
         output={"as": "$context"},
         timeout="long",
         use={"secrets": ["key"], "timeouts": {"long": {"after": {"days": 2}}}},

@@ -176,7 +176,12 @@ DOCUMENTS: list[tuple[Any, str, str]] = [
     (one(set={"a": "Hello ${ .name }"}), f"{T}/set/a", "'${ … }' needs to be the whole string"),
     (one(set={"a": "${ .a } ${ .b }"}), f"{T}/set/a", "'${ … }' needs to be the whole string"),
     (one(set={"a": "${ $error }"}), f"{T}/set/a", "there is no $error here"),
-    (one(set={"a": "${ $secrets.a }"}), f"{T}/set/a", "$secrets can only be read in input.from"),
+    (one(set={"a": "${ $secrets.a }"}), f"{T}/set/a", "$secrets can only be read in an authentication"),
+    (
+        one(**NOTHING, input={"from": "${ $secrets.a }"}),
+        f"{T}/input/from",
+        "$secrets can only be read in an authentication",
+    ),
     (one(set=deep(70)), f"{T}/set/data" + "/0" * 63, "data is nested more than 64 deep"),
     (one(switch={}), f"{T}/switch", "'switch' needs to be a list"),
     (one(switch=[]), f"{T}/switch", "'switch' is empty"),
@@ -490,7 +495,12 @@ DOCUMENTS: list[tuple[Any, str, str]] = [
     (top(timeout="t"), "/timeout", "there is no timeout 't' in use.timeouts"),
     (top(timeout={"after": "${ $context.a }"}), "/timeout/after", "there is no $context here"),
     (top(input={"from": "$context"}), "/input/from", "there is no $context here"),
-    (top(input={"from": "$secrets.a"}), "/input/from", "there is no secret 'a' in use.secrets"),
+    (top(input={"from": "$secrets.a"}), "/input/from", "$secrets can only be read in an authentication"),
+    (
+        http(endpoint={"uri": "https://a", "authentication": {"bearer": {"token": "${ $secrets.a }"}}}),
+        f"{T}/with/endpoint/authentication/bearer/token",
+        "there is no secret 'a' in use.secrets",
+    ),
     (top(output={"as": "$input"}), "/output/as", "there is no $input here"),
 ]
 

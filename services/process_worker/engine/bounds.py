@@ -1,0 +1,49 @@
+"""How large data may grow in an execution: values may share parts, and be far larger than they look."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from process_worker.engine.faults import standard
+from refinery_core.vibe.documents import MAX_BYTES, MAX_DEPTH
+
+MAX_SIZE: Final = 4 * MAX_BYTES
+"""Characters, roughly as JSON would have them."""
+_SMALLEST: Final = 2
+"""A value and what parts it from the next."""
+
+
+def measure(value: Any, at: str = "") -> int:
+    """
+    How large data is, in characters; `at` is the task to blame. The work is bounded, whatever the data.
+
+    Raises:
+        Fault: it is too large, too deep, or no JSON.
+    """
+    size, depth, level = 0, 0, [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            size += _own_size(item, at)
+            if size > MAX_SIZE:
+                raise standard("runtime", f"the data is larger than {MAX_SIZE} characters", at)
+            if isinstance(item, dict):
+                below.extend(item.values())
+            elif isinstance(item, list):
+                below.extend(item)
+        if below and (depth := depth + 1) > MAX_DEPTH:
+            raise standard("runtime", f"the data has more than {MAX_DEPTH} levels", at)
+        level = below
+    return size
+
+
+def _own_size(item: Any, at: str) -> int:
+    if isinstance(item, str):
+        return _SMALLEST + len(item)
+    if isinstance(item, dict):
+        return _SMALLEST * (1 + len(item)) + sum(map(len, item))
+    if isinstance(item, list):
+        return _SMALLEST * (1 + len(item))
+    if item is None or isinstance(item, bool | int | float):
+        return _SMALLEST
+    raise standard("runtime", f"the data is no JSON: it has a {type(item).__name__}", at)
