@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Final
 
 import orjson
 
 from refinery_core.errors import InvalidProcess, InvalidSchema
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import interface_problem
+from refinery_core.process.model import Capability, Process
+from refinery_core.process.parts import Schema
+from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED, SchemaFault, read_schema
 
-_READERS: Final = {VibeType.PROCESS: read_process, VibeType.CAPABILITY: read_capability}
+_READERS: Final[dict[VibeType, Callable[[Any], Process | Capability]]] = {
+    VibeType.PROCESS: read_process,
+    VibeType.CAPABILITY: read_capability,
+}
 _LARGE: Final = 16_384
 """From this many bytes on it takes long enough to keep others waiting."""
 
@@ -45,6 +54,29 @@ def check_interface(schema: str, field: str) -> None:
 
 def _check(type_: VibeType, solution: str, field: str) -> None:
     try:
-        _READERS[type_](orjson.loads(solution))
+        for schema in _READERS[type_](orjson.loads(solution)).schemas:
+            if schema.reference is None:
+                _check_schema(schema)
     except ProcessFault as fault:
         raise InvalidProcess(field=field, path=fault.path or "(root)", problem=fault.problem) from None
+
+
+def _check_schema(schema: Schema) -> None:
+    """An inline schema has to be one; the Vibes that it refers to were checked when they were refined."""
+    try:
+        compile_schema(_alone(schema.document))
+    except SchemaFault as fault:
+        raise ProcessFault(schema.pointer + fault.path, f"this is no JSON Schema: {fault.problem}") from None
+
+
+def _alone(document: Any) -> Any:
+    """A schema without what it refers to outside."""
+    copy = deepcopy(document)
+    for reference in read_schema(document).references:
+        place = copy
+        for token in reference.pointer.split("/")[1:]:
+            key = token.replace("~1", "/").replace("~0", "~")
+            place = place[int(key) if isinstance(place, list) else key]
+        for name in (REF, ORIGINAL, RESOLVED):
+            place.pop(name, None)
+    return copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,55 @@ async def test_a_bad_capability_is_refused_with_the_pointer_of_what_is_wrong(led
     with pytest.raises(InvalidProcess) as refused:
         await ledger.refine(capability(solution=[]))
     assert refused.value.metadata["path"] == "(root)"
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "problem"),
+    [
+        ({"type": "strnig"}, "/type", "strnig"),
+        ({"properties": {"a": {"minimum": "1"}}}, "/properties/a/minimum", "number"),
+        ({"pattern": "(a)\\1"}, "/pattern", "linear time"),
+        ({"$ref": "#/$defs/nowhere"}, "/$ref", "nowhere"),
+        ({"type": 5, "$ref": "aug:/schemas/somewhere"}, "/type", "5"),
+        ({"items": {"$ref": "aug:/schemas/somewhere"}, "required": "a"}, "/required", "array"),
+    ],
+)
+async def test_a_schema_that_is_none_is_refused_with_the_pointer_of_what_is_wrong(
+    schema: Any, path: str, problem: str, ledger: Ledger
+) -> None:
+    shape = {"schema": {"document": schema}}
+    task = {"greet": {"set": {"a": 1}, "output": shape}}
+    for draft, at in (
+        (process(solution={**GOOD, "input": shape}), "/input"),
+        (process(solution={"document": DOCUMENT, "do": [task]}), "/do/0/greet/output"),
+        (capability(solution={**CALL, "output": shape}), "/output"),
+    ):
+        with pytest.raises(InvalidProcess, match=re.escape(problem)) as refused:
+            await ledger.refine(draft)
+        assert refused.value.metadata["path"] == f"{at}/schema/document{path}"
+
+
+async def test_a_schema_that_refers_to_vibes_is_taken(ledger: Ledger) -> None:
+    refers = {"type": "array", "items": {"$ref": "aug:/schemas/somewhere", "minimum": 1}}
+    await ledger.refine(process(solution={**GOOD, "output": {"schema": {"document": refers}}}))
+
+
+async def test_a_secret_is_read_in_authentications_only(ledger: Ledger) -> None:
+    use = {"secrets": ["token"]}
+    leak = {**GOOD, "use": use, "input": {"from": "${ $secrets.token }"}}
+    with pytest.raises(InvalidProcess, match="can only be read in an authentication") as refused:
+        await ledger.refine(process(solution=leak))
+    assert refused.value.metadata["path"] == "/input/from"
+    with pytest.raises(InvalidProcess, match="can only be read in an authentication"):
+        await ledger.refine(
+            capability(solution={**CALL, "use": use, "input": {"from": "${ $secrets.token }"}})
+        )
+    endpoint = {
+        "uri": "https://example.com",
+        "authentication": {"bearer": {"token": "${ $secrets.token }"}},
+    }
+    fine = {"call": "http", "with": {"method": "get", "endpoint": endpoint}, "use": use}
+    await ledger.refine(capability(solution=fine))
 
 
 async def test_a_good_process_and_capability_are_refined(ledger: Ledger) -> None:
