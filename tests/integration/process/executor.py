@@ -33,7 +33,7 @@ from process_worker.timetable import Timetable
 from process_worker.worker import build, reaching
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
-from tests.cases.scenarios import WORLD, Scenario
+from tests.cases.scenario import WORLD, Scenario
 from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
 

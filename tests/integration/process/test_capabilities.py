@@ -6,7 +6,7 @@ from typing import Any
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.bad_input.rows import bomb
-from tests.cases.scenarios import STANDARD, Scenario
+from tests.cases.scenario import STANDARD, Scenario
 from tests.integration.process.executor import Executor
 
 NAME = "aug:/capabilities/x"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.scenarios import STANDARD, Scenario, get, says
+from tests.cases.scenario import STANDARD, Scenario, get, says
 from tests.integration.process.executor import Executor
 
 PATIENCE = 25

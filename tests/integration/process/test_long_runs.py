@@ -15,7 +15,8 @@ from temporalio.service import RPCError
 from process_worker.expressions import Evaluator
 from process_worker.messages import DELIVER, Delivery
 from process_worker.replayed import Evaluation, Replayed
-from tests.cases.scenarios import ERRORS, FLOW, STANDARD, Scenario, event, fails, get, says, typed
+from tests.cases.scenario import STANDARD, Scenario, event, fails, get, says, typed
+from tests.cases.scenarios import ERRORS, FLOW
 from tests.integration.process.executor import Executor, progress
 from tests.integration.process.replaying import replay
 

@@ -7,7 +7,7 @@ import pytest
 from process_worker.outside.functions import LedgerFunctions
 from refinery_core.process.checker import read_capability
 from refinery_core.process.model import PythonCall
-from tests.cases.scenarios import Scenario
+from tests.cases.scenario import Scenario
 from tests.integration.conftest import Services
 from tests.integration.process.executor import Executor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from tests.cases.scenarios import STANDARD, Scenario, listen, says, typed
+from tests.cases.scenario import STANDARD, Scenario, listen, says, typed
 from tests.integration.conftest import Services
 from tests.integration.process.executor import Executor, executing
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cases.scenarios import CALLS, DATA, ERRORS, EVENTS, FLOW, WORLD, Scenario
+from tests.cases.scenario import WORLD, Scenario
+from tests.cases.scenarios import CALLS, DATA, ERRORS, EVENTS, FLOW
 from tests.integration.process.executor import Executor
 
 

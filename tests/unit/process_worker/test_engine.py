@@ -14,7 +14,8 @@ from process_worker.engine.state import State
 from process_worker.expressions import Evaluator
 from process_worker.messages import Delivery
 from refinery_core.process.checker import read_process
-from tests.cases.scenarios import SCENARIOS, WORLD, Scenario, fails, get, listen, says, typed
+from tests.cases.scenario import WORLD, Scenario, fails, get, listen, says, typed
+from tests.cases.scenarios import SCENARIOS
 from tests.unit.process_worker.world import World, fly
 
 WORKFLOW = "execution/6f3e4a52-4f6e-4c57-9d4d-2f4f0a3c1b11"

@@ -1,0 +1,11 @@
+"""Processes, what they are given, and what they come to: carried out by the engine alone and on Temporal."""
+
+from tests.cases.scenarios.calls import CALLS
+from tests.cases.scenarios.data import DATA
+from tests.cases.scenarios.errors import ERRORS
+from tests.cases.scenarios.events import EVENTS
+from tests.cases.scenarios.flow import FLOW
+
+__all__ = ["CALLS", "DATA", "ERRORS", "EVENTS", "FLOW", "SCENARIOS"]
+
+SCENARIOS = [*DATA, *FLOW, *ERRORS, *CALLS, *EVENTS]

@@ -1,0 +1,175 @@
+"""What is raised, caught, and late."""
+
+from __future__ import annotations
+
+from tests.cases.scenario import STANDARD, Scenario, fails, says
+
+ERRORS = [
+    Scenario(
+        "raise faults with the problem as it says",
+        [{"a": fails(418, "runtime", title="${ .t }", detail="so there")}],
+        input={"t": "Teapot"},
+        fault={
+            "type": STANDARD + "runtime",
+            "status": 418,
+            "title": "Teapot",
+            "detail": "so there",
+            "instance": "/do/0/a",
+        },
+    ),
+    Scenario(
+        "errors are named in use",
+        [{"a": {"raise": {"error": "gone"}}}],
+        top={"use": {"errors": {"gone": {"type": "urn:test:gone", "status": 410}}}},
+        fault={"type": "urn:test:gone", "status": 410},
+    ),
+    Scenario(
+        "try without an error gives the output",
+        [{"t": {"try": [{"a": says(n=1)}], "catch": {"do": [{"b": says(n=2)}]}}}],
+        output={"n": 1},
+    ),
+    Scenario(
+        "catch does something else, and reads the error",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503, detail="down")}],
+                    "catch": {
+                        "as": "e",
+                        "do": [{"b": says(s="${ $e.status }", d="${ $e.detail }", x="${ .x }")}],
+                    },
+                }
+            }
+        ],
+        input={"x": 1},
+        output={"s": 503, "d": "down", "x": 1},
+    ),
+    Scenario(
+        "catch alone swallows the error",
+        [{"t": {"try": [{"a": fails(503)}], "catch": {}}}],
+        input={"x": 1},
+        output={"x": 1},
+    ),
+    Scenario(
+        "a filter that does not fit lets the error pass",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {"errors": {"with": {"status": 404}}, "do": [{"b": says(n=2)}]},
+                }
+            }
+        ],
+        fault={"status": 503, "instance": "/do/0/t/try/0/a"},
+    ),
+    Scenario(
+        "both families of standard types are one",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {
+                        "errors": {
+                            "with": {"type": "https://serverlessworkflow.io/dsl/errors/types/communication"}
+                        },
+                        "do": [{"b": says(n=2)}],
+                    },
+                }
+            }
+        ],
+        output={"n": 2},
+    ),
+    Scenario(
+        "a filter compares the instance",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {"errors": {"with": {"instance": "/do/0/t/try/0/a"}}, "do": [{"b": says(n=2)}]},
+                }
+            }
+        ],
+        output={"n": 2},
+    ),
+    Scenario(
+        "when decides whether to catch",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {"when": "${ $error.status == 404 }", "do": [{"b": says(n=2)}]},
+                }
+            }
+        ],
+        fault={"status": 503},
+    ),
+    Scenario(
+        "exceptWhen decides whether not to catch",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {"exceptWhen": "${ $error.status == 503 }", "do": [{"b": says(n=2)}]},
+                }
+            }
+        ],
+        fault={"status": 503},
+    ),
+    Scenario(
+        "an error in what is done instead passes on",
+        [{"t": {"try": [{"a": fails(503)}], "catch": {"do": [{"b": fails(400, "runtime")}]}}}],
+        fault={"status": 400, "instance": "/do/0/t/catch/do/0/b"},
+    ),
+    Scenario(
+        "an outer try catches what the inner does not",
+        [
+            {
+                "o": {
+                    "try": [
+                        {"t": {"try": [{"a": fails(503)}], "catch": {"errors": {"with": {"status": 404}}}}}
+                    ],
+                    "catch": {"do": [{"b": says(s="${ $error.status }")}]},
+                }
+            }
+        ],
+        output={"s": 503},
+    ),
+    Scenario(
+        "a timeout is an error",
+        [{"a": {"wait": {"seconds": 60}, "timeout": {"after": {"milliseconds": 20}}}}],
+        fault={"type": STANDARD + "timeout", "status": 408, "instance": "/do/0/a"},
+    ),
+    Scenario(
+        "a timeout can be caught",
+        [
+            {
+                "t": {
+                    "try": [{"a": {"wait": {"seconds": 60}, "timeout": {"after": {"milliseconds": 20}}}}],
+                    "catch": {
+                        "errors": {"with": {"type": STANDARD + "timeout"}},
+                        "do": [{"b": says(late=True)}],
+                    },
+                }
+            }
+        ],
+        output={"late": True},
+    ),
+    Scenario(
+        "what is in time has no timeout",
+        [
+            {
+                "a": {
+                    "do": [{"w": {"wait": {"milliseconds": 5}}}, {"b": says(n=1)}],
+                    "timeout": {"after": {"seconds": 30}},
+                }
+            }
+        ],
+        output={"n": 1},
+    ),
+    Scenario(
+        "the process has a timeout",
+        [{"a": {"wait": {"seconds": 60}}}],
+        top={"timeout": {"after": {"milliseconds": 20}}},
+        fault={"type": STANDARD + "timeout"},
+    ),
+]
