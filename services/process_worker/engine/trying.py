@@ -123,7 +123,7 @@ async def _delay(run: Interpreter, policy: RetryPolicy, x: Any, site: Site) -> i
     if policy.delay is not None:
         delay = await calculator.milliseconds(policy.delay, x, scope, at)
     if policy.backoff is Backoff.LINEAR:
-        delay *= n
+        delay = min(delay * n, _LONGEST_DELAY)
     elif policy.backoff is Backoff.EXPONENTIAL:
         delay = min(delay << min(n - 1, 40), _LONGEST_DELAY)
     if policy.jitter is not None:

@@ -113,4 +113,57 @@ DATA = [
         input={"n": 1},
         fault={"type": STANDARD + "expression", "status": 400, "instance": "/do/0/a/do/0/b"},
     ),
+    Scenario(
+        "$runtime, $task and $workflow describe what is carried out, where, and since when",
+        [
+            {
+                "a": says(
+                    runtime="${ $runtime.name }",
+                    definition="${ $task.definition.set.definition | type }",
+                    name="${ $workflow.definition.document.name }",
+                    since="${ $task.startedAt.epoch.seconds >= $workflow.startedAt.epoch.seconds }",
+                )
+            }
+        ],
+        output={"runtime": "refinery", "definition": "string", "name": "scenario", "since": True},
+    ),
+    Scenario(
+        "output.as reads what came in and what came out",
+        [
+            {
+                "a": {
+                    **says(n="${ .n + 1 }"),
+                    "input": {"from": "${ {n: .m} }"},
+                    "output": {"as": "${ {x: $input.n, y: .n, all: $task.output, raw: $task.input} }"},
+                }
+            }
+        ],
+        input={"m": 1},
+        output={"x": 1, "y": 2, "all": {"n": 2}, "raw": {"m": 1}},
+    ),
+    Scenario(
+        "a condition reads the raw input",
+        [{"a": {**says(n=2), "if": "${ .m == 1 }", "input": {"from": "${ {} }"}}}],
+        input={"m": 1},
+        output={"n": 2},
+    ),
+    Scenario(
+        "a schema refuses the input of a task, before it is reshaped",
+        [
+            {
+                "a": {
+                    **says(n=1),
+                    "input": {"schema": {"document": {"required": ["n"]}}, "from": "${ {n: 1} }"},
+                }
+            }
+        ],
+        input={},
+        fault={"type": STANDARD + "validation", "status": 400, "instance": "/do/0/a"},
+    ),
+    Scenario(
+        "a schema refuses the output of the process, after it is reshaped",
+        [{"a": says(n=1)}],
+        top={"output": {"as": "${ {m: .n} }", "schema": {"document": {"required": ["n"]}}}},
+        fault={"type": STANDARD + "validation", "instance": "/output"},
+    ),
 ]

@@ -172,4 +172,52 @@ ERRORS = [
         top={"timeout": {"after": {"milliseconds": 20}}},
         fault={"type": STANDARD + "timeout"},
     ),
+    *[
+        Scenario(
+            f"a filter compares the {name}",
+            [
+                {
+                    "t": {
+                        "try": [{"a": fails(503, title="Down", detail="for a while")}],
+                        "catch": {"errors": {"with": {name: wanted}}, "do": [{"b": says(n=2)}]},
+                    }
+                }
+            ],
+            output={"n": 2} if fits else None,
+            fault=None if fits else {"status": 503},
+        )
+        for name, wanted, fits in (
+            ("status", 503, True),
+            ("title", "Down", True),
+            ("title", "Up", False),
+            ("detail", "for a while", True),
+            ("detail", "for ever", False),
+            ("type", STANDARD + "runtime", False),
+        )
+    ],
+    Scenario(
+        "an error has the name that the catch gives it",
+        [
+            {
+                "t": {
+                    "try": [{"a": fails(503)}],
+                    "catch": {"as": "e", "do": [{"b": says(n="${ $e.status }")}]},
+                }
+            }
+        ],
+        output={"n": 503},
+    ),
+    Scenario(
+        "a timeout is named in use, and a fork is given up with all that it does",
+        [
+            {
+                "f": {
+                    "fork": {"branches": [{"a": {"wait": "P1D"}}, {"b": {"wait": "P1D"}}]},
+                    "timeout": "short",
+                }
+            }
+        ],
+        top={"use": {"timeouts": {"short": {"after": {"milliseconds": 20}}}}},
+        fault={"type": STANDARD + "timeout", "instance": "/do/0/f"},
+    ),
 ]

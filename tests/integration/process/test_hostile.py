@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import CancelledError, TerminatedError
+from temporalio.service import RPCError
 
-from tests.cases.scenario import STANDARD, Scenario, get, says
-from tests.integration.process.executor import Executor
+from process_worker import replayed
+from process_worker.expressions import Evaluator
+from process_worker.outside import functions
+from refinery_client import Draft
+from refinery_core.vibe.model import VibeType
+from tests.cases.scenario import STANDARD, Scenario, event, fails, get, listen, says
+from tests.integration.conftest import Services
+from tests.integration.process.executor import Executor, executing, progress
+from tests.integration.process.replaying import replay
+
+BOMB = "${ [range(1000000) | range(1000000)] | length }"
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> Iterator[Evaluator]:
+    with Evaluator(children=1) as evaluator:
+        yield evaluator
+
 
 PATIENCE = 25
 AGAIN = {"a": "${ . }", "b": "${ . }"}
@@ -124,3 +145,129 @@ async def test_a_process_ends_clearly_and_the_worker_goes_on(scenario: Scenario,
         else:
             assert scenario.fault.items() <= outcome.items()
         assert await executor.carry_out(Scenario("innocent", [{"a": says(n="${ 1 + 1 }")}])) == {"n": 2}
+
+
+# --- Functions, floods, and other clients ----------------------------------------------------
+
+
+def calls_python(name: str) -> Scenario:
+    return Scenario("python", [{"a": {"call": f"aug:/capabilities/{name}", "with": {}}}])
+
+
+async def test_what_a_function_does_wrong_is_a_fault_and_not_tried_for_ever(
+    services: Services, temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def breaks(*_: Any) -> Any:
+        calls.append("breaks")
+        raise ZeroDivisionError("the secret is 42")
+
+    def recovers(*_: Any) -> Any:
+        calls.append("recovers")
+        return 1 // (calls.count("recovers") - 1)
+
+    odd = {"breaks": breaks, "recovers": recovers, "gives-a-set": lambda *_: {1, 2}}
+    monkeypatch.setattr(functions, "installed", lambda: odd)
+    for name in odd:
+        solution = {"call": "python", "with": {"function": name}}
+        await services.refine(Draft(type=VibeType.CAPABILITY, id=f"capabilities/{name}", solution=solution))
+    async with executing(services, temporal) as executor, asyncio.timeout(PATIENCE):
+        outcomes = {
+            name: await executor.carry_out(
+                calls_python(name), frozen={f"aug:/capabilities/{name}": f"main@capabilities/{name}?1"}
+            )
+            for name in odd
+        }
+    assert outcomes["recovers"] == 1
+    assert calls == ["breaks"] * 4 + ["recovers"] * 2
+    assert outcomes["breaks"]["type"] == STANDARD + "runtime"
+    assert "ZeroDivisionError" in outcomes["breaks"]["detail"]
+    assert "42" not in outcomes["breaks"]["detail"]
+    assert "it has a set" in outcomes["gives-a-set"]["detail"]
+
+
+async def test_innocent_expressions_wait_for_bombs_and_are_not_blamed(executor: Executor) -> None:
+    bomb = await executor.process(Scenario("bomb", [{"a": says(n=BOMB)}]))
+    other = await executor.process(Scenario("other", [{"a": says(n="${ [.n, 1] | add }")}]))
+    async with asyncio.timeout(4 * PATIENCE):
+        bombs = [await executor.start(bomb) for _ in range(5)]
+        innocent = [await executor.start(other, {"n": n}) for n in range(8)]
+        assert [await executor.output(each) for each in innocent] == [{"n": n + 1} for n in range(8)]
+        for each in bombs:
+            assert (await executor.outcome(each))["type"] == STANDARD + "expression"
+
+
+async def test_half_a_character_from_another_client_is_a_fault(executor: Executor) -> None:
+    ref = await executor.process(Scenario("half", [{"a": says(n="${ length }")}]))
+    async with asyncio.timeout(PATIENCE):
+        problem = await executor.outcome(await executor.start(ref, "\ud800"))
+    assert problem["type"] == STANDARD + "expression"
+
+
+async def test_three_hundred_evaluations_that_are_put_off_are_all_remembered(
+    executor: Executor, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replayed, "_COMPUTING", -1.0)
+    loop = Scenario("loop", [{"f": rounds(300, {"a": says(n="${ [.n, 1] | add }")})}])
+    handle = await executor.start(await executor.process(loop))
+    async with asyncio.timeout(PATIENCE):
+        assert await executor.output(handle) == {"n": 300}
+    monkeypatch.undo()
+    await replay(executor.client, handle, evaluator)
+
+
+async def test_who_is_not_the_role_is_not_heard_whatever_the_order(executor: Executor) -> None:
+    role, other = "main@roles/controller?1", "main@roles/other?1"
+    wanted = {"with": {"type": "org.example.done", "author_ref": role}}
+    ref = await executor.process(
+        Scenario("asks", [{"w": {"wait": {"milliseconds": 50}}}, *listen({"one": wanted})])
+    )
+    handle = await executor.start(ref)
+    sent = [("1", other, 1), ("2", other, 2), ("3", role, 3), ("3", role, 3), ("4", other, 4), ("5", role, 5)]
+    async with asyncio.timeout(PATIENCE):
+        for id_, author, data in sent:
+            with contextlib.suppress(WorkflowUpdateFailedError, RPCError):  # The last ones may be too late.
+                await executor.deliver(handle, event(id_, author_ref=author, data=data))
+        assert await executor.output(handle) == [3]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"wait": "P1D"},
+        get("/slow"),
+        {"fork": {"branches": [{"a": {"wait": "P1D"}}, {"b": get("/slow")}]}},
+        {"try": [{"a": fails(503)}], "catch": {"retry": {"delay": "P1D"}}},
+    ],
+    ids=["a wait", "a call", "a fork", "a retry"],
+)
+async def test_what_is_asked_twice_to_stop_stops_once_and_compensates(
+    task: dict[str, Any], executor: Executor, evaluator: Evaluator
+) -> None:
+    executor.web.script({"/undo": [(200, 1)], "/slow": [(200, 1)]})
+    executor.web.delay = 0.0 if "call" not in str(task) else 1.0
+    saga = Scenario("saga", [{"t": {"try": [{"x": task}], "catch": {"do": [{"u": get("/undo")}]}}}])
+    handle = await executor.start(await executor.process(saga))
+    async with asyncio.timeout(PATIENCE):
+        while not any("/try/0/x" in at for at in (await progress(handle)).tasks):
+            await asyncio.sleep(0.02)
+        await handle.cancel()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert executor.web.asked.count("/undo") == 1
+    await replay(executor.client, handle, evaluator)
+
+
+async def test_what_is_terminated_stops_at_once_and_leaves_no_result(executor: Executor) -> None:
+    catch = {"do": [{"u": get("/undo")}]}
+    handle = await executor.start(
+        await executor.process(Scenario("t", [{"t": {"try": [{"w": {"wait": "P1D"}}], "catch": catch}}]))
+    )
+    await handle.terminate()
+    with pytest.raises(WorkflowFailureError) as caught:
+        await handle.result()
+    assert isinstance(caught.value.cause, TerminatedError)
+    assert executor.web.asked == []
