@@ -11,8 +11,9 @@ from process_worker.freeze import freeze_capability
 from process_worker.ledger import Ledger, answering
 from process_worker.outside.calls import Calls
 from process_worker.outside.refusals import as_fault, is_for_now
+from process_worker.ports import Busy
 from process_worker.steps import Behalf, Perform
-from refinery_core.errors import RefineryError
+from refinery_core.errors import Overloaded, RefineryError
 from refinery_core.serving.capacity import Capacity
 from refinery_core.vibe.documents import Document, DocumentFault, from_value
 
@@ -59,6 +60,8 @@ class Capabilities:
                 return from_value(await self.calls.perform(asked))
         except DocumentFault as fault:
             raise standard("validation", f"the output is refused at {fault}") from None
+        except Busy:
+            raise Overloaded from None
         except RefineryError as refusal:
             if is_for_now(refusal):
                 raise

@@ -61,6 +61,8 @@ class Start:
     frozen: dict[str, str] = field(default_factory=dict)
     max_history: int = 0
     """Events of one run, after which a new one goes on; 0 leaves that to Temporal."""
+    depth: int = 0
+    """How many processes run this one, each run by the one before it."""
     snapshot: dict[str, Any] | None = None
     """Where the run before this one stood. Only the workflow itself gives it."""
 

@@ -52,6 +52,7 @@ _COMPUTING: Final = 0.4
 """Seconds of evaluations at one go. Temporal takes two without a stop for a deadlock."""
 _AT_ONCE: Final = 2 << 20
 """Bytes that are asked for at one go. Temporal takes four million in a message."""
+_DEEPEST: Final = 32
 
 
 class Evaluation(Protocol):
@@ -190,6 +191,8 @@ class Replayed:
 
     async def _run_process(self, request: Request) -> Any:
         ref = request.what["ref"]
+        if self._start.depth >= _DEEPEST:
+            raise standard("runtime", f"processes run each other more than {_DEEPEST} deep")
         start = await self._begin(request, ref)
         wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
@@ -239,6 +242,7 @@ class Replayed:
             input=begin.input if begun.input_ref is None else None,
             input_ref=begun.input_ref,
             frozen=self._start.frozen,
+            depth=self._start.depth + 1,
         )
 
     # --- Time and chance ------------------------------------------------------------------

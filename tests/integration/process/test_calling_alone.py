@@ -16,7 +16,7 @@ from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Unreachable
 from refinery_core.vibe.documents import MAX_DEPTH
-from tests.cases.scenarios import STANDARD
+from tests.cases.scenario import STANDARD
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import reason

@@ -32,6 +32,7 @@ def evaluator() -> Iterator[Evaluator]:
 
 
 PATIENCE = 25
+RUNS_AGAIN = {"namespace": "tests", "name": "aug:/processes/again", "version": "1.0.0"}
 AGAIN = {"a": "${ . }", "b": "${ . }"}
 
 
@@ -271,3 +272,11 @@ async def test_what_is_terminated_stops_at_once_and_leaves_no_result(executor: E
         await handle.result()
     assert isinstance(caught.value.cause, TerminatedError)
     assert executor.web.asked == []
+
+
+async def test_a_process_that_runs_itself_comes_to_an_end(executor: Executor) -> None:
+    again = "aug:/processes/again"
+    ref = await executor.process(Scenario("again", [{"a": {"run": {"workflow": RUNS_AGAIN}}}]))
+    async with asyncio.timeout(2 * PATIENCE):
+        problem = await executor.outcome(await executor.start(ref, frozen={again: ref}))
+    assert problem["detail"] == "processes run each other more than 32 deep"

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -101,3 +102,19 @@ async def test_who_no_longer_waits_hangs_up() -> None:
             await calling
     finally:
         server.stop(None).wait()
+
+
+async def test_an_answer_that_is_too_large_is_a_clear_fault() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="big.proto", package="tests", syntax="proto3")
+    file.message_type.add(name="Text").field.add(name="text", number=1, type=9, label=1)
+    file.service.add(name="Big").method.add(name="Get", input_type=".tests.Text", output_type=".tests.Text")
+    answer: Any = grpc.unary_unary_rpc_method_handler(lambda *_: b"x" * 2_000_000)
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tests.Big", {"Get": answer}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    files = base64.b64encode(FileDescriptorSet(file=[file]).SerializeToString()).decode()
+    with pytest.raises(Fault) as caught:
+        await call(LOOPBACK, {**ask(port, "Get"), "service": "tests.Big"}, {}, {"base64": files})
+    server.stop(None).wait()
+    assert (caught.value.problem.status, caught.value.problem.title) == (429, "RESOURCE_EXHAUSTED")
