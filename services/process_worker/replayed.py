@@ -185,7 +185,7 @@ class Replayed:
         size = 0 if size > MAX_INLINE_BYTES else size
         self._note_stop()
         while self._bytes + size > _AT_ONCE:
-            await workflow.sleep(timedelta(milliseconds=1))
+            await self.breathe()
             self._note_stop()
         self._bytes += size
 
