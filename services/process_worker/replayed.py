@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import orjson
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    ChildWorkflowError,
-    FailureError,
-    is_cancelled_exception,
-)
+from temporalio.exceptions import FailureError
 
 from process_worker import steps
-from process_worker.engine.faults import Fault, standard
+from process_worker.engine.faults import standard
+from process_worker.failures import cause_of, faulting, uncancelled
 from process_worker.messages import (
     MAX_INLINE_BYTES,
     PROCESS_KEY,
     RECORD_MEMO,
     WORKFLOW,
     WORKFLOW_ID_PREFIX,
-    Problem,
     Result,
     Start,
 )
 from process_worker.ports import Busy, EvaluationFault, Killed, Request
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.refs import Ref
-
-T = TypeVar("T")
 
 EVALUATE: Final = "refinery.evaluate"
 """The function that the worker lends to its workflows; see `worker.Lending`."""
@@ -147,9 +138,9 @@ class Replayed:
             retry_policy=PATIENT,
         )
         try:
-            evaluated: steps.Evaluated = await _uncancelled(again)
+            evaluated: steps.Evaluated = await uncancelled(again)
         except FailureError as error:
-            raise EvaluationFault(_cause(error).message) from None
+            raise EvaluationFault(cause_of(error).message) from None
         finally:
             self._seconds = 0.0
         return evaluated.results
@@ -178,7 +169,7 @@ class Replayed:
             retry_policy=PATIENT,
             summary=request.pointer,
         )
-        return (await _faulting(performing)).output
+        return (await faulting(performing)).output
 
     async def _until_there_is_room(self, size: int) -> None:
         """What is asked for in one workflow task travels together; what is large travels by ref."""
@@ -196,7 +187,7 @@ class Replayed:
         start = await self._begin(request, ref)
         wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
-        child = await _faulting(
+        child = await faulting(
             workflow.start_child_workflow(
                 WORKFLOW,
                 start,
@@ -210,7 +201,7 @@ class Replayed:
         )
         if not wait:
             return None
-        result: Result = await _faulting(child)
+        result: Result = await faulting(child)
         self._consumed(result.result_ref)
         fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
         return await self.perform(fetch)
@@ -232,7 +223,7 @@ class Replayed:
             retry_policy=PATIENT,
             summary=request.pointer,
         )
-        begun: steps.Begun = await _faulting(beginning)
+        begun: steps.Begun = await faulting(beginning)
         return Start(
             process_ref=ref,
             record_ref=begun.record_ref,
@@ -257,7 +248,7 @@ class Replayed:
 
         An activity does it in milliseconds; a timer would take up to a second.
         """
-        await _uncancelled(workflow.execute_activity(steps.BREATHE, start_to_close_timeout=SHORT))
+        await uncancelled(workflow.execute_activity(steps.BREATHE, start_to_close_timeout=SHORT))
 
     def now_us(self) -> int:
         """The time of this workflow task."""
@@ -272,35 +263,3 @@ class Replayed:
         info = workflow.info()
         limit = self._start.max_history
         return info.is_continue_as_new_suggested() or 0 < limit <= info.get_current_history_length()
-
-
-async def _faulting(work: Awaitable[T]) -> T:
-    """Wait for it; what it failed with is a fault."""
-    try:
-        return await _uncancelled(work)
-    except FailureError as error:
-        raise fault_of(error) from None
-
-
-async def _uncancelled(work: Awaitable[T]) -> T:
-    """Wait for it; that it was cancelled is no failure of its own."""
-    try:
-        return await work
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise asyncio.CancelledError from None
-        raise
-
-
-def fault_of(error: FailureError) -> Fault:
-    """The fault that a failure carries, or else one that says what it was."""
-    cause = _cause(error)
-    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
-        return Fault(Problem(**{**cause.details[0], "instance": ""}))
-    return standard("runtime", cause.message)
-
-
-def _cause(error: FailureError) -> FailureError:
-    """What failed inside; a local activity's failure comes as it is, and another's wrapped."""
-    wraps = isinstance(error, ActivityError | ChildWorkflowError)
-    return error.cause if wraps and isinstance(error.cause, FailureError) else error

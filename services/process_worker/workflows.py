@@ -14,6 +14,7 @@ from process_worker import steps
 from process_worker.engine.faults import Fault, Interrupted, standard
 from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.engine.state import State
+from process_worker.failures import fault_of
 from process_worker.keys import result_key
 from process_worker.messages import (
     DELIVER,
@@ -26,7 +27,7 @@ from process_worker.messages import (
     Result,
     Start,
 )
-from process_worker.replayed import PATIENT, SHORT, Replayed, fault_of
+from process_worker.replayed import PATIENT, SHORT, Replayed
 from refinery_core.process.checker import ProcessFault, read_process
 from refinery_core.process.model import Process
 from refinery_core.process.parts import Schema

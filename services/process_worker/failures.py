@@ -1,0 +1,52 @@
+"""What the failures of Temporal mean to an execution: faults, or that it was cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
+
+from process_worker.engine.faults import Fault, standard
+from process_worker.messages import Problem
+
+T = TypeVar("T")
+
+
+async def faulting(work: Awaitable[T]) -> T:
+    """Wait for it; what it failed with is a fault."""
+    try:
+        return await uncancelled(work)
+    except FailureError as error:
+        raise fault_of(error) from None
+
+
+async def uncancelled(work: Awaitable[T]) -> T:
+    """Wait for it; that it was cancelled is no failure of its own."""
+    try:
+        return await work
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from None
+        raise
+
+
+def fault_of(error: FailureError) -> Fault:
+    """The fault that a failure carries, or else one that says what it was."""
+    cause = cause_of(error)
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        return Fault(Problem(**{**cause.details[0], "instance": ""}))
+    return standard("runtime", cause.message)
+
+
+def cause_of(error: FailureError) -> FailureError:
+    """What failed inside; a local activity's failure comes as it is, and another's wrapped."""
+    wraps = isinstance(error, ActivityError | ChildWorkflowError)
+    return error.cause if wraps and isinstance(error.cause, FailureError) else error
