@@ -71,6 +71,10 @@ test: check ## Check, then the whole test suite but its long tiers; the database
 test/long: setup ## The tests that take minutes
 	$(BIN)/python -m pytest -m long
 
+.PHONY: histories
+histories: setup ## Record the stored histories of workflows anew, or with CASE=… one; CONTRIBUTING.md says when
+	$(BIN)/python -m pytest 'tests/integration/process/recording.py$(if $(CASE),::test_record[$(CASE)])'
+
 .PHONY: bench
 bench: setup ## Measure, and print the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks

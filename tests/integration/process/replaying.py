@@ -4,88 +4,99 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-from temporalio.api.enums.v1 import EventType
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
-from temporalio.worker import (
-    Interceptor,
-    Replayer,
-    StartActivityInput,
-    UnsandboxedWorkflowRunner,
-    WorkflowInboundInterceptor,
-    WorkflowInterceptorClassInput,
-    WorkflowOutboundInterceptor,
-)
-from temporalio.workflow import ActivityHandle
+from temporalio.converter import DataConverter
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.workflow import Info
 
 from process_worker.expressions import Evaluator
+from process_worker.firings import FireSchedule
 from process_worker.worker import Lending
 from process_worker.workflows import ExecuteProcess
+from tests.integration.process.asked import Asked, Reader
 
-Asked = list[tuple[str, Any]]
+
+class _Overheard(WorkflowInstance):
+    """A workflow whose commands are written down."""
+
+    def __init__(self, inner: WorkflowInstance, commands: list[WorkflowCommand]) -> None:
+        self._inner = inner
+        self._commands = commands
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        completion = self._inner.activate(act)
+        for command in completion.successful.commands:
+            kept = WorkflowCommand()
+            kept.CopyFrom(
+                command
+            )  # What is large is put into the ledger, and the command changed, after this.
+            self._commands.append(kept)
+        return completion
+
+    def get_info(self) -> Info:
+        return self._inner.get_info()
+
+    def get_serialization_context(self, command_info: Any) -> Any:
+        return self._inner.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: Any) -> Any:
+        return self._inner.get_external_store_context(command_info)
 
 
-class _Listening(Interceptor):
-    """Writes down which activities are asked for, with what."""
+class _Listening(UnsandboxedWorkflowRunner):
+    """Writes down the commands of what it runs."""
 
     def __init__(self) -> None:
-        self.asked: Asked = []
+        self.commands: list[WorkflowCommand] = []
 
-    def workflow_interceptor_class(
-        self,
-        input: WorkflowInterceptorClassInput,  # noqa: A002 -- the SDK's word
-    ) -> type[WorkflowInboundInterceptor] | None:
-        asked = self.asked
-
-        class Outbound(WorkflowOutboundInterceptor):
-            def start_activity(self, input: StartActivityInput) -> ActivityHandle[Any]:  # noqa: A002
-                asked.append((input.activity, _json(list(input.args))))
-                return super().start_activity(input)
-
-        class Inbound(WorkflowInboundInterceptor):
-            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-                super().init(Outbound(outbound))
-
-        return Inbound
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        return _Overheard(super().create_instance(det), self.commands)
 
 
 async def replay(client: Client, handle: WorkflowHandle[Any, Any], evaluator: Evaluator) -> None:
     """Replay all runs of an execution.
 
     Raises:
-        AssertionError: something is asked for with other arguments.
+        AssertionError: something is asked for with other arguments, or comes to something else.
         NondeterminismError: something else is asked for.
     """
-    run: str | None = (await handle.describe()).raw_description.workflow_execution_info.first_run_id
+    for history in await histories(client, handle.id):
+        await replay_run(history, evaluator, client.data_converter)
+
+
+async def histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
+    """What happened in each run of a workflow, the first one first."""
+    description = (await client.get_workflow_handle(workflow_id).describe()).raw_description
+    run: str | None = description.workflow_execution_info.first_run_id
+    found: list[WorkflowHistory] = []
     while run:
-        history = await client.get_workflow_handle(handle.id, run_id=run).fetch_history()
-        await replay_run(client, history, evaluator)
-        last = history.events[-1]
-        run = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        found.append(await client.get_workflow_handle(workflow_id, run_id=run).fetch_history())
+        run = found[-1].events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return found
 
 
-async def replay_run(client: Client, history: WorkflowHistory, evaluator: Evaluator) -> None:
-    """Replay one run."""
+async def replay_run(
+    history: WorkflowHistory, evaluator: Evaluator, converter: DataConverter = DataConverter.default
+) -> None:
+    """Replay one run; see `replay`."""
     listening = _Listening()
     replayer = Replayer(
-        workflows=[ExecuteProcess],
-        interceptors=[Lending(evaluator), listening],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=client.data_converter,
+        workflows=[ExecuteProcess, FireSchedule],
+        interceptors=[Lending(evaluator)],
+        workflow_runner=listening,
+        unsandboxed_workflow_runner=listening,
+        data_converter=converter,
     )
     await replayer.replay_workflow(history)
-    assert listening.asked == await _asked_then(client, history)
+    reader = Reader(converter)
+    then = await reader.then(history.events)
+    now = await reader.now(listening.commands, then.keys())
+    assert now == then, _difference(now, then)
 
 
-async def _asked_then(client: Client, history: WorkflowHistory) -> Asked:
-    asked: Asked = []
-    for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            scheduled = event.activity_task_scheduled_event_attributes
-            arguments = await client.data_converter.decode(scheduled.input.payloads)
-            asked.append((scheduled.activity_type.name, arguments))
-    return asked
-
-
-def _json(value: Any) -> Any:
-    return orjson.loads(orjson.dumps(value))
+def _difference(now: Asked, then: Asked) -> str:
+    names = [name for name in {**then, **now} if now.get(name) != then.get(name)]
+    return "\n".join(f"{name}\n  then: {then.get(name)}\n  now:  {now.get(name)}" for name in names)
