@@ -40,9 +40,13 @@ async def test_reflection_answers_under_both_names(server: Any, version: str) ->
         reflection_pb2.ServerReflectionRequest(list_services="*"),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="refinery.ledger.v1.LedgerService"),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="google.rpc.ErrorInfo"),
+        reflection_pb2.ServerReflectionRequest(
+            file_containing_symbol="refinery.ledger.v1.LedgerService.Refine"
+        ),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="refinery.ledger.v1.LedgerService.No"),
     ]
 
-    services, contract, details = [answer async for answer in ask(iter(questions))]
+    services, contract, details, method, unknown = [answer async for answer in ask(iter(questions))]
 
     assert {service.name for service in services.list_services_response.service} == {
         "grpc.health.v1.Health",
@@ -51,6 +55,8 @@ async def test_reflection_answers_under_both_names(server: Any, version: str) ->
     }
     assert contract.file_descriptor_response.file_descriptor_proto
     assert details.file_descriptor_response.file_descriptor_proto
+    assert method.file_descriptor_response == contract.file_descriptor_response
+    assert unknown.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_health_follows_readiness_for_the_server_and_each_service(run: Any) -> None:
