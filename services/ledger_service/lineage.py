@@ -11,16 +11,18 @@ import asyncpg
 
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database
-from refinery_core.vibe.model import Edge, EdgeType, Vibe, VibeType
+from refinery_core.vibe.model import EdgeType, Vibe
 
 MAX_DEPTH = 100
 DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
-STEPS_PER_PART = 1_000
+EDGES_PER_PART = 1_000
 EDGES_PER_VIBE = 8
 """Edges read at first for each Vibe that may still be reached."""
 MAX_EDGES = EDGES_PER_VIBE * MAX_VIBES
 """Edges read for one step of the walk, at the most; a walk that meets more is cut, and says so."""
+SEEN_PER_VIBE = 2
+"""Of the Vibes reached before, so many for each to go on from are left out in the database already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,103 +37,75 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A Vibe that the walk reached, and the edges that join it to Vibes one step nearer to the start."""
-
-    ref: str
-    depth: int
-    type: VibeType
-    position: int
-    edges: tuple[Edge, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Part:
-    """Some steps, nearest first. `truncated`, in the last part, says that a limit cut the walk."""
+    """
+    Some Vibes that are equally far away, as the edges that join them to Vibes one step nearer to the start.
 
-    steps: tuple[Step, ...]
+    An edge is a row of queries/lineage.sql; those of one Vibe stand together, all in one part. `truncated`,
+    in the last part, says that a limit cut the walk.
+    """
+
+    depth: int
+    edges: list[asyncpg.Record]
     truncated: bool = False
 
 
 async def trace(database: Database, start: Vibe, walk: Walk) -> AsyncGenerator[Part, None]:
     """
-    Walk level by level; every Vibe is reached once, by its shortest way.
+    Walk from a Vibe level by level; every other Vibe is reached once, by its shortest way.
 
-    The database looks for the next level while this one is being sent.
+    Of one level the youngest come first upwards, the oldest downwards. The database looks for the next level
+    while this one is being sent.
     """
-    yield Part((Step(start.ref, 0, start.type, start.position, ()),))
-    visited, frontier, depth, truncated = {start.ref}, [start.ref], 0, False
+    visited, frontier, depth, truncated = {start.ref: None}, [start.ref], 0, False
     looking = asyncio.create_task(_look(database, walk, frontier, visited))
     try:
         while frontier and not truncated:
             depth += 1
-            reached, truncated = await looking
+            edges, frontier, truncated = await looking
             if depth > walk.max_depth:
-                truncated = bool(reached)
+                truncated = bool(frontier)
                 break
-            frontier = list(reached)
-            visited.update(frontier)
+            visited.update(dict.fromkeys(frontier))
             if frontier and not truncated:
                 looking = asyncio.create_task(_look(database, walk, frontier, visited))
-            for part in _parts(reached, walk, depth):
-                yield part
+            for some in _portions(edges):
+                yield Part(depth, some)
     finally:
         looking.cancel()
         with suppress(asyncio.CancelledError, RefineryError):
             await looking
-    yield Part((), truncated)
+    yield Part(depth, [], truncated)
 
 
 async def _look(
-    database: Database, walk: Walk, frontier: list[str], visited: set[str]
-) -> tuple[_Reached, bool]:
-    """The Vibes one step further, and whether a limit cut them."""
+    database: Database, walk: Walk, frontier: list[str], visited: dict[str, None]
+) -> tuple[list[asyncpg.Record], list[str], bool]:
+    """The edges to Vibes one step further, these Vibes, and whether a limit cut them."""
     room = walk.max_vibes - len(visited)
     limit = (room + 1) * EDGES_PER_VIBE + len(visited)
     query = "edges_up" if walk.up else "edges_down"
+    seen = list(visited)[-SEEN_PER_VIBE * len(frontier) :]
+    first = len(seen) - len(frontier) + 1
     while True:
-        rows = await database.fetch(query, frontier, list(walk.types), walk.as_of, limit)
-        reached, cut = _reached(rows, visited, room)
-        if cut or len(rows) < limit or limit >= MAX_EDGES:
-            return reached, cut or len(rows) == limit
+        rows = await database.fetch(query, seen, first, walk.types, walk.as_of, limit)
+        edges = [row for row in rows if row[1] is not None and row[1] not in visited]
+        reached = list(dict.fromkeys(row[1] for row in edges))
+        if len(reached) > room:
+            end = next(at for at, row in enumerate(edges) if row[1] == reached[room])
+            return edges[:end], reached[:room], True
+        cut = rows[0]["count"] == limit
+        if not cut or limit >= MAX_EDGES:
+            return edges, reached, cut
         limit = min(limit * EDGES_PER_VIBE, MAX_EDGES)
 
 
-_Reached = dict[str, list[asyncpg.Record]]
-"""The edges by the Vibe that they reach: near ref, far ref, type; type and position of the far Vibe."""
-
-
-def _reached(rows: list[asyncpg.Record], visited: set[str], room: int) -> tuple[_Reached, bool]:
-    """What some edges lead to for the first time, and whether there was no room for more."""
-    reached: _Reached = {}
-    for row in rows:
-        ref = row[1]
-        if ref in visited:
-            continue
-        known = reached.get(ref)
-        if known is not None:
-            known.append(row)
-        elif len(reached) < room:
-            reached[ref] = [row]
-        else:
-            return reached, True
-    return reached, False
-
-
-def _parts(reached: _Reached, walk: Walk, depth: int) -> Iterator[Part]:
-    """The Vibes of one level: upwards the youngest first, downwards the oldest."""
-    level = sorted(reached.items(), key=lambda item: (item[1][0][4], item[0]), reverse=walk.up)
-    for at in range(0, len(level), STEPS_PER_PART):
-        yield Part(tuple(_step(ref, rows, walk, depth) for ref, rows in level[at : at + STEPS_PER_PART]))
-
-
-def _step(ref: str, rows: list[asyncpg.Record], walk: Walk, depth: int) -> Step:
-    if walk.up:
-        edges = [Edge(near, ref, _EDGE_TYPES[kind]) for near, _, kind, _, _ in rows]
-    else:
-        edges = [Edge(ref, near, _EDGE_TYPES[kind]) for near, _, kind, _, _ in rows]
-    return Step(ref, depth, _VIBE_TYPES[rows[0][3]], rows[0][4], tuple(edges))
-
-
-_EDGE_TYPES = {kind.value: kind for kind in EdgeType}
-_VIBE_TYPES = {kind.value: kind for kind in VibeType}
+def _portions(edges: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+    """What fits into one part; a Vibe is never divided."""
+    start = 0
+    while start < len(edges):
+        end = start + EDGES_PER_PART
+        while end < len(edges) and edges[end][1] == edges[end - 1][1]:
+            end += 1
+        yield edges[start:end]
+        start = end

@@ -176,9 +176,10 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         uri, from_ = reference_from(request.reference, "reference"), context_from(request.context)
         walk = wire.walk(request, await self.vibes.as_of(from_))
         (start,) = await self.vibes.find([uri], from_)
+        yield wire.lineage_start(start)
         async with aclosing(lineage.trace(self.vibes.database, start, walk)) as parts:
             async for part in parts:
-                yield wire.lineage_part(part)
+                yield wire.lineage_part(part, up=walk.up)
 
     async def WatchVibes(
         self, request: pb.WatchVibesRequest, context: Context[Any, Any]

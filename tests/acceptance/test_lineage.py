@@ -19,7 +19,9 @@ async def walk(
     """What a walk reaches, how far away, and whether it was cut; the order of the answer is checked."""
     answers = ledger.refinery.trace_lineage(reference, direction=direction, **fields)
     steps: list[LineageStep] = [step async for step in answers]
-    assert [step.depth for step in steps] == sorted(step.depth for step in steps)
+    younger_first = -1 if direction is UP else 1
+    order = [(step.depth, younger_first * step.position) for step in steps]
+    assert order == sorted(order)
     reached = {step.ref: step.depth for step in steps}
     assert len(reached) == len(steps)
     for step in steps:
@@ -187,6 +189,39 @@ async def test_a_thousand_vibes_wide_and_a_hundred_deep_are_walked(ledger: Ledge
     assert (len(reached), truncated) == (101, True)
     reached, truncated = await walk(ledger, "main@x?2", DOWN, edge_types=[EdgeType.TARGET])
     assert (len(reached), max(reached.values()), truncated) == (1_100, 100, False)
+
+
+async def test_a_vibe_with_more_edges_than_a_part_holds_comes_once_with_all_of_them(ledger: Ledger) -> None:
+    few, many = 60, 1_100
+    await ledger.refine(*(record(f"base/{number}") for number in range(2)))
+    bases = ["aug:/base/0", "aug:/base/1"]
+    await ledger.refine(*(record(f"left/{number}") for number in range(few)), target_refs=bases)
+    for half in range(2):
+        made = [record(f"right/{half}/{number}") for number in range(many // 2)]
+        await ledger.refine(*made, target_refs=["aug:/base/1"])
+    halves = [[f"aug:/right/{half}/{number}" for number in range(many // 2)] for half in range(2)]
+    lefts = [f"aug:/left/{number}" for number in range(few)]
+    await ledger.record("last", target_refs=[*lefts, *halves[0], *halves[1]])
+    steps = [step async for step in ledger.refinery.trace_lineage("aug:/last", edge_types=[EdgeType.TARGET])]
+    edges = {step.ref: len(step.edges) for step in steps if step.depth == 2}
+    assert edges == {"main@base/0?1": few, "main@base/1?1": few + many}
+    assert len(steps) == 1 + few + many + 2
+
+
+async def test_a_walk_over_many_edges_between_long_refs_comes_in_parts_that_a_message_can_hold(
+    ledger: Ledger,
+) -> None:
+    """6,000 edges of 900 bytes: more than the 4 MiB of one message."""
+    folder, olds, news = "x" * 440, 15, 400
+    await ledger.refine(*(record(f"{folder}/old/{number}") for number in range(olds)))
+    targets = [f"aug:/{folder}/old/{number}" for number in range(olds)]
+    await ledger.refine(*(record(f"{folder}/new/{number}") for number in range(news)), target_refs=targets)
+    await ledger.record("last", target_refs=[f"aug:/{folder}/new/{number}" for number in range(news)])
+    reached, truncated = await walk(ledger, "aug:/last", edge_types=[EdgeType.TARGET])
+    assert (len(reached), truncated) == (1 + news + olds, False)
+    fields: dict[str, Any] = {"edge_types": [EdgeType.TARGET], "max_depth": 1}
+    last = (await walk(ledger, f"aug:/{folder}/old/0", DOWN, **fields))[0]
+    assert len(last) == 1 + news
 
 
 @pytest.mark.parametrize(

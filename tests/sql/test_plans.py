@@ -91,8 +91,8 @@ FIRST: dict[str, tuple[object, ...]] = {
     "list_latest_vibes": ("main", MOST, TYPES, "x/", "x/\x7f", "x/5", 11, 0),
     "list_revisions": ("main", "x/7", MOST, 2**31 - 1, 11),
     "vibes_between": (5_000, 5_010, [], "", "\x7f"),
-    "edges_up": (["main@x/7?3"], ["author", "target", "schema"], MOST, 100),
-    "edges_down": (["main@x/7?3"], ["author", "target", "schema"], MOST, 100),
+    "edges_up": (["main@x/7?3"], 1, ["author", "target", "schema"], MOST, 100),
+    "edges_down": (["main@x/7?3"], 1, ["author", "target", "schema"], MOST, 100),
     "direct_dependencies": ("main@x/8?3", "", 11),
     "direct_dependents": (["main@x/8?3"], MOST, "", 11),
 }
@@ -168,3 +168,26 @@ async def test_a_page_is_answered_from_a_few_rows_also_by_the_functions_that_it_
         assert rows[0]["outcome"] == "committed"
     assert {row["relname"]: row["rows"] for row in read if row["rows"] > ROWS} == {}
     assert {row["relname"] for row in read if row["seq_scan"]} == set()
+
+
+@pytest.mark.parametrize("seen", [[], [f"main@x/{number}?1" for number in range(2_000)]])
+async def test_a_step_of_a_walk_reads_of_a_hub_no_more_edges_than_asked_for_whatever_is_left_out(
+    connection: asyncpg.Connection, seen: list[str]
+) -> None:
+    limit = 50
+    async with connection.transaction():
+        known = [*seen, AUTHOR]
+        rows = await connection.fetch(QUERIES["edges_down"], known, len(known), ["author"], MOST, limit)
+        read = await connection.fetch(READ, BIG)
+    assert {row["count"] for row in rows} == {limit}
+    assert not {row["far"] for row in rows} & {*known}
+    assert {row["relname"]: row["rows"] for row in read if row["rows"] > ROWS} == {}
+
+
+async def test_a_step_of_a_walk_that_leaves_everything_out_still_says_how_much_it_read(
+    connection: asyncpg.Connection,
+) -> None:
+    for query, known in (("edges_up", [AUTHOR, "main@x/7?1"]), ("edges_down", ["main@x/7?2", "main@x/7?1"])):
+        for _ in range(2):
+            (row,) = await connection.fetch(QUERIES[query], known, 2, ["author", "target"], MOST, 100)
+            assert (row["far"], row["count"]) == (None, 1)

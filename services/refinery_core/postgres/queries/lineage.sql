@@ -1,11 +1,30 @@
+-- The last column counts the edges that were read, left out or not; where all were, a row says only that.
+-- In a subselect the planner does not weigh each of 10,000 refs.
+
 -- name: edges_up
--- The edges from a set of Vibes to what made them. $2 types, $3 as of, $4 at most.
-select e.from_ref, e.to_ref, e.type, v.type as vibe_type, v.position
-from refinery.vibe_refs e join refinery.vibes v on v.ref = e.to_ref
-where e.from_ref = any ($1) and e.type = any ($2) and v.position <= $3 limit $4;
+-- The edges from $1[$2:] to what made it, the youngest of it first, without what is in $1. $3 types, $4 as of, $5 at most.
+with edges as materialized (
+    select e.from_ref, e.to_ref, e.type from refinery.vibe_refs e
+    where e.from_ref = any ((select ($1::text[])[$2:])::text[]) and e.type = any ($3) limit $5
+)
+select f.*, e.count
+from (select count(*) from edges) e left join (
+    select e.from_ref as near, e.to_ref as far, e.type, v.type as far_type, v.position
+    from edges e join refinery.vibes v on v.ref = e.to_ref
+    where v.position <= $4 and e.to_ref not in (select s.ref from unnest($1) as s (ref))
+) f on true
+order by f.position desc, f.far desc;
 
 -- name: edges_down
--- The edges to a set of Vibes from what came of them. $2 types, $3 as of, $4 at most.
-select e.to_ref, e.from_ref, e.type, v.type as vibe_type, v.position
-from refinery.vibe_refs e join refinery.vibes v on v.ref = e.from_ref
-where e.to_ref = any ($1) and e.type = any ($2) and e.position <= $3 limit $4;
+-- The edges to $1[$2:] from what came of it, the oldest of it first, without what is in $1. $3 types, $4 as of, $5 at most.
+with edges as materialized (
+    select e.to_ref, e.from_ref, e.type, e.position from refinery.vibe_refs e
+    where e.to_ref = any ((select ($1::text[])[$2:])::text[]) and e.type = any ($3) and e.position <= $4 limit $5
+)
+select f.*, e.count
+from (select count(*) from edges) e left join (
+    select e.to_ref as near, e.from_ref as far, e.type, v.type as far_type, e.position
+    from edges e join refinery.vibes v on v.ref = e.from_ref
+    where e.from_ref not in (select s.ref from unnest($1) as s (ref))
+) f on true
+order by f.position, f.far;
