@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from refinery_core.answers import Answers
 from refinery_core.errors import (
     InvalidSchema,
     ResolutionTooDeep,
@@ -23,7 +24,6 @@ from refinery_core.schema.validator import Validator
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
-from resolver_service.answers import Answers
 from resolver_service.moments import Moment, fixed
 from resolver_service.reach import Reach, Reaching
 from resolver_service.repinning import Hypothesis, Repinning

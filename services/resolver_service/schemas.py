@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from refinery_core.answers import Answers
 from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, Violation
 from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.vibes import Vibes
@@ -15,7 +16,6 @@ from refinery_core.vibe.documents import Document, sendable
 from refinery_core.vibe.model import Context, Pin, Vibe
 from refinery_core.vibe.references import read_schema, schema_at
 from refinery_core.vibe.refs import AugUri, pointer_tokens
-from resolver_service.answers import Answers
 from resolver_service.moments import Moment, find, fixed
 from resolver_service.repinning import Repinning
 
@@ -136,10 +136,6 @@ class Schemas:
         """
         if source.reference is None or source.repin:
             return await self._compose(await self._read(source), form, source.field)
-        if not source.varies:
-            answer = self._answers.get((str(source.reference.ref), form))
-            if answer is not None:
-                return answer
         schema = await self._read(source)
         assert schema.vibe is not None
         answer = self._answers.get((schema.vibe.ref, form))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from grpc.aio import ServicerContext as Context
 
 from refinery.resolver.v1 import resolver_service_pb2 as pb
 from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
+from refinery_core.answers import Answers
 from refinery_core.fields import context_from, reference_from
 from refinery_core.pages import page_size
 from refinery_core.wire import document_form, vibe_message
@@ -23,6 +24,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     """The resolver over gRPC."""
 
     schemas: Schemas
+    answers: Answers[pb.ResolveSchemaResponse] = field(default_factory=lambda: Answers(32 << 20))
 
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]
@@ -35,10 +37,17 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def ResolveSchema(
         self, request: pb.ResolveSchemaRequest, context: Context[Any, Any]
     ) -> pb.ResolveSchemaResponse:
-        """Compose a schema."""
+        """Compose a schema. What a ref means never changes, so such answers are kept as they are sent."""
         form = document_form(context.invocation_metadata())
-        source, schema_form = wire.source(request), wire.schema_form(request.form)
-        return wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
+        question = request.reference, request.form, form
+        varies = request.repin or not request.reference or request.HasField("context")
+        answer = None if varies else self.answers.get(question)
+        if answer is None:
+            source, schema_form = wire.source(request), wire.schema_form(request.form)
+            answer = wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
+            if answer.ref == request.reference and not varies:
+                self.answers.keep(question, answer, 500 + 2 * answer.ByteSize())
+        return answer
 
     async def ValidateSolution(
         self, request: pb.ValidateSolutionRequest, context: Context[Any, Any]

@@ -317,6 +317,33 @@ async def test_a_vibe_is_found_by_reference_and_by_digest(ledger: Ledger) -> Non
         await ledger.refinery.get_vibe(digest=made.digest, context=Context("main"))
 
 
+async def test_an_answer_is_given_again_only_to_the_same_question(ledger: Ledger) -> None:
+    await ledger.branch("dev")
+    await ledger.refine(record("x", branches=["main", "dev"], solution={"n": 1}))
+    ask = ledger.stub.GetVibe
+    for times in (1, 2):
+        full = (await ask(pb.GetVibeRequest(reference="main@x?1"))).vibe
+        assert full.solution.json == '{"n":1}'
+        basic = pb.GetVibeRequest(reference="main@x?1", view=vibe_pb2.VIBE_VIEW_BASIC)
+        assert not (await ask(basic)).vibe.HasField("solution")
+        request = pb.GetVibeRequest(reference="main@x?1")
+        value = (await ask(request, metadata=(("document-form", "value"),))).vibe.solution.value
+        assert value.struct_value.fields["n"].number_value == 1
+        assert (await ask(pb.GetVibeRequest(reference="dev@x?1"))).vibe == full
+        assert (await ask(pb.GetVibeRequest(digest=full.digest))).vibe == full
+        assert (await ask(pb.GetVibeRequest(reference="aug:/x"))).vibe.revision == times
+        nowhere = pb.GetVibeRequest(reference="main@x?1", context=vibe_pb2.Context(branch="nowhere"))
+        for refused, refusal in (
+            (nowhere, BranchNotFound),
+            (pb.GetVibeRequest(reference="main@x?1", view=9), InvalidField),  # type: ignore[arg-type]
+            (pb.GetVibeRequest(reference="main@x?9"), VibeNotFound),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await ask(refused)
+            assert isinstance(refusal_from(error.value), refusal)
+        await ledger.record("x", {"n": 2})
+
+
 async def test_many_vibes_are_found_in_the_order_asked_from_one_moment(ledger: Ledger) -> None:
     await ledger.record("x")
     names = ["aug:/x", AUTHOR, "main@x?1", "aug:/x?1", "aug:main@x?1", AUTHOR]

@@ -12,6 +12,7 @@ from refinery.resolver.v1 import resolver_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import SchemaForm
 from refinery_core.errors import (
+    BranchNotFound,
     InvalidDocument,
     InvalidField,
     InvalidReference,
@@ -113,11 +114,29 @@ async def test_an_answer_that_is_at_hand_asks_the_database_nothing(
     assert await services.refinery.resolve_schema("main@c?1") == first
 
 
-async def test_documents_travel_as_values_when_the_call_asks_for_it(services: Services) -> None:
+@pytest.mark.parametrize("reference", ["aug:/a", "main@a?1"])
+async def test_documents_travel_as_values_when_the_call_asks_for_it(
+    services: Services, reference: str
+) -> None:
     await layers(services)
-    request = pb.ResolveSchemaRequest(reference="aug:/a")
-    answer = await services.resolver.ResolveSchema(request, metadata=(("document-form", "value"),))
-    assert answer.schema.value.struct_value.fields["required"].list_value.values[0].string_value == "one"
+    request = pb.ResolveSchemaRequest(reference=reference)
+    for _ in range(2):
+        answer = await services.resolver.ResolveSchema(request, metadata=(("document-form", "value"),))
+        assert answer.schema.value.struct_value.fields["required"].list_value.values[0].string_value == "one"
+        assert (await services.resolver.ResolveSchema(request)).schema.json
+
+
+async def test_an_answer_at_hand_is_not_given_in_a_context_or_pinned_anew(services: Services) -> None:
+    await layers(services)
+    exact, embedded = "main@c?1", SchemaForm.EMBEDDED
+    first = await services.refinery.resolve_schema(exact)
+    assert await services.refinery.resolve_schema(exact, form=embedded) != first
+    with pytest.raises(BranchNotFound):
+        await services.refinery.resolve_schema(exact, context=Context("nowhere"))
+    for id_ in ("a", "b"):
+        await services.record(id_, schema={"title": "new"} if id_ == "a" else refers("a"))
+    assert await services.refinery.resolve_schema(exact, repin=True) != first
+    assert await services.refinery.resolve_schema(exact) == first
 
 
 async def test_numbers_of_a_composed_schema_can_be_sent_back(services: Services) -> None:
