@@ -124,7 +124,7 @@ class Schedules:
     def list_schedules(
         self, *, process_ref: str = "", page_size: int = 0, timeout_seconds: float | None = None
     ) -> AsyncIterator[Schedule]:
-        """List the schedules that have not been ended, without the problems of their firings."""
+        """List the schedules that have not been ended, without their firings."""
         return items_of(
             self._patience,
             self._schedules.ListSchedules,

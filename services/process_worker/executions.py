@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from process_worker import records
@@ -32,8 +33,9 @@ from refinery_core.errors import (
     SolutionInvalid,
     TemporalUnavailable,
 )
-from refinery_core.pages import open_token, page_token
+from refinery_core.pages import unwrap_token, wrap_token
 from refinery_core.vibe.model import Refinement
+from refinery_core.vibe.refs import Ref
 
 _AT_ONCE: Final = 16
 """Outcomes that a list asks for at a time."""
@@ -44,9 +46,13 @@ class Recorded:
     """An execution as the ledger knows it."""
 
     refinement: Refinement
-    asked: dict[str, object] | None
-    """What was asked; None for an execution that another one runs, and starts."""
+    content: dict[str, Any]
     start: Start
+
+    @property
+    def parent_ref(self) -> str | None:
+        """The RECORD of the execution that runs this one, and starts it; None where a client did."""
+        return self.content.get("parent_ref")
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,13 @@ class Executions:
         if refined.refinement is None or refined.replayed:
             return await self._replay(command)
         start = records.start(refined.vibes[0].ref, content)
-        await self.temporal.start(command.request_id, start)
-        return Started(_begun(command.request_id, start, refined.refinement), replayed=False)
+        begun = _begun(command.request_id, start, refined.refinement)
+        await self.temporal.start(command.request_id, start, begun.start_time)
+        return Started(begun, replayed=False)
 
     async def _replay(self, command: ExecuteProcess) -> Started:
         recorded = await self._recorded(command.request_id)
-        if recorded is None or recorded.asked != records.asked(command):
+        if recorded is None or recorded.content.get("asked") != records.asked(command):
             raise RequestIdReused(request_id=command.request_id)
         return Started(await self._stands(command.request_id, recorded), replayed=True)
 
@@ -114,51 +121,58 @@ class Executions:
 
     async def stands(self, execution_id: UUID) -> Execution:
         """
-        How an execution stands, without its tasks.
+        How an execution stands, without its tasks. What it came to, the ledger knows for ever.
 
         Raises:
             ExecutionNotFound: neither Temporal nor the ledger knows it.
             ExecutionForgotten: it left no result, so that only Temporal knew what became of it.
         """
-        found = await self.temporal.find(execution_id)
-        if found is not None:
-            return found
         recorded = await self._recorded(execution_id)
-        if recorded is None:
+        if recorded is not None:
+            return await self._stands(execution_id, recorded)
+        found = await self.temporal.find(execution_id)
+        if found is None:
             raise ExecutionNotFound(id=execution_id)
-        return await self._stands(execution_id, recorded)
+        return await self._judged(found)
 
     async def _stands(self, execution_id: UUID, recorded: Recorded) -> Execution:
+        begun = _begun(execution_id, recorded.start, recorded.refinement)
+        end = await self._end(execution_id)
+        if end is not None:
+            return await self._ended(begun, end)
         found = await self.temporal.find(execution_id)
         if found is not None:
-            return found
-        begun = _begun(execution_id, recorded.start, recorded.refinement)
-        result = await self.ledger.committed(result_key(workflow_id(execution_id)))
-        if result is not None:
-            result_ref = result.vibe_refs[0]
-            return replace(begun, state=State.COMPLETED, end_time=result.time, result_ref=result_ref)
+            return replace(found, start_time=begun.start_time)
         if datetime.now(UTC) - begun.start_time >= await self.temporal.remembers_for():
             raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
-        if recorded.asked is None:
-            return begun
+        if recorded.parent_ref is not None:
+            # Whoever runs it is about to start it, or never will.
+            runs = await self._runs(recorded.parent_ref)
+            return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
         # Had it ever been started, Temporal would still know.
-        await self.temporal.start(execution_id, recorded.start)
+        await self.temporal.start(execution_id, recorded.start, begun.start_time)
         return begun
+
+    async def _runs(self, record_ref: str) -> bool:
+        """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
+        try:
+            return (await self.stands(records.execution_id(record_ref))).state is State.RUNNING
+        except (ExecutionNotFound, ExecutionForgotten):
+            return False
+        except ValueError:
+            return True
 
     async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
         """A page of executions, without their tasks: first those that run, then those that ended last."""
-        after = bytes.fromhex(open_token(token, filter_, (str,))[1][0]) if token else None
-        found, following = await self.temporal.page(filter_, size, after)
+        found, following = await self.temporal.page(filter_, size, unwrap_token(token, filter_))
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def whole(execution: Execution) -> Execution:
             async with places:
-                return await self.temporal.with_outcome(execution)
+                return await self._judged(await self.temporal.with_outcome(execution))
 
         executions = await asyncio.gather(*map(whole, found))
-        return ExecutionPage(
-            tuple(executions), page_token(filter_, 0, [following.hex()]) if following else ""
-        )
+        return ExecutionPage(tuple(executions), wrap_token(filter_, following))
 
     async def cancel(self, execution_id: UUID) -> None:
         """Ask an execution to stop; nothing happens where it did because it was asked before."""
@@ -170,15 +184,58 @@ class Executions:
         await self.refuse_ended(execution_id, unless=State.CANCELLED)
 
     async def terminate(self, execution_id: UUID, reason: str) -> None:
-        """Stop an execution at once; nothing happens where it was stopped before."""
-        if not await self.temporal.terminate(execution_id, reason):
-            await self.refuse_ended(execution_id, unless=State.TERMINATED)
+        """
+        Stop an execution at once; nothing happens where it was stopped before.
+
+        First in the ledger, in the place of its result: a commit that is under way is refused from then on.
+        """
+        execution = await self.stands(execution_id)
+        if execution.state is State.RUNNING:
+            execution = await self._terminated(execution, reason)
+        if execution.state is not State.TERMINATED:
+            raise ExecutionEnded(id=execution_id, state=execution.state)
+        await self.temporal.terminate(execution_id, reason)
+
+    async def _terminated(self, execution: Execution, reason: str) -> Execution:
+        """Commit that an execution was stopped, unless its result was there before."""
+        recorded = await self._recorded(execution.id)
+        if recorded is None:
+            return replace(execution, state=State.TERMINATED)  # The ledger never heard of it.
+        with suppress(RequestIdReused):
+            await self.ledger.refine(
+                request_id=result_key(workflow_id(execution.id)),
+                author_ref=recorded.refinement.author_ref,
+                branch=recorded.start.branch,
+                drafts=[records.terminated(execution.id, recorded.content, reason)],
+                target_refs=[execution.record_ref],
+            )
+        return await self._judged(replace(execution, state=State.TERMINATED))
 
     async def refuse_ended(self, execution_id: UUID, *, unless: State | None = None) -> None:
         """Say how an execution has ended that cannot be asked for anything any more."""
         execution = await self.stands(execution_id)
+        if execution.state is State.RUNNING:
+            raise TemporalUnavailable(problem="it says that the execution has ended, and that it runs")
         if execution.state is not unless:
             raise ExecutionEnded(id=execution_id, state=execution.state)
+
+    async def _end(self, execution_id: UUID) -> Refinement | None:
+        """What was committed as the end of an execution: its result, or that it was terminated."""
+        return await self.ledger.committed(result_key(workflow_id(execution_id)))
+
+    async def _judged(self, execution: Execution) -> Execution:
+        """The same, as the ledger says that it ended: its word counts, not Temporal's."""
+        if execution.state in (State.RUNNING, State.COMPLETED):
+            return execution
+        end = await self._end(execution.id)
+        return execution if end is None else await self._ended(execution, end)
+
+    async def _ended(self, execution: Execution, end: Refinement) -> Execution:
+        ref = end.vibe_refs[0]
+        if Ref.parse(ref).id != records.record_id(execution.id):
+            return replace(execution, state=State.COMPLETED, end_time=end.time, result_ref=ref, problem=None)
+        problem = records.why_terminated((await self.ledger.vibe(ref)).solution)
+        return replace(execution, state=State.TERMINATED, end_time=end.time, problem=problem)
 
     async def _recorded(self, execution_id: UUID) -> Recorded | None:
         """What was committed under an execution's id; None where nothing was, or something else."""
@@ -188,7 +245,10 @@ class Executions:
         vibe = await self.ledger.vibe(refinement.vibe_refs[0])
         if vibe.id != records.record_id(execution_id):
             return None
-        return Recorded(refinement, vibe.solution.get("asked"), records.start(vibe.ref, vibe.solution))
+        try:
+            return Recorded(refinement, vibe.solution, records.start(vibe.ref, vibe.solution))
+        except (KeyError, TypeError):
+            return None  # Refined by hand.
 
 
 def _begun(execution_id: UUID, start: Start, refinement: Refinement) -> Execution:

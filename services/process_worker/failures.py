@@ -9,12 +9,14 @@ from typing import TypeVar
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    CancelledError,
     ChildWorkflowError,
     FailureError,
     is_cancelled_exception,
 )
 
-from process_worker.engine.faults import Fault, standard
+from process_worker.engine.faults import Fault, cancelled, standard
+from process_worker.engine.together import is_cancelled
 from process_worker.messages import Problem
 
 T = TypeVar("T")
@@ -29,11 +31,11 @@ async def faulting(work: Awaitable[T]) -> T:
 
 
 async def uncancelled(work: Awaitable[T]) -> T:
-    """Wait for it; that it was cancelled is no failure of its own."""
+    """Wait for it; that it was cancelled because we were is no failure of its own."""
     try:
         return await work
     except FailureError as error:
-        if is_cancelled_exception(error):
+        if is_cancelled_exception(error) and is_cancelled():
             raise asyncio.CancelledError from None
         raise
 
@@ -41,6 +43,8 @@ async def uncancelled(work: Awaitable[T]) -> T:
 def fault_of(error: FailureError) -> Fault:
     """The fault that a failure carries, or else one that says what it was."""
     cause = cause_of(error)
+    if isinstance(cause, CancelledError):
+        return cancelled("")  # Somebody stopped what we ran, not us.
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
         return Fault(Problem(**{**cause.details[0], "instance": ""}))
     return standard("runtime", cause.message)

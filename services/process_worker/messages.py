@@ -35,6 +35,9 @@ PROCESS_KEY: Final = SearchAttributeKey.for_keyword("RefineryProcess")
 RECORD_MEMO: Final = "record_ref"
 """The memo that holds the ref of the RECORD of an execution."""
 
+START_MEMO: Final = "start_time"
+"""The memo that holds when the RECORD of an execution was refined: a run that goes on starts later."""
+
 MAX_EVENTS: Final = 1_000
 """Events that an execution remembers."""
 

@@ -9,20 +9,32 @@ from uuid import UUID
 
 from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
-from process_worker.messages import MAX_INLINE_BYTES, Start
+from process_worker.messages import MAX_INLINE_BYTES, Problem, Start
 from refinery_client import ABSENT, Draft, JsonText
 from refinery_core.errors import SolutionInvalid
+from refinery_core.process.standard_errors import STATUSES, error_uri
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import Document, DocumentFault
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.refs import Ref
 
 FOLDER: Final = "executions/"
+_TERMINATED: Final = "terminated"
 
 
 def record_id(execution_id: UUID) -> str:
     """The id of the RECORD of an execution."""
     return f"{FOLDER}{execution_id}"
+
+
+def execution_id(record_ref: str) -> UUID:
+    """
+    The execution that a RECORD starts.
+
+    Raises:
+        ValueError: it is no RECORD of an execution.
+    """
+    return UUID(Ref.parse(record_ref).id.removeprefix(FOLDER))
 
 
 def event_id(execution_id: UUID, event: str) -> str:
@@ -90,6 +102,18 @@ def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:
         for violation in refusal.violations
     )
     return SolutionInvalid(field="input", violations=violations, count=refusal.metadata["count"])
+
+
+def terminated(execution_id: UUID, content: dict[str, Any], reason: str) -> Draft:
+    """The last revision of the RECORD of an execution that was stopped."""
+    solution = {**content, _TERMINATED: {"reason": reason}}
+    return Draft(type=VibeType.RECORD, id=record_id(execution_id), solution=solution)
+
+
+def why_terminated(content: dict[str, Any]) -> Problem | None:
+    """Why an execution was stopped; None where nobody said so."""
+    reason: str = content[_TERMINATED]["reason"]
+    return Problem(error_uri("runtime"), STATUSES["runtime"], "Terminated", reason) if reason else None
 
 
 def start(record_ref: str, content: dict[str, Any]) -> Start:

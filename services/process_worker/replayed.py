@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -19,6 +20,7 @@ from process_worker.messages import (
     MAX_INLINE_BYTES,
     PROCESS_KEY,
     RECORD_MEMO,
+    START_MEMO,
     WORKFLOW,
     WORKFLOW_ID_PREFIX,
     Result,
@@ -66,6 +68,7 @@ class Replayed:
         self._stop = -1
         self._seconds = 0.0
         self._bytes = 0
+        self._room = asyncio.Lock()
         self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
         self.capabilities: Mapping[str, dict[str, str]] = {}
 
@@ -108,7 +111,7 @@ class Replayed:
         """Begin to count anew if Temporal had its turn since."""
         length = workflow.info().get_current_history_length()
         if length != self._stop:
-            self._stop, self._seconds, self._bytes = length, 0.0, 0
+            self._stop, self._seconds = length, 0.0
 
     def _as_before(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -149,7 +152,7 @@ class Replayed:
 
     async def perform(self, request: Request) -> Any:
         """Call, emit, or run a process."""
-        await self._until_there_is_room(len(orjson.dumps(request.what)))
+        await self._make_room(len(orjson.dumps(request.what)))
         if request.kind == "process":
             return await self._run_process(request)
         asked = steps.Perform(
@@ -171,20 +174,19 @@ class Replayed:
         )
         return (await faulting(performing)).output
 
-    async def _until_there_is_room(self, size: int) -> None:
+    async def _make_room(self, size: int) -> None:
         """What is asked for in one workflow task travels together; what is large travels by ref."""
-        size = 0 if size > MAX_INLINE_BYTES else size
-        self._note_stop()
-        while self._bytes + size > _AT_ONCE:
-            await self.breathe()
-            self._note_stop()
-        self._bytes += size
+        async with self._room:
+            if self._bytes + size > _AT_ONCE:
+                await self.breathe()
+                self._bytes = 0
+            self._bytes += 0 if size > MAX_INLINE_BYTES else size
 
     async def _run_process(self, request: Request) -> Any:
         ref = request.what["ref"]
         if self._start.depth >= _DEEPEST:
             raise standard("runtime", f"processes run each other more than {_DEEPEST} deep")
-        start = await self._begin(request, ref)
+        start, memo = await self._begin(request, ref)
         wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
         child = await faulting(
@@ -195,7 +197,7 @@ class Replayed:
                 result_type=Result,
                 parent_close_policy=policy.REQUEST_CANCEL if wait else policy.ABANDON,
                 static_summary=request.pointer,
-                memo={RECORD_MEMO: start.record_ref},
+                memo=memo,
                 search_attributes=TypedSearchAttributes([SearchAttributePair(PROCESS_KEY, ref)]),
             )
         )
@@ -206,7 +208,7 @@ class Replayed:
         fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
         return await self.perform(fetch)
 
-    async def _begin(self, request: Request, ref: str) -> Start:
+    async def _begin(self, request: Request, ref: str) -> tuple[Start, dict[str, str]]:
         begin = steps.Begin(
             key=request.key,
             process_ref=ref,
@@ -224,7 +226,8 @@ class Replayed:
             summary=request.pointer,
         )
         begun: steps.Begun = await faulting(beginning)
-        return Start(
+        memo = {RECORD_MEMO: begun.record_ref, START_MEMO: begun.start_time}
+        start = Start(
             process_ref=ref,
             record_ref=begun.record_ref,
             author_ref=self._start.author_ref,
@@ -235,6 +238,7 @@ class Replayed:
             frozen=self._start.frozen,
             depth=self._start.depth + 1,
         )
+        return start, {name: text for name, text in memo.items() if text}
 
     # --- Time and chance ------------------------------------------------------------------
 
@@ -260,6 +264,8 @@ class Replayed:
 
     def is_full(self) -> bool:
         """Whether the history is long."""
+        if workflow.cancellation_reason() is not None:
+            return False  # A new run would not hear of it.
         info = workflow.info()
         limit = self._start.max_history
         return info.is_continue_as_new_suggested() or 0 < limit <= info.get_current_history_length()

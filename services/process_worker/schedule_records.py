@@ -88,7 +88,6 @@ async def end(ledger: Ledger, schedule_id: UUID, record: Vibe, refinement: Refin
     draft = Draft(
         type=VibeType.RECORD,
         id=record.id,
-        expected_revision=1,
         solution={**record.solution, _ENDED: True},
     )
     await ledger.refine(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,8 +20,9 @@ from refinery_core.errors import (
     ScheduleEnded,
     ScheduleNotFound,
     SolutionInvalid,
+    TemporalUnavailable,
 )
-from refinery_core.pages import open_token, page_token
+from refinery_core.pages import unwrap_token, wrap_token
 from refinery_core.vibe.model import Refinement
 from refinery_core.vibe.refs import Ref
 
@@ -99,9 +101,9 @@ class Schedules:
 
     async def list(self, process_ref: str, size: int, token: str) -> SchedulePage:
         """A page of the schedules that have not been ended."""
-        after = bytes.fromhex(open_token(token, process_ref, (str,))[1][0]) if token else None
+        after = unwrap_token(token, process_ref)
         found, following = await self.timetable.page(process_ref, size, after)
-        return SchedulePage(tuple(found), page_token(process_ref, 0, [following.hex()]) if following else "")
+        return SchedulePage(tuple(found), wrap_token(process_ref, following))
 
     async def pause(self, schedule_id: UUID, reason: str) -> None:
         """Have a schedule skip its times."""
@@ -138,11 +140,15 @@ class Schedules:
     async def _stands(self, recorded: Recorded) -> Schedule:
         made = recorded.schedule
         if recorded.end is not None:
+            with suppress(TemporalUnavailable):  # Who ended it may have died before Temporal heard of it.
+                await self.timetable.end(made.id)
             return schedule_records.ended(made, recorded.end)
         found = await self.timetable.find(made.id)
         if found is None:
             # Made in the ledger, and then somebody died.
             await self.timetable.start(made)
+            if await self.ledger.committed(end_key(made.id)) is not None:  # Meanwhile.
+                return await self.get(made.id)
             found = await self.timetable.find(made.id)
         return found or made
 
@@ -160,5 +166,8 @@ class Schedules:
         record = await self.ledger.vibe(refinement.vibe_refs[0])
         if record.id != schedule_records.record_id(schedule_id):
             return None
-        made = schedule_records.schedule(schedule_id, record, refinement)
+        try:
+            made = schedule_records.schedule(schedule_id, record, refinement)
+        except (AttributeError, KeyError, TypeError):
+            return None  # Refined by hand.
         return Recorded(made, record, refinement, await self.ledger.committed(end_key(schedule_id)))

@@ -105,6 +105,8 @@ class Begun:
 
     record_ref: str
     input_ref: str | None = None
+    start_time: str = ""
+    """When that was refined, as RFC 3339 writes it."""
 
 
 @dataclass(frozen=True)

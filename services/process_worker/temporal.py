@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,6 +38,7 @@ from process_worker.messages import (
     PROCESS_KEY,
     PROGRESS,
     RECORD_MEMO,
+    START_MEMO,
     TASK_QUEUE,
     WORKFLOW,
     WORKFLOW_ID_PREFIX,
@@ -99,7 +100,7 @@ class Temporal:
         retention: Duration = answer.config.workflow_execution_retention_ttl
         return retention.ToTimedelta()
 
-    async def start(self, execution_id: UUID, start: Start) -> None:
+    async def start(self, execution_id: UUID, start: Start, start_time: datetime) -> None:
         """Start an execution. One that was started before, and is remembered, stays as it is."""
         try:
             with answering():
@@ -113,7 +114,7 @@ class Temporal:
                     search_attributes=TypedSearchAttributes(
                         [SearchAttributePair(PROCESS_KEY, start.process_ref)]
                     ),
-                    memo={RECORD_MEMO: start.record_ref},
+                    memo={RECORD_MEMO: start.record_ref, START_MEMO: start_time.isoformat()},
                     static_summary=start.process_ref,
                     rpc_timeout=RPC,
                 )
@@ -258,11 +259,12 @@ async def _execution(found: WorkflowExecution) -> Execution:
     if found.status is None:
         raise TemporalUnavailable(problem=f"it does not say how {found.id} stands")
     memo = await found.memo()
+    first = memo.get(START_MEMO)
     return Execution(
         id=UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX)),
         process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
         state=_STATES[found.status],
-        start_time=found.start_time,
+        start_time=found.start_time if first is None else datetime.fromisoformat(first),
         record_ref=memo.get(RECORD_MEMO, ""),
         end_time=found.close_time,
     )

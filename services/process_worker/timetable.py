@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.commands import Firing, Schedule, ScheduleState
 from process_worker.keys import firing_key, temporal_schedule_id
-from process_worker.messages import FIRE, PROCESS_KEY, SCHEDULE_ID_PREFIX, TASK_QUEUE, Fire
+from process_worker.messages import FIRE, PROCESS_KEY, SCHEDULE_ID_PREFIX, TASK_QUEUE, Fire, Fired
 from process_worker.temporal import RPC, answering
 from refinery_core.errors import InvalidPageToken
 
@@ -59,7 +59,7 @@ class Timetable:
             return
 
     async def find(self, schedule_id: UUID) -> Schedule | None:
-        """How a schedule stands, with the problems of its firings; None where Temporal does not know it."""
+        """How a schedule stands, with its firings; None where Temporal does not know it."""
         try:
             with answering():
                 found = await self._handle(schedule_id).describe(rpc_timeout=RPC)
@@ -71,16 +71,15 @@ class Timetable:
             schedule_id,
             await found.memo(),
             paused=found.schedule.state.paused,
-            recent=found.info.recent_actions,
             next_times=found.info.next_action_times,
         )
-        firings = await asyncio.gather(*map(self._with_problem, found.info.recent_actions[-_SHOWN:]))
+        firings = await asyncio.gather(*map(self._firing, found.info.recent_actions[-_SHOWN:]))
         return replace(schedule, firings=tuple(firings))
 
     async def page(
         self, process_ref: str, size: int, token: bytes | None
     ) -> tuple[list[Schedule], bytes | None]:
-        """A page of schedules, and the token of the next one."""
+        """A page of schedules without their firings, and the token of the next one."""
         query = f"{PROCESS_KEY.name} = '{process_ref}'" if process_ref else None
         with answering():
             pages = await self.client.list_schedules(
@@ -120,22 +119,25 @@ class Timetable:
             raise
         return True
 
-    async def _with_problem(self, fired: temporal.ScheduleActionResult) -> Firing:
-        """A firing; the execution is not there where it was refused, or the schedule had been ended."""
-        firing = _firing(fired)
-        handle = self.client.get_workflow_handle(_workflow_id(fired))
+    async def _firing(self, fired: temporal.ScheduleActionResult) -> Firing:
+        """A firing; where it was refused, or came after the end of the schedule, without an execution."""
+        workflow = _workflow_id(fired)
+        firing = Firing(fired.scheduled_at, firing_key(workflow))
+        handle = self.client.get_workflow_handle(workflow, result_type=Fired)
         try:
             with answering():
                 found = await handle.describe(rpc_timeout=RPC)
-                if found.status is temporal.WorkflowExecutionStatus.FAILED:
-                    await handle.result(rpc_timeout=RPC)
+                if found.status is temporal.WorkflowExecutionStatus.RUNNING:
+                    return firing
+                result = await handle.result(rpc_timeout=RPC)
         except temporal.WorkflowFailureError as failure:
             cause: Any = getattr(failure.cause, "cause", None) or failure.cause
             return replace(firing, execution_id=None, problem=getattr(cause, "message", str(cause)))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-        return firing
+            return firing  # Temporal has forgotten what became of it.
+        return firing if result.execution_id else replace(firing, execution_id=None)
 
 
 def _times(schedule: Schedule) -> temporal.ScheduleSpec:
@@ -169,7 +171,6 @@ def _schedule(
     memo: Any,
     *,
     paused: bool,
-    recent: Sequence[temporal.ScheduleActionResult],
     next_times: Sequence[datetime],
 ) -> Schedule:
     kept, state = memo[_MEMO], ScheduleState.PAUSED if paused else ScheduleState.ACTIVE
@@ -184,7 +185,6 @@ def _schedule(
         every=None if every is None else timedelta(seconds=every),
         state=state,
         next_times=() if paused else tuple(next_times[:_SHOWN]),
-        firings=tuple(_firing(fired) for fired in recent[-_SHOWN:]),
     )
 
 
@@ -199,13 +199,8 @@ async def _listed(found: temporal.ScheduleListDescription) -> Schedule | None:
         id_,
         await found.memo(),
         paused=found.schedule.state.paused,
-        recent=found.info.recent_actions,
         next_times=found.info.next_action_times,
     )
-
-
-def _firing(fired: temporal.ScheduleActionResult) -> Firing:
-    return Firing(fired.scheduled_at, firing_key(_workflow_id(fired)))
 
 
 def _workflow_id(fired: temporal.ScheduleActionResult) -> str:

@@ -94,6 +94,7 @@ class ExecuteProcess:
             input=start.input if start.input_ref is None else loaded.input,
             frozen=start.frozen,
             bundles=loaded.bundles,
+            branch=start.branch,
         )
         self._interpreter = Interpreter(process, ports, setting, self._state)
         output = await self._interpreter.run()

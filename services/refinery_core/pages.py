@@ -46,6 +46,27 @@ def open_token(token: str, filter_: object, kinds: tuple[type, ...]) -> tuple[in
     return until, key
 
 
+def wrap_token(filter_: object, inner: bytes | None) -> str:
+    """Seal another system's token, for one filter; empty where there is none."""
+    return page_token(filter_, 0, [inner.hex()]) if inner else ""
+
+
+def unwrap_token(token: str, filter_: object) -> bytes | None:
+    """
+    Read the other system's token back; None where there is none.
+
+    Raises:
+        InvalidPageToken: it was not made here, or for another filter.
+    """
+    if not token:
+        return None
+    _, (inner,) = open_token(token, filter_, (str,))
+    try:
+        return bytes.fromhex(inner)
+    except ValueError as error:
+        raise InvalidPageToken from error
+
+
 def _are_small(parts: list[Any]) -> bool:
     return all(not isinstance(part, int) or 0 <= part < 2**63 for part in parts) and not any(
         isinstance(part, str) and "\x00" in part for part in parts

@@ -14,7 +14,7 @@ from process_worker.engine.schemas import Schemas
 from process_worker.engine.scope import Calculator, Scope, describe_time
 from process_worker.engine.site import Site
 from process_worker.engine.state import State
-from process_worker.engine.together import Together
+from process_worker.engine.together import Together, is_cancelled
 from process_worker.messages import Delivery
 from process_worker.ports import Ports, Request
 from refinery_core.process.model import Process, Task
@@ -31,6 +31,7 @@ class Setting:
     input: Any = None
     frozen: Mapping[str, str] = field(default_factory=dict)
     bundles: Mapping[str, str] = field(default_factory=dict)
+    branch: str = "main"
 
 
 class Interpreter:
@@ -74,6 +75,8 @@ class Interpreter:
             output = await self.within(frame["end"], work, site)
         except Ended as ended:
             output = ended.output
+        if self.stopping:  # What was under way did not hear of it.
+            raise asyncio.CancelledError
         return await self._shape("output", self.process.output, output, Scope(), "/output")
 
     def deliver(self, delivery: Delivery) -> bool:
@@ -94,6 +97,8 @@ class Interpreter:
         frame = site.strand.enter({"i": 0, "d": data, "n": {}})
         try:
             while frame["i"] < len(tasks):
+                if not site.compensating and is_cancelled():  # What came before did not hear of it.
+                    raise asyncio.CancelledError
                 task = tasks[frame["i"]]
                 if not (resumed and site.strand.resumes):
                     if not resumed:  # Each run gets on by a task, at least.

@@ -11,7 +11,7 @@ from process_worker.engine.state import Event, Strand
 from process_worker.engine.together import Together
 from refinery_core.process.model import EachEvent, Listen, Read
 from refinery_core.process.parts import Consumption, EventFilter, Expression, Template, Wanted
-from refinery_core.vibe.refs import SCHEME
+from refinery_core.vibe.refs import SCHEME, AugUri, Ref, RefFault
 
 if TYPE_CHECKING:
     from process_worker.engine.interpreter import Interpreter
@@ -140,12 +140,22 @@ class _Listener:
             return await run.calculator.holds(expected, actual, scope, at)
         expected = await run.calculator.fill(wanted, self._x, scope, at)
         if name == "author_ref" and isinstance(expected, str) and expected.startswith(SCHEME):
-            expected = run.frozen(expected, at)
+            meant = run.frozen(expected, at)
+            return meant == actual or (AugUri.parse(expected).floats and self._revises(meant, actual))
         if isinstance(expected, bool) and not isinstance(wanted.value, bool):
             return expected
         if isinstance(expected, dict) and isinstance(actual, dict):
             return all(key in actual and actual[key] == value for key, value in expected.items())
         return expected == actual or await self._is_like(wanted, expected, actual)
+
+    def _revises(self, meant: str, actual: Any) -> bool:
+        """Whether it is another revision of what is meant, there or on the execution's own branch."""
+        wanted = Ref.parse(meant)
+        try:
+            found = Ref.parse(actual)
+        except (RefFault, TypeError):
+            return False
+        return found.id == wanted.id and found.branch in {wanted.branch, self._run.setting.branch}
 
     async def _is_like(self, wanted: Template, expected: Any, actual: Any) -> bool:
         """Whether a text fits a regular expression; jq looks, which may be killed for it."""

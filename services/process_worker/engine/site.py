@@ -22,6 +22,8 @@ class Site:
     key: str = ""
     """The same, with how often each task around it was visited and tried: no two visits share it."""
     visit: int = 1
+    compensating: bool = False
+    """Whether this is done because the execution was asked to stop."""
 
     def task(self, task: Task, visit: int) -> Site:
         """The place of a task inside this one."""
@@ -41,6 +43,10 @@ class Site:
     def on(self, strand: Strand) -> Site:
         """The same place, on another strand."""
         return replace(self, strand=strand)
+
+    def to_compensate(self) -> Site:
+        """The same place, for what is done before the execution stops."""
+        return replace(self, compensating=True)
 
     def reading(self, scope: Scope) -> Site:
         """The same place, where something else can be read."""

@@ -9,6 +9,12 @@ from types import TracebackType
 from typing import Any, Self
 
 
+def is_cancelled() -> bool:
+    """Whether what runs now was asked to stop, also if something that it waited for did not hear of it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Together:
     """Coroutines that run at the same time, until the block is left: what still runs then is cancelled."""
 

@@ -78,6 +78,7 @@ async def _compensate(run: Interpreter, task: Try, x: Any, site: Site) -> None:
     """The execution was asked to stop: what would be done for an error is done, and then it stops."""
     fault = cancelled(task.pointer)
     error = as_data(fault.problem)
+    site = site.to_compensate()
     inside = site.reading(site.scope.adding(**{task.catch.name: error}))
     if await _catches(run, task, x, inside, fault.problem):
         await _instead(run, task, x, site, error)

@@ -118,7 +118,8 @@ class Documents:
             )
         except SolutionInvalid as refusal:
             raise records.invalid_input(refusal) from refusal
-        return Begun(refined.vibes[0].ref, content.get("input_ref"))
+        time = "" if refined.refinement is None else refined.refinement.time.isoformat()
+        return Begun(refined.vibes[0].ref, content.get("input_ref"), time)
 
     async def commit(self, commit: Commit) -> str:
         """Commit the result of an execution, and give its ref; the same again gives the same again."""

@@ -7,8 +7,9 @@ import pytest
 
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
-from refinery_client import LineageDirection
+from refinery_client import Draft, LineageDirection
 from refinery_core.errors import TemporalUnavailable
+from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, document, finished, reason
@@ -120,3 +121,35 @@ async def test_an_event_for_nobody_is_refused_and_not_recorded(processes: Proces
     id_ = str(uuid.uuid4())
     assert (await reason(processes.stub.SendEvent(heard(id_))))[0] == "EXECUTION_NOT_FOUND"
     assert len(await processes.services.rows("select 1 from refinery.refinements")) == 1
+
+
+async def test_a_role_is_heard_in_whatever_revision_unless_an_exact_one_is_asked(
+    processes: Processes,
+) -> None:
+    role = Draft(type=VibeType.ROLE, id="roles/controller", solution={"n": 1})
+    (exact,) = await processes.services.refine(role)
+    (stranger,) = await processes.services.refine(Draft(type=VibeType.ROLE, id="roles/stranger", solution=1))
+    ids = {}
+    for written in ("aug:/roles/controller", f"aug:{exact}"):
+        filter_ = {"with": {"type": "heard", "author_ref": written}}
+        process = await processes.process(
+            "processes/asks", [{"l": {"listen": {"to": {"one": filter_}, "read": "envelope"}}}]
+        )
+        request = asked(process)
+        await processes.stub.ExecuteProcess(request)
+        ids[written] = request.request_id
+    (revised,) = await processes.services.refine(role)
+    for id_ in ids.values():
+        for author in (stranger, revised):
+            await processes.stub.SendEvent(
+                heard(id_, id_=f"by-{author[5:10]}-{author[-1]}", author_ref=author)
+            )
+    ended = await finished(processes, ids["aug:/roles/controller"])
+    (event,) = (await processes.services.refinery.get_vibe(ended.result_ref)).solution
+    assert event["author_ref"] == revised
+    waits = await processes.stub.GetExecution(pb.GetExecutionRequest(id=ids[f"aug:{exact}"]))
+    assert waits.execution.state == pb.EXECUTION_STATE_RUNNING
+    await processes.stub.SendEvent(heard(ids[f"aug:{exact}"], id_="exact", author_ref=exact))
+    ended = await finished(processes, ids[f"aug:{exact}"])
+    (event,) = (await processes.services.refinery.get_vibe(ended.result_ref)).solution
+    assert event["author_ref"] == exact

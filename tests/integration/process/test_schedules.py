@@ -13,6 +13,7 @@ import grpc
 import pytest
 from temporalio.client import ScheduleBackfill
 
+from process_worker.commands import ExecutionFilter
 from process_worker.keys import end_key, temporal_schedule_id
 from process_worker.timetable import Timetable
 from refinery.process.v1 import process_service_pb2 as pb
@@ -31,12 +32,15 @@ from refinery_core.errors import (
     RequestIdReused,
     ScheduleEnded,
     ScheduleNotFound,
+    TemporalUnavailable,
     VibeNotFound,
 )
+from refinery_core.pages import page_token
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_command import refinery as command
+from tests.integration.process.test_executions import reason
 
 NEVER = {"cron": "0 0 29 2 *"}
 """A schedule that no test lives to see fire by itself."""
@@ -360,3 +364,71 @@ async def test_a_schedule_at_the_terminal(processes: Processes) -> None:
     refused = await command(processes, "schedule", "resume", id_, expect=1)
     assert "SCHEDULE_ENDED" in refused.err
     assert "is not the id of a schedule" in (await command(processes, "schedule", "get", "x", expect=2)).err
+
+
+async def test_a_schedule_can_be_ended_whatever_was_written_under_its_id(
+    processes: Processes, client: Refinery
+) -> None:
+    await processes.process("processes/noted", DO, schedule=NEVER)
+    made = (await client.schedule_process("aug:/processes/noted", author_ref=AUTHOR)).schedule
+    await processes.services.record(f"schedules/{made.id}", solution={"note": "not ours"})
+    await client.end_schedule(made.id)
+    assert (await client.get_schedule(made.id)).state is ScheduleState.ENDED
+    last = await processes.services.refinery.get_vibe(f"main@schedules/{made.id}?3")
+    assert last.solution["ended"] is True
+
+
+async def test_who_asks_how_a_schedule_stands_while_it_is_ended_does_not_bring_it_back(
+    processes: Processes, client: Refinery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/over", DO, schedule=NEVER)
+    made = (await client.schedule_process("aug:/processes/over", author_ref=AUTHOR)).schedule
+    find, timetable = Timetable.find, Timetable(processes.temporal)
+
+    async def ends_meanwhile(self: Timetable, schedule_id: UUID) -> Schedule | None:
+        monkeypatch.setattr(Timetable, "find", find)
+        await client.end_schedule(schedule_id)
+        return await find(self, schedule_id)  # type: ignore[return-value]
+
+    monkeypatch.setattr(Timetable, "find", ends_meanwhile)
+    assert (await client.get_schedule(made.id)).state is ScheduleState.ENDED
+    assert await timetable.find(made.id) is None
+
+
+async def test_a_schedule_that_was_ended_only_in_the_ledger_is_ended_by_whoever_asks_next(
+    processes: Processes, client: Refinery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/half", DO, schedule=NEVER)
+    made = (await client.schedule_process("aug:/processes/half", author_ref=AUTHOR)).schedule
+
+    async def died(*_: Any) -> bool:
+        raise TemporalUnavailable(problem="the power is off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Timetable, "end", died)
+        refused = await reason(processes.stub.EndSchedule(pb.EndScheduleRequest(id=str(made.id))))
+        assert refused[0] == "TEMPORAL_UNAVAILABLE"
+        assert (await client.get_schedule(made.id)).state is ScheduleState.ENDED
+    assert await Timetable(processes.temporal).find(made.id) is not None
+    assert (await client.get_schedule(made.id)).state is ScheduleState.ENDED
+    assert await Timetable(processes.temporal).find(made.id) is None
+
+
+async def test_what_was_refined_by_hand_in_the_place_of_a_record_is_none(processes: Processes) -> None:
+    for folder, ask in (("executions", "GetExecution"), ("schedules", "GetSchedule")):
+        for solution in ([1], {"asked": 1}, {"process_ref": 1}):
+            id_ = uuid.uuid4()
+            forged = Draft(type=VibeType.RECORD, id=f"{folder}/{id_}", solution=solution)
+            await processes.services.refine(forged, request_id=id_)
+            request = getattr(pb, f"{ask}Request")(id=str(id_))
+            assert (await reason(getattr(processes.stub, ask)(request)))[0].endswith("_NOT_FOUND")
+
+
+async def test_a_page_token_that_is_none_is_refused(processes: Processes) -> None:
+    for token in (page_token("", 0, ["zz"]), page_token(ExecutionFilter(), 0, ["zz"]), "x"):
+        lists: list[Any] = [
+            processes.stub.ListSchedules(pb.ListSchedulesRequest(page_token=token)),
+            processes.stub.ListExecutions(pb.ListExecutionsRequest(page_token=token)),
+        ]
+        for call in lists:
+            assert (await reason(call))[0] == "INVALID_PAGE_TOKEN"

@@ -214,7 +214,9 @@ class Execution(_message.Message):
 
     @_builtins.property
     def problem(self) -> Global___Problem:
-        """problem is what ended it. Absent unless it faulted."""
+        """problem is what ended it. Absent unless it faulted, or was terminated for a
+        reason.
+        """
 
     def __init__(
         self,
@@ -748,7 +750,9 @@ class Firing(_message.Message):
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
-    """execution_id is the execution. Empty where it was refused."""
+    """execution_id is the execution. Empty where it was refused, as far as
+    Temporal remembers that.
+    """
     problem: _builtins.str
     """problem says why it was refused. Empty: it was not."""
     @_builtins.property
@@ -1030,7 +1034,7 @@ class ListSchedulesResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
-        """schedules are the schedules, without the problems of their firings."""
+        """schedules are the schedules, without their firings."""
 
     def __init__(
         self,

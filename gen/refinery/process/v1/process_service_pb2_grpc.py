@@ -168,7 +168,9 @@ class ProcessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TerminateExecution(self, request, context):
-        """TerminateExecution stops an execution at once. It compensates nothing.
+        """TerminateExecution stops an execution at once. It compensates nothing. That
+        is refined as a revision of its RECORD, in the place of its result: whichever
+        comes first counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

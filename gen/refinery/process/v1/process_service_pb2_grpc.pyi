@@ -48,7 +48,10 @@ class ProcessServiceStub:
     CancelExecution: _aio.UnaryUnaryMultiCallable[_process_service_pb2.CancelExecutionRequest, _process_service_pb2.CancelExecutionResponse]
     """CancelExecution asks an execution to stop. It may compensate first."""
     TerminateExecution: _aio.UnaryUnaryMultiCallable[_process_service_pb2.TerminateExecutionRequest, _process_service_pb2.TerminateExecutionResponse]
-    """TerminateExecution stops an execution at once. It compensates nothing."""
+    """TerminateExecution stops an execution at once. It compensates nothing. That
+    is refined as a revision of its RECORD, in the place of its result: whichever
+    comes first counts.
+    """
     ScheduleProcess: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ScheduleProcessRequest, _process_service_pb2.ScheduleProcessResponse]
     """ScheduleProcess has a process carried out again and again, at the times that
     its `schedule` says, until the schedule is ended. First it is refined as a
@@ -150,7 +153,10 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _process_service_pb2.TerminateExecutionRequest,
         context: _aio.ServicerContext[_process_service_pb2.TerminateExecutionRequest, _abc.Awaitable[_process_service_pb2.TerminateExecutionResponse]],
     ) -> _abc.Awaitable[_process_service_pb2.TerminateExecutionResponse]:
-        """TerminateExecution stops an execution at once. It compensates nothing."""
+        """TerminateExecution stops an execution at once. It compensates nothing. That
+        is refined as a revision of its RECORD, in the place of its result: whichever
+        comes first counts.
+        """
 
     @_abc_1.abstractmethod
     def ScheduleProcess(
