@@ -59,6 +59,8 @@ class Flow:
         self._unanswered: dict[str, _Sent] = {}
         self._exhausted = False
         self._heard = 0.0
+        self._refusal: RefineryError = DeadlineExceeded()
+        """Why nothing was heard for so long: what ended the stream before this one, if something did."""
         self._wanted = asyncio.Event()
         self._outbox: asyncio.Queue[_Sent | None] = asyncio.Queue()
         self._outcomes: asyncio.Queue[Outcome | Exception | None] = asyncio.Queue()
@@ -124,7 +126,7 @@ class Flow:
             refusal = await self._converse(backoff)
             if refusal is None:
                 break
-            pause = backoff.next()
+            self._refusal, pause = refusal, backoff.next()
             if refusal.code is not Code.UNAVAILABLE or self._overdue(pause):
                 raise refusal
             await asyncio.sleep(pause)
@@ -144,14 +146,14 @@ class Flow:
         watchdog = asyncio.create_task(self._cancel_when_silent(call))
         try:
             async for answer in call:
-                self._heard = time.monotonic()
+                self._heard, self._refusal = time.monotonic(), DeadlineExceeded()
                 backoff.reset()
                 self._take(answer)
         except grpc.aio.AioRpcError as error:
             return _why_ended(refusal_from(error))
         except asyncio.CancelledError:
             if watchdog.done() and not watchdog.cancelled():
-                raise DeadlineExceeded from None
+                raise self._refusal from None
             raise
         finally:
             watchdog.cancel()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError
 
 from process_worker.outside.documents import Documents
 from process_worker.steps import Begin, Behalf, Commit
@@ -74,8 +76,8 @@ async def child_of(processes: Processes, id_: str) -> str:
             async for vibe in processes.services.refinery.list_vibes(id_prefix="executions/", full=True):
                 child = vibe.id.removeprefix("executions/")
                 if vibe.solution.get("parent_ref") and child != id_:
-                    found = await processes.temporal.get_workflow_handle(f"execution/{child}").describe()
-                    if found.status is WorkflowExecutionStatus.RUNNING:
+                    with contextlib.suppress(RPCError):  # It is about to be started.
+                        await processes.temporal.get_workflow_handle(f"execution/{child}").describe()
                         return child
             await asyncio.sleep(0.05)
 

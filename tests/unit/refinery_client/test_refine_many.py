@@ -112,4 +112,4 @@ async def test_a_request_id_cannot_be_used_twice_at_once(small: Any) -> None:
 async def test_nobody_there_ends_it() -> None:
     async with Refinery.connect(ledger="127.0.0.1:1") as refinery:
         with pytest.raises(Unreachable):
-            _ = [outcome async for outcome in refinery.refine_many([refine("a")], timeout_seconds=0.3)]
+            _ = [outcome async for outcome in refinery.refine_many([refine("a")], timeout_seconds=1)]
