@@ -26,6 +26,9 @@ MAX_INLINE_BYTES: Final = 256 << 10
 PROGRESS: Final = "progress"
 """The query: takes a ProgressAsked, answers a Progress."""
 
+ANSWER_MARK: Final = "refinery-answer"
+"""Metadata of the payload of a query's answer: it is no part of history, and never becomes a RECORD."""
+
 DELIVER: Final = "deliver"
 """The update: takes a Delivery, answers whether it was new. Idempotent by the event's id."""
 
@@ -90,7 +93,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class ProgressAsked:
-    """Events after this number are wanted."""
+    """Events after this number are wanted: those that fit in an answer; the others are asked for next."""
 
     after_number: int = 0
 
@@ -112,7 +115,12 @@ class TaskEvent:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an execution is. `listening` holds event filters as they stand in the document."""
+    """
+    How far an execution is. `listening` holds event filters as they stand in the document.
+
+    Of `tasks` and `listening` there are the first that fit, in 64 and 256 KiB; `last_number` says how many
+    events there are.
+    """
 
     state: str
     tasks: list[str] = field(default_factory=list)

@@ -16,11 +16,12 @@ from temporalio.converter import (
     StorageDriver,
     StorageDriverClaim,
     StorageDriverRetrieveContext,
+    StorageDriverSelectContext,
     StorageDriverStoreContext,
     StorageDriverWorkflowInfo,
 )
 
-from process_worker.messages import MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
+from process_worker.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
 from process_worker.records import FOLDER
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
@@ -32,7 +33,12 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:payload")
 
 def converter(refinery: Refinery, author_ref: str) -> DataConverter:
     """The data converter of workers and of clients that read what workers wrote."""
-    storage = ExternalStorage([LedgerStorage(refinery, author_ref)], payload_size_threshold=MAX_INLINE_BYTES)
+    ledger = LedgerStorage(refinery, author_ref)
+
+    def chosen(_: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        return None if ANSWER_MARK in payload.metadata else ledger
+
+    storage = ExternalStorage([ledger], driver_selector=chosen, payload_size_threshold=MAX_INLINE_BYTES)
     return dataclasses.replace(DataConverter.default, external_storage=storage)
 
 

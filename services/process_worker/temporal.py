@@ -147,13 +147,21 @@ class Temporal:
         """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
         try:
             with answering():
-                progress: Progress = await self._handle(execution_id).query(
-                    PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
-                )
+                progress = page = await self._progress(execution_id, after_number)
+                while page.events and page.events[-1].number < progress.last_number:
+                    page = await self._progress(execution_id, page.events[-1].number)
+                    progress.events.extend(page.events)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return Progress(state="")
             raise
+        return progress
+
+    async def _progress(self, execution_id: UUID, after_number: int) -> Progress:
+        """With as many events as fit in an answer."""
+        progress: Progress = await self._handle(execution_id).query(
+            PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
+        )
         return progress
 
     async def ended(self, execution_id: UUID) -> None:

@@ -44,6 +44,10 @@ from refinery_core.wire import DocumentForm
 MAX_LINE: Final = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
 """Bytes of a branch and an id: references to each of their revisions have to fit as well."""
 MAX_TEXT: Final = 1_024
+_STORY_BYTES: Final = 3 << 20
+"""Of the events in an answer; the execution has the rest of the message."""
+_FRAME_BYTES: Final = 8
+"""What a message takes around each of its parts, at most."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in State}
 _STATES_BACK: Final[dict[int, State]] = {number: state for state, number in _STATES.items()}
@@ -144,9 +148,16 @@ def started_message(started: Started, form: DocumentForm) -> pb.ExecuteProcessRe
 
 
 def story_message(story: Story, form: DocumentForm) -> pb.GetExecutionResponse:
-    """Write an execution, and what happened in it."""
+    """Write an execution, and what happened in it last, as far as a message has room."""
+    room, events = _STORY_BYTES, list[pb.ExecutionEvent]()
+    for event in reversed(story.events):
+        message = event_message(event)
+        room -= message.ByteSize() + _FRAME_BYTES
+        if room < 0:
+            break
+        events.append(message)
     return pb.GetExecutionResponse(
-        execution=execution_message(story.execution, form), events=map(event_message, story.events)
+        execution=execution_message(story.execution, form), events=reversed(events)
     )
 
 

@@ -8,15 +8,18 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 from process_worker import steps
-from process_worker.engine.faults import Fault, Interrupted, standard
+from process_worker.engine.bounds import fitting
+from process_worker.engine.faults import Fault, Interrupted, cut, standard
 from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.engine.state import State
 from process_worker.failures import fault_of
 from process_worker.keys import result_key
 from process_worker.messages import (
+    ANSWER_MARK,
     DELIVER,
     PROGRESS,
     WORKFLOW,
@@ -31,6 +34,9 @@ from process_worker.replayed import PATIENT, SHORT, Replayed
 from refinery_core.process.checker import ProcessFault, read_process
 from refinery_core.process.model import Process
 from refinery_core.process.parts import Schema
+
+_TASKS_BYTES, _LISTENING_BYTES, _EVENTS_BYTES = 64 << 10, 256 << 10, 1 << 20
+"""Of an answer, for which Temporal has two MiB."""
 
 
 # It is not sandboxed: the sandbox guards what its authors write, and costs a third more; what is
@@ -130,18 +136,22 @@ class ExecuteProcess:
     # --- What others ask ------------------------------------------------------------------
 
     @workflow.query(name=PROGRESS)
-    def progress(self, asked: ProgressAsked) -> Progress:
-        """How far it is."""
+    def progress(self, asked: ProgressAsked) -> RawValue:
+        """How far it is, with as many of the events as fit in an answer, oldest first."""
         trace = self._state.trace
-        return Progress(
+        events = (event for event in trace.events if event.number > asked.after_number)
+        progress = Progress(
             state=self._stands,
-            tasks=trace.innermost,
-            listening=list(trace.listening.values()),
-            events=[event for event in trace.events if event.number > asked.after_number],
+            tasks=fitting(map(cut, trace.innermost), _TASKS_BYTES),
+            listening=fitting(trace.listening.values(), _LISTENING_BYTES),
+            events=fitting(events, _EVENTS_BYTES),
             last_number=trace.last_number,
             result_ref=self._result_ref,
             problem=self._problem,
         )
+        answer = workflow.payload_converter().to_payload(progress)
+        answer.metadata[ANSWER_MARK] = b"progress"
+        return RawValue(answer)
 
     @workflow.update(name=DELIVER)
     def deliver(self, delivery: Delivery) -> bool:

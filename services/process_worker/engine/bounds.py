@@ -1,8 +1,11 @@
-"""How large data may grow in an execution: values may share parts, and be far larger than they look."""
+"""How large data may grow: values may share parts, and be far larger than they look."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Final, TypeVar
 
 from process_worker.engine.faults import standard
 from refinery_core.vibe.documents import MAX_BYTES, MAX_DEPTH
@@ -11,6 +14,20 @@ MAX_SIZE: Final = 4 * MAX_BYTES
 """Characters, roughly as JSON would have them."""
 _SMALLEST: Final = 2
 """A value and what parts it from the next."""
+
+T = TypeVar("T")
+
+
+def fitting(items: Iterable[T], limit: int) -> list[T]:
+    """The first of these whose JSON has no more bytes together than the limit."""
+    found: list[T] = []
+    for item in items:
+        # As Temporal's converter writes it: letters beyond ASCII are escaped.
+        limit -= len(json.dumps(item, default=asdict)) + 1
+        if limit < 0:
+            break
+        found.append(item)
+    return found
 
 
 def measure(value: Any, at: str = "") -> int:

@@ -12,7 +12,7 @@ CANCELLED = "urn:refinery:cancelled"
 """The type of the error that a process sees when it is asked to stop, and may catch to compensate."""
 
 _LONGEST = 1_000
-"""Characters of each text of a problem."""
+"""Characters of each text of a problem, and of what names a task to those who ask."""
 
 
 class Fault(Exception):  # noqa: N818 -- the language calls its errors faults
@@ -56,11 +56,12 @@ def cancelled(instance: str) -> Fault:
 
 def _short(problem: Problem) -> Problem:
     """A problem travels in messages that have no room for a book."""
-    type_, title, detail = _cut(problem.type), _cut(problem.title), _cut(problem.detail)
-    return Problem(type_, problem.status, title, detail, _cut(problem.instance))
+    type_, title, detail = cut(problem.type), cut(problem.title), cut(problem.detail)
+    return Problem(type_, problem.status, title, detail, cut(problem.instance))
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """As much of a text as there is room for in messages."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from process_worker.engine.faults import Fault
+from process_worker.engine.faults import Fault, cut
 from process_worker.messages import MAX_EVENTS, Delivery, Problem, TaskEvent
 
 Event = dict[str, Any]
@@ -101,7 +101,7 @@ class Trace:
         """Write down that something happened to a task."""
         self.last_number += 1
         problem: Problem | None = None if fault is None else fault.problem
-        self.events.append(TaskEvent(self.last_number, kind, task, time_us, problem))
+        self.events.append(TaskEvent(self.last_number, kind, cut(task), time_us, problem))
 
     def begin(self, task: str) -> None:
         """A task is under way."""

@@ -206,11 +206,15 @@ class Execution(_message.Message):
 
     @_builtins.property
     def tasks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tasks are JSON pointers to the tasks under way. More than one inside a fork."""
+        """tasks are JSON pointers to the tasks under way. More than one inside a fork;
+        no more than fit in 64 KiB.
+        """
 
     @_builtins.property
     def listening(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Document]:
-        """listening is what the tasks under way listen for, as event filters."""
+        """listening is what the tasks under way listen for, as event filters; no more
+        than fit in 256 KiB.
+        """
 
     @_builtins.property
     def problem(self) -> Global___Problem:
@@ -412,7 +416,8 @@ class GetExecutionResponse(_message.Message):
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutionEvent]:
-        """events are the last 1,000 things that happened, oldest first. Empty for an
+        """events are the last 1,000 things that happened, oldest first; fewer where
+        their problems are so long that they take more than 3 MiB. Empty for an
         execution that Temporal has forgotten.
         """
 
