@@ -16,6 +16,7 @@ from refinery_core.errors import InvalidField, RefineryError, SolutionInvalid
 from refinery_core.fields import (
     bounded_from,
     branch_from,
+    check_line,
     context_from,
     id_from,
     own_id_from,
@@ -27,14 +28,11 @@ from refinery_core.fields import (
 )
 from refinery_core.serving.principal import current_principal
 from refinery_core.vibe.model import Branch, EdgeType, Vibe, VibeType
-from refinery_core.vibe.refs import MAX_BYTES, MAX_REVISION, SCHEME
 from refinery_core.wire import DocumentForm
 
 MAX_DRAFTS = 1_000
 MAX_DRAFTS_TIMES_INPUTS = 10_000
 MAX_BRANCHES = 16
-MAX_LINE = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
-"""Bytes of a branch and an id: references to each of their revisions have to fit as well."""
 
 _VIBE_TYPES = {kind.value: wire.vibe_type_number(kind) for kind in VibeType}
 _EDGE_TYPES = {kind.value: wire.edge_type_number(kind) for kind in EdgeType}
@@ -84,7 +82,7 @@ def _draft(draft: pb.Draft, branch: str, field: str) -> Draft:
     id_ = own_id_from(draft.id, f"{field}.id")
     branches = _branches(draft.branches, f"{field}.branches") or (branch,)
     for name in branches:
-        _check_line(name, id_, f"{field}.id")
+        check_line(name, id_, f"{field}.id")
     return Draft(
         type=wire.vibe_type_from(draft.type, f"{field}.type"),
         id=id_,
@@ -109,12 +107,6 @@ def _branches(names: Iterable[str], field: str) -> tuple[str, ...]:
     if len(set(branches)) < len(branches):
         raise InvalidField(field=field, problem="names a branch twice")
     return branches
-
-
-def _check_line(branch: str, id_: str, field: str) -> None:
-    if len(branch) + len(id_) > MAX_LINE:
-        problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
-        raise InvalidField(field=field, problem=problem)
 
 
 def refine_response(refined: Refined) -> pb.RefineResponse:
@@ -248,7 +240,7 @@ def create_branch(request: pb.CreateBranchRequest) -> CreateBranch:
     """Read a branch to be."""
     fork = request.WhichOneof("fork")
     name = branch_from(request.name, "name", required=True)
-    _check_line("main", FOLDER + name, "name")
+    check_line("main", FOLDER + name, "name")
     return CreateBranch(
         request_id=wire.uuid_from(request.request_id, "request_id"),
         principal=current_principal(),

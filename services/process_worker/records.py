@@ -12,6 +12,7 @@ from process_worker.freeze import Frozen
 from process_worker.messages import MAX_INLINE_BYTES, Problem, Start
 from refinery_client import ABSENT, Draft, JsonText
 from refinery_core.errors import SolutionInvalid
+from refinery_core.fields import check_line
 from refinery_core.process.standard_errors import STATUSES, error_uri
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import Document, DocumentFault
@@ -43,8 +44,15 @@ def event_id(execution_id: UUID, event: str) -> str:
 
 
 def result_id(command: ExecuteProcess, frozen: Frozen) -> str:
-    """The id of the result."""
-    return command.result_id or f"{Ref.parse(frozen.process_ref).id}/results/{command.request_id}"
+    """
+    The id of the result.
+
+    Raises:
+        InvalidField: nobody could refer to it.
+    """
+    id_ = command.result_id or f"{Ref.parse(frozen.process_ref).id}/results/{command.request_id}"
+    check_line(command.branch, id_, "result_id")
+    return id_
 
 
 def asked(command: ExecuteProcess) -> dict[str, Any]:

@@ -33,10 +33,12 @@ def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
 
     Raises:
         ProcessNotExecutable: the process has no schedule.
+        InvalidField: nobody could refer to the results.
     """
     times = frozen.process.schedule
     if times is None:
         raise ProcessNotExecutable(ref=frozen.process_ref, problem="it has no schedule; execute it instead")
+    records.result_id(command, frozen)  # Refuses the one that each firing would have.
     content = {
         "asked": records.asked(command),
         "process": command.process,

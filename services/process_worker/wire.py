@@ -31,6 +31,7 @@ from refinery_core import wire
 from refinery_core.errors import InvalidField
 from refinery_core.fields import (
     branch_from,
+    check_line,
     own_id_from,
     position_from,
     ref_from,
@@ -38,11 +39,8 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.vibe.documents import from_value, parse
-from refinery_core.vibe.refs import MAX_BYTES, MAX_REVISION, SCHEME
 from refinery_core.wire import DocumentForm
 
-MAX_LINE: Final = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
-"""Bytes of a branch and an id: references to each of their revisions have to fit as well."""
 MAX_TEXT: Final = 1_024
 _STORY_BYTES: Final = 3 << 20
 """Of the events in an answer; the execution has the rest of the message."""
@@ -76,9 +74,8 @@ def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessReques
         branch=branch_from(request.branch, "branch"),
         result_id=own_id_from(request.result_id, "result_id") if request.result_id else None,
     )
-    if command.result_id and len(command.branch) + len(command.result_id) > MAX_LINE:
-        problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
-        raise InvalidField(field="result_id", problem=problem)
+    if command.result_id:
+        check_line(command.branch, command.result_id, "result_id")
     return command
 
 

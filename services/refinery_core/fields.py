@@ -10,6 +10,8 @@ from refinery_core.errors import InvalidField, InvalidReference, ReservedId
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import (
     MAX_BYTES,
+    MAX_REVISION,
+    SCHEME,
     AugUri,
     RefFault,
     check_branch,
@@ -17,6 +19,9 @@ from refinery_core.vibe.refs import (
     is_reserved,
     parse_reference,
 )
+
+MAX_LINE = MAX_BYTES - len(f"{SCHEME}@?{MAX_REVISION}")
+"""Bytes of a branch and an id: references to each of their revisions have to fit as well."""
 
 
 def reference_from(text: str, field: str, *, with_fragment: bool = False) -> AugUri:
@@ -65,6 +70,13 @@ def id_from(text: str, field: str) -> str:
     except RefFault as fault:
         raise InvalidField(field=field, problem=f"is not an id: {fault.problem}") from None
     return text
+
+
+def check_line(branch: str, id_: str, field: str) -> None:
+    """Refuse an id to which nobody could refer on a branch."""
+    if len(branch) + len(id_) > MAX_LINE:
+        problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
+        raise InvalidField(field=field, problem=problem)
 
 
 def own_id_from(text: str, field: str) -> str:

@@ -12,12 +12,13 @@ from process_worker.engine.faults import standard
 from process_worker.messages import WORKFLOW_ID_PREFIX
 from process_worker.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
-from refinery_core.errors import SolutionInvalid
+from refinery_core.errors import InvalidDocument, SolutionInvalid
+from refinery_core.fields import check_line
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import INPUT, RESULT, schema_of
 from refinery_core.process.model import Process
 from refinery_core.process.parts import ReferenceUse, Schema
-from refinery_core.vibe.documents import from_value
+from refinery_core.vibe.documents import Document, DocumentFault, from_value
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.references import pin, read_schema
 from refinery_core.vibe.refs import Ref
@@ -93,7 +94,8 @@ class Documents:
 
     async def begin(self, begin: Begin) -> Begun:
         """Record an execution that another one runs; the same again is the same again."""
-        behalf, input_ = begin.behalf, from_value(begin.input)
+        behalf, input_ = begin.behalf, _document(begin.input, "input")
+        check_line(behalf.branch, begin.result_id, "result_id")
         record = records.record_id(UUID(begin.key))
         given = {
             "process_ref": begin.process_ref,
@@ -153,6 +155,13 @@ class Documents:
             instruction_refs=[behalf.process_ref],
         )
         return refined.vibes[0].ref
+
+
+def _document(value: Any, field: str) -> Document:
+    try:
+        return from_value(value)
+    except DocumentFault as fault:
+        raise InvalidDocument(field=field, path=fault.path, problem=fault.problem) from None
 
 
 def _pinned(schema: Schema, frozen: Mapping[str, str]) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from refinery_client import Draft
+from refinery_core.fields import MAX_LINE
 from refinery_core.vibe.model import VibeType
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, finished, reason
@@ -93,3 +94,17 @@ async def test_what_does_not_exist_is_refused_and_nothing_is_recorded(
     request = asked(**{"process": "aug:/p", **change})
     assert await reason(processes.stub.ExecuteProcess(request)) == refusal
     assert len(await processes.services.rows("select 1 from refinery.refinements")) == 3
+
+
+async def test_a_process_whose_results_nobody_could_refer_to_is_not_begun(processes: Processes) -> None:
+    long = "p" * (MAX_LINE - len("main/results/") - 35)
+    await processes.process(long)
+    refused = await reason(processes.stub.ExecuteProcess(asked(f"aug:/{long}")))
+    assert (refused[0], refused[1]["field"]) == ("INVALID_FIELD", "result_id")
+    run = {"workflow": {"namespace": "t", "name": f"aug:/{long}", "version": "1.0.0"}}
+    await processes.process("processes/parent", [{"r": {"run": run}}])
+    request = asked("aug:/processes/parent")
+    await processes.stub.ExecuteProcess(request)
+    problem = (await finished(processes, request.request_id)).problem
+    assert (problem.title, problem.instance) == ("INVALID_FIELD", "/do/0/r")
+    assert problem.type.endswith("/validation")

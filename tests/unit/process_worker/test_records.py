@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from process_worker import records
+import pytest
+
+from process_worker import records, schedule_records
 from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
 from process_worker.keys import commit_key, result_key, workflow_id
 from process_worker.messages import MAX_INLINE_BYTES
+from refinery_core.errors import InvalidField
+from refinery_core.fields import MAX_LINE
 from refinery_core.process.checker import read_process
+from refinery_core.process.model import Schedule
 from refinery_core.vibe.documents import from_value
 
 ID = UUID("6f3e1c1e-8f0b-4c5a-9a55-0d2f7f5a3c11")
@@ -18,6 +25,7 @@ PROCESS = read_process(
         "do": [{"first": {"set": {"a": 1}}}],
     }
 )
+SCHEDULED = replace(PROCESS, schedule=Schedule(cron="0 6 * * *"))
 FROZEN = Frozen(
     PROCESS, "dev@processes/small?2", "main@roles/local?1", ("main@a?1",), (), {"aug:/b": "main@b?3"}
 )
@@ -61,6 +69,16 @@ def test_an_input_that_is_too_large_or_too_deep_is_a_record_of_its_own() -> None
         record, stored = records.drafts(asked.input, content, records.record_id(ID))
         assert (record.id, stored.id) == (f"executions/{ID}", f"executions/{ID}/input")
         assert stored.expected_revision == 0
+
+
+def test_a_result_that_nobody_could_refer_to_is_refused_before_anything_happens() -> None:
+    room = MAX_LINE - len(f"dev/results/{ID}")
+    for length in (room, room + 1):
+        frozen = replace(FROZEN, process_ref=f"dev@{'p' * length}?1", process=SCHEDULED)
+        for content in (records.solution, schedule_records.solution):
+            with nullcontext() if length == room else pytest.raises(InvalidField, match=r"^result_id: "):
+                content(command(), frozen)
+            content(command(result_id="results/1"), frozen)
 
 
 def test_two_requests_are_the_same_only_if_all_that_was_sent_is_the_same() -> None:
