@@ -21,6 +21,8 @@ from refinery_core.vibe.refs import Ref
 
 FOLDER: Final = "executions/"
 _TERMINATED: Final = "terminated"
+_HOLDING: Final = "drafts[0].solution"
+"""The RECORD of an execution, which holds its input unless that stands apart."""
 
 
 def record_id(execution_id: UUID) -> str:
@@ -104,10 +106,11 @@ def drafts(input_: Document, content: dict[str, Any], record: str, input_schema:
 
 
 def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:
-    """The refusal of an input, from that of the RECORD that was to hold it."""
+    """The refusal of an input, from that of the RECORD that was to hold it, or to be it."""
+    holds = refusal.metadata["field"] == _HOLDING
     violations = tuple(
-        replace(violation, instance_path=violation.instance_path.removeprefix("/input"))
-        for violation in refusal.violations
+        replace(each, instance_path=each.instance_path.removeprefix("/input")) if holds else each
+        for each in refusal.violations
     )
     return SolutionInvalid(field="input", violations=violations, count=refusal.metadata["count"])
 

@@ -108,3 +108,16 @@ async def test_a_process_whose_results_nobody_could_refer_to_is_not_begun(proces
     problem = (await finished(processes, request.request_id)).problem
     assert (problem.title, problem.instance) == ("INVALID_FIELD", "/do/0/r")
     assert problem.type.endswith("/validation")
+
+
+async def test_an_input_that_is_no_document_is_a_fault_at_once(processes: Processes) -> None:
+    await processes.process("processes/child")
+    large = {"input": {"a": "${ .t }", "b": "${ .t }"}}
+    run = {"workflow": {"namespace": "t", "name": "aug:/processes/child", "version": "1.0.0", **large}}
+    tasks: list[Any] = [{"a": {"set": {"t": '${ "x" * 600000 }'}}}, {"r": {"run": run}}]
+    await processes.process("processes/parent", tasks)
+    request = asked("aug:/processes/parent")
+    await processes.stub.ExecuteProcess(request)
+    problem = (await finished(processes, request.request_id)).problem
+    assert (problem.title, problem.status, problem.instance) == ("INVALID_DOCUMENT", 400, "/do/1/r")
+    assert problem.detail.startswith("input: the document is refused at $: it has more than")

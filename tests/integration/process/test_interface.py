@@ -47,6 +47,19 @@ async def test_an_input_that_does_not_satisfy_the_schema_is_refused_and_changes_
     assert [each async for each in client.list_executions(process_ref=process)] == []
 
 
+async def test_a_refusal_of_an_input_names_the_places_of_the_input(
+    processes: Processes, client: Refinery
+) -> None:
+    numbers = {name: {"type": "integer"} for name in ("input", "inputs")}
+    schema = {"properties": {"input": {"properties": numbers}}}
+    process = await processes.process("processes/add", ADD, schema=schema)
+    for padding in ("", "x" * 400_000):
+        with pytest.raises(SolutionInvalid) as refused:
+            input_ = {"input": "one", "inputs": "two", "padding": padding}
+            await client.execute_process(process, author_ref=AUTHOR, input=input_)
+        assert {violation.instance_path for violation in refused.value.violations} == {"/input", "/inputs"}
+
+
 async def test_a_large_input_has_to_satisfy_it_too_and_does(processes: Processes, client: Refinery) -> None:
     process = await processes.process("processes/add", ADD, schema={"properties": {"input": INPUT}})
     done = await executed(client, process, {"n": 1, "padding": "x" * 400_000})
