@@ -10,7 +10,7 @@ from process_worker.commands import EventSent, SendEvent, State
 from process_worker.executions import Executions
 from process_worker.messages import MAX_INLINE_BYTES, Delivery
 from refinery_client import Draft, Refined
-from refinery_core.errors import ExecutionEnded, InternalError, InvalidField
+from refinery_core.errors import ExecutionEnded, InternalError, InvalidField, TooManyEvents
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.refs import Ref
 
@@ -28,14 +28,18 @@ class Events:
         Raises:
             ExecutionEnded: the execution is over, and this event was not sent before that.
             RevisionConflict: another event of this id was sent to this execution.
+            TooManyEvents: the execution takes no more.
         """
         if command.data is not None and len(command.data.text.encode()) > MAX_INLINE_BYTES:
             problem = f"is larger than {MAX_INLINE_BYTES} bytes; refine it, and send its ref"
             raise InvalidField(field="event.data", problem=problem)
         execution = await self.executions.stands(command.execution_id)
         running = execution.state is State.RUNNING
-        if not running and await self.executions.ledger.committed(command.request_id) is None:
-            raise ExecutionEnded(id=command.execution_id, state=execution.state)
+        if await self.executions.ledger.committed(command.request_id) is None:
+            if not running:
+                raise ExecutionEnded(id=command.execution_id, state=execution.state)
+            if not await self.executions.temporal.has_room(command.execution_id):
+                raise TooManyEvents(id=command.execution_id)
         refined = await self._refine(command, execution.record_ref)
         if running and not await self._deliver(command, refined):
             await self.executions.refuse_ended(command.execution_id)

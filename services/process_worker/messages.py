@@ -129,6 +129,8 @@ class Progress:
     last_number: int = 0
     result_ref: str | None = None
     problem: Problem | None = None
+    room: int | None = None
+    """How many more events it takes."""
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,13 @@ from process_worker.messages import (
     Result,
     Start,
 )
-from refinery_core.errors import InvalidPageToken, Overloaded, TemporalUnavailable
+from refinery_core.errors import InvalidPageToken, TemporalUnavailable, TooManyEvents
 from refinery_core.process.standard_errors import STATUSES, error_uri
 
 RPC: Final = timedelta(seconds=5)
 _PAUSE_SECONDS: Final = 1.0
+_NONE_AFTER: Final = 1 << 53
+"""The number of an event after which there is none."""
 _AWAY: Final = {
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -178,7 +180,12 @@ class Temporal:
                 return
 
     async def deliver(self, execution_id: UUID, delivery: Delivery, request_id: UUID) -> bool:
-        """Hand an event over; False where the execution has ended."""
+        """
+        Hand an event over; False where the execution has ended.
+
+        Raises:
+            TooManyEvents: it takes no more.
+        """
         try:
             with answering():
                 await self._handle(execution_id).execute_update(
@@ -188,7 +195,13 @@ class Temporal:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
+        except WorkflowUpdateFailedError as error:
+            raise TooManyEvents(id=execution_id) from error
         return True
+
+    async def has_room(self, execution_id: UUID) -> bool:
+        """Whether an execution takes one more event, as far as is known."""
+        return (await self.progress(execution_id, _NONE_AFTER)).room != 0
 
     async def cancel(self, execution_id: UUID) -> bool:
         """Ask an execution to stop; False where it has ended."""
@@ -249,9 +262,6 @@ def answering() -> Iterator[None]:
         raise
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise TemporalUnavailable(problem="no worker answered in time") from error
-    except WorkflowUpdateFailedError as error:
-        # It is the workflow that refuses: it holds as many events as it can.
-        raise Overloaded from error
     except WorkflowQueryFailedError as error:
         raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
 

@@ -148,6 +148,7 @@ class ExecuteProcess:
             last_number=trace.last_number,
             result_ref=self._result_ref,
             problem=self._problem,
+            room=self._state.mailbox.room,
         )
         answer = workflow.payload_converter().to_payload(progress)
         answer.metadata[ANSWER_MARK] = b"progress"

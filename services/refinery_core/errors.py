@@ -245,6 +245,12 @@ class ExecutionForgotten(RefineryError):
     reason, code = "EXECUTION_FORGOTTEN", Code.FAILED_PRECONDITION
 
 
+class TooManyEvents(RefineryError):
+    """The execution '{id}' has been given as many events as it takes; this one is never heard."""
+
+    reason, code = "TOO_MANY_EVENTS", Code.FAILED_PRECONDITION
+
+
 class ScheduleEnded(RefineryError):
     """The schedule '{id}' has been ended; make a new one."""
 

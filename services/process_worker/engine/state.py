@@ -60,7 +60,7 @@ class Mailbox:
         """
         if delivery.id in self.known:
             return False
-        if len(self.known) >= MAX_EVENTS:
+        if not self.room:
             raise OverflowError(f"an execution takes at most {MAX_EVENTS} events")
         self.known[delivery.id] = None
         event = {key: value for key, value in asdict(delivery).items() if value != "" or key == "data"}
@@ -70,6 +70,11 @@ class Mailbox:
             if not future.done():
                 future.set_result(None)
         return True
+
+    @property
+    def room(self) -> int:
+        """How many more events there is room for."""
+        return MAX_EVENTS - len(self.known)
 
     async def take(self, matches: Callable[[Event], Awaitable[bool]]) -> Event:
         """Wait for an event that matches, and consume it."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from process_worker.engine import state
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Draft, LineageDirection
@@ -115,6 +116,31 @@ async def test_an_event_that_cannot_be_is_refused_with_its_field(
     why, metadata = await reason(processes.stub.SendEvent(heard(str(uuid.uuid4()), **change)))
     assert why == "INVALID_FIELD"
     assert metadata["field"] == field
+
+
+async def test_one_event_too_many_is_refused_for_good_and_not_recorded(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_EVENTS", 2)
+    deaf = {"listen": {"to": {"one": {"with": {"type": "nobody.says.this"}}}}}
+    await processes.process("processes/deaf", [{"waits": deaf}])
+    request = asked("aug:/processes/deaf")
+    await processes.stub.ExecuteProcess(request)
+    id_ = request.request_id
+    first = heard(id_, "e1")
+    for event in (first, heard(id_, "e2")):
+        await processes.stub.SendEvent(event)
+    assert await reason(processes.stub.SendEvent(heard(id_, "e3"))) == ("TOO_MANY_EVENTS", {"id": id_})
+    recorded = processes.services.refinery.list_vibes(id_prefix=f"executions/{id_}/events/")
+    assert [vibe.id.rpartition("/")[2] async for vibe in recorded] == ["e1", "e2"]
+    assert (await processes.stub.SendEvent(first)).replayed
+
+    async def seen(*_: Any) -> bool:
+        return True
+
+    # Two may come at once, and both see the last place.
+    monkeypatch.setattr(Temporal, "has_room", seen)
+    assert await reason(processes.stub.SendEvent(heard(id_, "e4"))) == ("TOO_MANY_EVENTS", {"id": id_})
 
 
 async def test_an_event_for_nobody_is_refused_and_not_recorded(processes: Processes) -> None:

@@ -228,6 +228,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
+    ERROR_REASON_TOO_MANY_EVENTS: _ErrorReason.ValueType  # 41
+    """FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
+
+        {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -433,5 +438,10 @@ ERROR_REASON_SCHEDULE_ENDED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION. "The schedule '6f3e…' has been ended; make a new one."
 
     {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+"""
+ERROR_REASON_TOO_MANY_EVENTS: ErrorReason.ValueType  # 41
+"""FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
+
+    {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
