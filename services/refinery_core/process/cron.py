@@ -25,6 +25,9 @@ def cron_problem(text: str) -> str | None:
         for part in field.upper().split(","):
             if not _is_part(part, low, high, names):
                 return f"'{field[:40]}' is no {name} of a cron expression"
+    if fields[2] != "*" and fields[4] != "*":
+        # Temporal fires on days that are both, other crons on days that are either.
+        return "a cron expression names either days of the month or of the week, and leaves the other at '*'"
     return None
 
 

@@ -220,13 +220,13 @@ def test_the_process_itself_is_read() -> None:
         output={"as": "$context"},
         timeout="long",
         use={"secrets": ["key"], "timeouts": {"long": {"after": {"days": 2}}}},
-        schedule={"cron": "*/5 9-17 1,15 JAN-MAR MON"},
+        schedule={"cron": "*/5 9-17 1,15 JAN-MAR *"},
         evaluate={"language": "jq", "mode": "strict"},
     )
     assert (read.namespace, read.name, read.version) == ("tests", "a", "0.1.0-rc.1+b")
     assert read.timeout == p.Duration(172_800_000)
     assert read.secrets == {"key"}
-    assert read.schedule == m.Schedule(cron="*/5 9-17 1,15 JAN-MAR MON")
+    assert read.schedule == m.Schedule(cron="*/5 9-17 1,15 JAN-MAR *")
     assert process(schedule={"every": "PT1H"}).schedule == m.Schedule(every=3_600_000)
 
 
