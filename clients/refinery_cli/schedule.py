@@ -149,6 +149,7 @@ def _print_schedule(schedule: Schedule) -> None:
     print_facts({
         "schedule": schedule.id,
         "state": schedule.state.value,
+        "why": schedule.pause_reason,
         "process": schedule.process,
         "version": schedule.process_ref,
         "times": COLUMNS["times"](schedule),

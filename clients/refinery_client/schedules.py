@@ -44,6 +44,7 @@ class Schedule:
 
     `process` is an `aug:` reference, floating or exact; `process_ref` is the version whose times are kept:
     `cron`, in UTC, or `every`. Next times and firings, the oldest first, are ten at the most.
+    `pause_reason` is empty where nobody said why.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class Schedule:
     next_times: tuple[datetime, ...]
     firings: tuple[Firing, ...]
     record_ref: str
+    pause_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def _schedule_from(message: pb.Schedule) -> Schedule:
         next_times=tuple(wire.time_from(time, "next_times") for time in message.next_times),
         firings=tuple(map(_firing_from, message.firings)),
         record_ref=message.record_ref,
+        pause_reason=message.pause_reason,
     )
 
 

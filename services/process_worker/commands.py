@@ -157,7 +157,7 @@ class Schedule:
     A process that is carried out again and again.
 
     `process` is an `aug:` reference, floating or exact; `process_ref` the version whose times are kept:
-    `cron` or `every`.
+    `cron` or `every`. `pause_reason` is empty where nobody said why.
     """
 
     id: UUID
@@ -171,6 +171,7 @@ class Schedule:
     end_time: datetime | None = None
     next_times: tuple[datetime, ...] = ()
     firings: tuple[Firing, ...] = ()
+    pause_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         self, request: pb.TerminateExecutionRequest, context: Context[Any, Any]
     ) -> pb.TerminateExecutionResponse:
         """Stop an execution at once."""
-        await self.executions.terminate(uuid_from(request.id, "id"), request.reason)
+        reason = wire.text(request.reason, "reason")
+        await self.executions.terminate(uuid_from(request.id, "id"), reason)
         return pb.TerminateExecutionResponse()
 
     async def ScheduleProcess(

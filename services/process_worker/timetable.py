@@ -20,6 +20,8 @@ from process_worker.temporal import RPC, answering
 from refinery_core.errors import InvalidPageToken
 
 _MEMO: Final = "schedule"
+_UNSAID: Final = "nobody said why"
+"""The note of a pause without a reason; without a note, Temporal's client writes one of its own."""
 _LATE: Final = timedelta(days=1)
 _LEAST_LATE: Final = timedelta(seconds=10)
 """Temporal's own bound."""
@@ -70,7 +72,7 @@ class Timetable:
         schedule = _schedule(
             schedule_id,
             await found.memo(),
-            paused=found.schedule.state.paused,
+            state=found.schedule.state,
             next_times=found.info.next_action_times,
         )
         firings = await asyncio.gather(*map(self._firing, found.info.recent_actions[-_SHOWN:]))
@@ -96,7 +98,7 @@ class Timetable:
 
     async def pause(self, schedule_id: UUID, reason: str) -> bool:
         """Have a schedule skip its times; False where there is none."""
-        return await self._asked(schedule_id, "pause", note=reason or None)
+        return await self._asked(schedule_id, "pause", note=reason or _UNSAID)
 
     async def resume(self, schedule_id: UUID) -> bool:
         """Have a schedule go on; False where there is none."""
@@ -170,10 +172,10 @@ def _schedule(
     id_: UUID,
     memo: Any,
     *,
-    paused: bool,
+    state: temporal.ScheduleState | temporal.ScheduleListState,
     next_times: Sequence[datetime],
 ) -> Schedule:
-    kept, state = memo[_MEMO], ScheduleState.PAUSED if paused else ScheduleState.ACTIVE
+    kept, note = memo[_MEMO], state.note or ""
     every = kept["every_seconds"]
     return Schedule(
         id=id_,
@@ -183,8 +185,9 @@ def _schedule(
         start_time=datetime.fromisoformat(kept["start_time"]),
         cron=kept["cron"],
         every=None if every is None else timedelta(seconds=every),
-        state=state,
-        next_times=() if paused else tuple(next_times[:_SHOWN]),
+        state=ScheduleState.PAUSED if state.paused else ScheduleState.ACTIVE,
+        pause_reason=note if state.paused and note != _UNSAID else "",
+        next_times=() if state.paused else tuple(next_times[:_SHOWN]),
     )
 
 
@@ -198,7 +201,7 @@ async def _listed(found: temporal.ScheduleListDescription) -> Schedule | None:
     return _schedule(
         id_,
         await found.memo(),
-        paused=found.schedule.state.paused,
+        state=found.schedule.state,
         next_times=found.info.next_action_times,
     )
 

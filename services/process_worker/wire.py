@@ -231,6 +231,7 @@ def schedule_message(schedule: Schedule) -> pb.Schedule:
         process_ref=schedule.process_ref,
         firings=map(_firing, schedule.firings),
         record_ref=schedule.record_ref,
+        pause_reason=schedule.pause_reason,
     )
     if schedule.cron is not None:
         message.cron = schedule.cron

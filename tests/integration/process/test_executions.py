@@ -289,3 +289,13 @@ async def test_what_temporal_forgot_the_ledger_remembers(
 
 async def immediately(_: Temporal) -> timedelta:
     return timedelta(0)
+
+
+async def test_a_reason_is_a_short_text(processes: Processes) -> None:
+    id_, long = str(uuid.uuid4()), "x" * 1_025
+    for call in (
+        processes.stub.TerminateExecution(pb.TerminateExecutionRequest(id=id_, reason=long)),
+        processes.stub.PauseSchedule(pb.PauseScheduleRequest(id=id_, reason=long)),
+    ):
+        why, metadata = await reason(call)
+        assert (why, metadata["field"]) == ("INVALID_FIELD", "reason")

@@ -245,14 +245,17 @@ async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
 ) -> None:
     await processes.process("processes/paused", DO, schedule={"every": "PT1S"})
     id_ = (await client.schedule_process("aug:/processes/paused", author_ref=AUTHOR)).schedule.id
-    await client.pause_schedule(id_, reason="the far side is away")
     await client.pause_schedule(id_)
+    assert (await client.get_schedule(id_)).pause_reason == ""
+    await client.pause_schedule(id_, reason="the far side is away")
     paused = await client.get_schedule(id_)
+    assert paused.pause_reason == "the far side is away"
     assert paused.state is ScheduleState.PAUSED
     assert not paused.next_times
     await asyncio.sleep(2.2)  # Two of its times pass.
     assert (await client.get_schedule(id_)).firings == paused.firings
     await client.resume_schedule(id_)
+    assert (await client.get_schedule(id_)).pause_reason == ""
     assert (await until(client, id_, lambda schedule: len(schedule.firings) > len(paused.firings))).next_times
     await client.end_schedule(id_)
 
@@ -354,6 +357,7 @@ async def test_a_schedule_at_the_terminal(processes: Processes) -> None:
     assert process in said.out
     assert "0 0 29 2 *" in said.out
     await command(processes, "schedule", "pause", id_, "--reason", "holidays")
+    assert "holidays" in (await command(processes, "schedule", "get", id_)).out
     assert (
         json.loads((await command(processes, "schedule", "get", id_, "-o", "json")).out)["state"] == "PAUSED"
     )

@@ -713,7 +713,9 @@ class TerminateExecutionRequest(_message.Message):
     id: _builtins.str
     """id is the execution's id. Required."""
     reason: _builtins.str
-    """reason is why, for those who ask later. If absent, none."""
+    """reason is why, for those who ask later; at most 1,024 characters. If absent,
+    none.
+    """
     def __init__(
         self,
         *,
@@ -796,6 +798,7 @@ class Schedule(_message.Message):
     NEXT_TIMES_FIELD_NUMBER: _builtins.int
     FIRINGS_FIELD_NUMBER: _builtins.int
     RECORD_REF_FIELD_NUMBER: _builtins.int
+    PAUSE_REASON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id names the schedule. It is the request_id that made it."""
     state: Global___ScheduleState.ValueType
@@ -807,9 +810,13 @@ class Schedule(_message.Message):
     process_ref: _builtins.str
     """process_ref is the version whose times are kept."""
     cron: _builtins.str
-    """cron is a cron expression of five fields, in UTC."""
+    """cron is a cron expression of five fields, in UTC. It names days of the
+    month or of the week, not both.
+    """
     record_ref: _builtins.str
     """record_ref is the RECORD that made it."""
+    pause_reason: _builtins.str
+    """pause_reason is why it was paused. Empty: nobody said, or it is not paused."""
     @_builtins.property
     def every(self) -> _duration_pb2.Duration:
         """every is the time from one start to the next."""
@@ -846,10 +853,11 @@ class Schedule(_message.Message):
         next_times: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
         firings: _abc.Iterable[Global___Firing] | None = ...,
         record_ref: _builtins.str = ...,
+        pause_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "end_time", b"end_time", "every", b"every", "start_time", b"start_time", "times", b"times"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "end_time", b"end_time", "every", b"every", "firings", b"firings", "id", b"id", "next_times", b"next_times", "process", b"process", "process_ref", b"process_ref", "record_ref", b"record_ref", "start_time", b"start_time", "state", b"state", "times", b"times"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cron", b"cron", "end_time", b"end_time", "every", b"every", "firings", b"firings", "id", b"id", "next_times", b"next_times", "pause_reason", b"pause_reason", "process", b"process", "process_ref", b"process_ref", "record_ref", b"record_ref", "start_time", b"start_time", "state", b"state", "times", b"times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_times: _TypeAlias = _typing.Literal["cron", "every"]  # noqa: Y015
     _WhichOneofArgType_times: _TypeAlias = _typing.Literal["times", b"times"]  # noqa: Y015
@@ -1066,7 +1074,9 @@ class PauseScheduleRequest(_message.Message):
     id: _builtins.str
     """id is the schedule's id. Required."""
     reason: _builtins.str
-    """reason is why, for those who ask later. If absent, none."""
+    """reason is why, for those who ask later; at most 1,024 characters. If absent,
+    none.
+    """
     def __init__(
         self,
         *,
