@@ -15,11 +15,16 @@ REASONS = {200: "OK", 302: "Found", 404: "Not Found", 500: "Error", 503: "Unavai
 
 @dataclass
 class Web:
-    """What it answers, and what it was asked. The last answer of a path is given for ever."""
+    """
+    What it answers, and what it was asked. The last answer of a path is given for ever.
+
+    An answer is a status and its content; of a redirect, the content is where it leads.
+    """
 
     base: str = ""
     answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
@@ -37,7 +42,8 @@ class Web:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            path = head[0].split()[1]
+            method, path, _ = head[0].split()
+            self.methods.append(method)
             self.asked.append(path)
             self.headers.append(headers)
             self.bodies.append(body)
@@ -62,12 +68,13 @@ class Web:
 
 
 def _answer(status: int, content: Any) -> bytes:
+    moved = 300 <= status < 400
     if isinstance(content, bytes):
         kind, body = "application/octet-stream", content
     else:
-        kind, body = "application/json", b"" if content is None else orjson.dumps(content)
+        kind, body = "application/json", b"" if content is None or moved else orjson.dumps(content)
     head = [f"HTTP/1.1 {status} {REASONS.get(status, 'Odd')}", f"Content-Type: {kind}", "Connection: close"]
-    head += ["Location: /elsewhere"] if status == 302 else []
+    head += [f"Location: {content}"] if moved and content else []
     return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 

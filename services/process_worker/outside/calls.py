@@ -103,7 +103,8 @@ class Calls:
     async def _http(self, asked: Perform) -> Any:
         authorization = await self.secrets.headers(asked.what["authentication"])
         request = http.asked_of(asked.what, authorization, asked.key)
-        return http.output_of(asked.what, request, await self.gateway.send(request))
+        reply = await self.gateway.send(request, follow=asked.what["redirect"])
+        return http.output_of(asked.what, request, reply)
 
     async def _openapi(self, asked: Perform) -> Any:
         source, base = asked.what["document"], asked.what["document"].get("uri")

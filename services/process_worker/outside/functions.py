@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -36,14 +37,17 @@ def installed() -> dict[str, Function]:
 
 async def call(functions: Mapping[str, Function], name: str, arguments: Any, caller: Caller) -> Any:
     """
-    Call a function by its name.
+    Call a function by its name; one that is not async may block, and is called in a thread.
 
     Raises:
         Fault: there is none.
     """
-    if name not in functions:
+    function = functions.get(name)
+    if function is None:
         raise standard("configuration", f"no Python function is registered with this worker as '{name}'")
-    result = functions[name](arguments, caller)
+    if inspect.iscoroutinefunction(function):
+        return await function(arguments, caller)
+    result = await asyncio.to_thread(function, arguments, caller)
     return await result if inspect.isawaitable(result) else result
 
 

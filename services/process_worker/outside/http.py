@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urldefrag, urlencode, urljoin, urlsplit, urlunsplit
 
 import orjson
 
@@ -20,6 +20,7 @@ from process_worker.engine.faults import Fault, standard
 from refinery_core.vibe.documents import MAX_BYTES
 
 SECONDS: Final = 60.0
+MAX_REDIRECTS: Final = 5
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 _MAX_HEADERS: Final = 64 << 10
@@ -28,6 +29,11 @@ _OWN_HEADERS: Final = frozenset(
 )
 """Which host is asked and where a request ends is not for the process to say."""
 _PORTS: Final = {"http": 80, "https": 443}
+_MOVED: Final = frozenset({301, 302})
+_SEE_OTHER: Final = 303
+_REDIRECTS: Final = _MOVED | {_SEE_OTHER, 307, 308}
+_FOR_ONE_ORIGIN: Final = frozenset({"authorization", "cookie"})
+"""Headers that are not for whoever a redirect leads to."""
 
 
 @dataclass(frozen=True)
@@ -55,36 +61,51 @@ class Gateway:
     The way out. `allowed` holds hosts, `host` or `host:port`; nothing is allowed that is not there.
 
     A name is resolved once, and the connection goes to the address that was found. An address that is not
-    public has to be allowed itself, whatever name leads to it. Redirects are answers; they are not followed.
+    public has to be allowed itself, whatever name leads to it. Where a redirect leads is looked at in the
+    same way.
     """
 
     allowed: frozenset[str] = frozenset()
     seconds: float = SECONDS
-    """How long the whole of a request and its answer may take."""
+    """How long the whole of a request and its answer may take, with all redirects."""
 
     @classmethod
     def of(cls, setting: str) -> Gateway:
         """Read the setting: hosts, separated by commas."""
         return cls(frozenset(part.strip().lower() for part in setting.split(",") if part.strip()))
 
-    async def send(self, asked: Asked) -> Reply:
+    async def send(self, asked: Asked, *, follow: bool = False) -> Reply:
         """
-        Send a request.
+        Send a request, and where it is redirected, if that is to be followed.
 
         Raises:
             Fault: it may not be sent, or is not answered.
         """
+        try:
+            async with asyncio.timeout(self.seconds):
+                for _ in range(MAX_REDIRECTS + 1):
+                    reply = await self._send(asked)
+                    following = _redirected(asked, reply) if follow else None
+                    if following is None:
+                        return reply
+                    asked = following
+        except TimeoutError:
+            host = urlsplit(asked.uri).hostname
+            raise standard("timeout", f"{host} did not answer in {self.seconds:g} seconds") from None
+        raise standard("communication", f"there were more than {MAX_REDIRECTS} redirects", status=502)
+
+    async def _send(self, asked: Asked) -> Reply:
         try:
             parts = urlsplit(asked.uri)
             usual = _PORTS[parts.scheme]
             host, port = parts.hostname or "", parts.port or usual
         except (KeyError, ValueError):
             raise standard("configuration", f"'{asked.uri}' is no http or https URI") from None
+        address = await self.address_of(host, port)
         try:
-            async with asyncio.timeout(self.seconds):
-                return await _converse(asked, await self.address_of(host, port), port)
+            return await _converse(asked, address, port)
         except TimeoutError:
-            raise standard("timeout", f"{host} did not answer in {self.seconds:g} seconds") from None
+            raise
         except (OSError, http.client.HTTPException) as fault:
             reason = str(fault) or type(fault).__name__
             raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
@@ -131,6 +152,24 @@ def _is_public(address: str) -> bool:
         if embedded is not None:
             return _is_public(str(embedded))
     return found.is_global and not found.is_multicast
+
+
+def _redirected(asked: Asked, reply: Reply) -> Asked | None:
+    """What to ask instead, as browsers do it; None where this is the answer."""
+    location = reply.headers.get("location")
+    if reply.status not in _REDIRECTS or not location:
+        return None
+    method, content, unwanted = asked.method, asked.content, set[str]()
+    if method != "HEAD" and (reply.status == _SEE_OTHER or (method == "POST" and reply.status in _MOVED)):
+        method, content, unwanted = "GET", None, {"content-type"}
+    try:
+        uri, _ = urldefrag(urljoin(asked.uri, location))
+        if urlsplit(uri)[:2] != urlsplit(asked.uri)[:2]:
+            unwanted |= _FOR_ONE_ORIGIN
+    except ValueError:
+        raise standard("communication", "it was redirected to what is no URI", status=502) from None
+    headers = {name: value for name, value in asked.headers.items() if name.lower() not in unwanted}
+    return Asked(method, uri, headers, content)
 
 
 def _forbidden(detail: str) -> Fault:
@@ -188,8 +227,7 @@ def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str
     """
     uri = what["uri"]
     if what.get("query"):
-        query = urlencode([(name, _plain(value)) for name, value in what["query"].items()])
-        uri = f"{uri}{'&' if '?' in uri else '?'}{query}"
+        uri = f"{uri}{'&' if '?' in uri else '?'}{form(what['query'])}"
     headers = {name: _header(value) for name, value in (what.get("headers") or {}).items()}
     known = {name.lower() for name in headers}
     if own := sorted(known & _OWN_HEADERS):
@@ -244,13 +282,20 @@ def _content(reply: Reply) -> Any:
 
 
 def _header(value: Any) -> str:
-    text = _plain(value)
+    text = plain(value)
     if any(ord(character) < 32 or ord(character) > 255 for character in text):
         raise standard("configuration", "a header has a character that headers cannot have")
     return text
 
 
-def _plain(value: Any) -> str:
+def form(fields: Mapping[str, Any]) -> str:
+    """Write fields as a query or a form has them; a list is a field for each of its items."""
+    pairs = [(name, value if isinstance(value, list) else [value]) for name, value in fields.items()]
+    return urlencode([(name, plain(value)) for name, values in pairs for value in values])
+
+
+def plain(value: Any) -> str:
+    """Write a value where there is only text: a string as it is, anything else as JSON, null as nothing."""
     if isinstance(value, str):
         return value
     return orjson.dumps(value).decode() if value is not None else ""

@@ -7,10 +7,12 @@ from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from process_worker.engine.faults import Fault, standard
+from process_worker.outside.http import form, plain
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
-_PLACES: Final = ("path", "query", "header")
 _BODY: Final = "body"
+_PLACES: Final = ("path", "query", "header", "formData", _BODY)
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
@@ -32,26 +34,19 @@ def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict
 def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
     method, path, operation, shared = _operation(document, what["operation"])
     arguments = dict(what["parameters"])
-    placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}
-    whole: dict[str, Any] = {}
-    for parameter in _parameters(document, [*shared, *operation.get("parameters", [])]):
-        name, place = parameter["name"], parameter["in"]
-        if name not in arguments:
-            if parameter.get("required"):
-                raise _refused(f"the operation needs the parameter '{name}'")
-            continue
-        if place == _BODY:
-            whole = {_BODY: arguments.pop(name)}
-        elif place in placed:
-            placed[place][name] = arguments.pop(name)
-        else:
-            raise _refused(f"parameters in '{place}' are not supported")
+    placed = _placed(_parameters(document, [*shared, *operation.get("parameters", [])]), arguments)
+    whole = placed[_BODY]
     if "requestBody" in operation and arguments:
         whole = {_BODY: arguments.get(_BODY, arguments)}
+        if _is_form(_inside_or_itself(document, operation["requestBody"])):
+            placed["formData"] = whole[_BODY]
     elif arguments:
         raise _refused(f"the operation has no parameter '{next(iter(arguments))}'")
+    if placed["formData"]:
+        whole = {_BODY: form(placed["formData"])}
+        placed["header"]["Content-Type"] = _FORM
     for name, value in placed["path"].items():
-        path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
+        path = path.replace(f"{{{name}}}", quote(value, safe=","))
     return {
         "method": method.upper(),
         "uri": _server(document, base).rstrip("/") + path,
@@ -61,6 +56,43 @@ def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dic
         "answer": what["answer"],
         "redirect": what["redirect"],
     }
+
+
+def _placed(parameters: Iterator[dict[str, Any]], arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What goes where; the arguments that are parameters are taken out."""
+    placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}
+    for parameter in parameters:
+        name, place = parameter["name"], parameter["in"]
+        if name not in arguments:
+            if parameter.get("required"):
+                raise _refused(f"the operation needs the parameter '{name}'")
+            continue
+        if place not in placed:
+            raise _refused(f"parameters in '{place}' are not supported")
+        value = arguments.pop(name)
+        placed[place].update({_BODY: value} if place == _BODY else _written(parameter, value))
+    return placed
+
+
+def _written(parameter: dict[str, Any], value: Any) -> dict[str, Any]:
+    """A parameter by the names that it is sent under; a list is sent as often as it has items."""
+    name, place = parameter["name"], parameter["in"]
+    style = parameter.get("style", "form" if place in {"query", "formData"} else "simple")
+    if style not in {"form", "simple"} or (isinstance(value, dict) and place != "query"):
+        raise _refused(f"the parameter '{name}' has a style that is not supported")
+    # Documents of the second version name the style of a list otherwise, and join it by default.
+    explode = parameter.get("explode", style == "form" and "type" not in parameter)
+    if style == "form" and (explode or parameter.get("collectionFormat") == "multi"):
+        return value if isinstance(value, dict) else {name: value}
+    parts = [part for pair in value.items() for part in pair] if isinstance(value, dict) else value
+    return {name: ",".join(map(plain, parts)) if isinstance(parts, list) else plain(parts)}
+
+
+def _is_form(body: dict[str, Any]) -> bool:
+    kinds = list(body.get("content", ()))
+    if not kinds or any(kind.partition(";")[0].endswith(("/json", "+json", "*/*")) for kind in kinds):
+        return False
+    return _FORM in kinds
 
 
 def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], list[Any]]:
@@ -75,11 +107,15 @@ def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], li
 
 def _parameters(document: dict[str, Any], written: list[Any]) -> Iterator[dict[str, Any]]:
     for parameter in written:
-        reference = parameter.get("$ref")
-        found = parameter if reference is None else _inside(document, reference)
+        found = _inside_or_itself(document, parameter)
         if not isinstance(found, dict) or "name" not in found or "in" not in found:
             raise _refused("a parameter of the operation has no name or no place")
         yield found
+
+
+def _inside_or_itself(document: Any, written: dict[str, Any]) -> Any:
+    reference = written.get("$ref")
+    return written if reference is None else _inside(document, reference)
 
 
 def _inside(document: Any, reference: str) -> Any:
@@ -100,7 +136,10 @@ def _server(document: dict[str, Any], base: str | None) -> str:
         schemes = document.get("schemes") or [urlsplit(base).scheme if base else "https"]
         server = f"{schemes[0]}://{host}{document.get('basePath', '')}"
     else:
-        server = (document.get("servers") or [{"url": "/"}])[0]["url"]
+        chosen = (document.get("servers") or [{"url": "/"}])[0]
+        server = chosen["url"]
+        for name, variable in chosen.get("variables", {}).items():
+            server = server.replace(f"{{{name}}}", variable["default"])
     server = urljoin(base, server) if base else server
     if not urlsplit(server).netloc:
         raise _refused("the OpenAPI document does not say where its server is")

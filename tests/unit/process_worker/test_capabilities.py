@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -12,7 +14,7 @@ from process_worker.engine.faults import Fault
 from process_worker.expressions import Evaluator
 from process_worker.ledger import Ledger
 from process_worker.outside.calls import Calls
-from process_worker.outside.functions import Caller, LedgerFunctions
+from process_worker.outside.functions import Caller, LedgerFunctions, call
 from process_worker.outside.refusals import as_fault, is_for_now
 from process_worker.steps import Behalf
 from refinery_client import Refinery
@@ -96,3 +98,25 @@ async def test_arguments_that_do_not_fit_are_a_fault(nobody: Refinery, name: str
         await function(arguments, caller)
     assert caught.value.problem.status == 400
     assert caught.value.problem.detail.startswith("the arguments ")
+
+
+async def test_a_function_that_is_not_async_may_block_and_nobody_else_waits() -> None:
+    done = threading.Event()
+
+    def block(arguments: Any, _: Caller) -> Any:
+        return [arguments, done.wait(10)]
+
+    caller = Caller(uuid.uuid4(), Behalf("main@roles/local?1", "main", "", ""))
+    calling = asyncio.create_task(call({"block": block}, "block", 1, caller))
+    await asyncio.sleep(0)  # It is under way, and this goes on.
+    done.set()
+    assert await calling == [1, True]
+
+
+async def test_a_function_may_be_async_however_it_is_made() -> None:
+    class Adds:
+        async def __call__(self, arguments: Any, _: Caller) -> Any:
+            return arguments + 1
+
+    caller = Caller(uuid.uuid4(), Behalf("main@roles/local?1", "main", "", ""))
+    assert await call({"adds": Adds()}, "adds", 1, caller) == 2

@@ -19,7 +19,7 @@ from tests.cases.web import Web, web
 @pytest.fixture
 async def served() -> AsyncIterator[Web]:
     async with web() as served:
-        served.script({"/x": [(200, {"n": 1})], "/moved": [(302, None)], "/bytes": [(200, b"\x00\x01")]})
+        served.script({"/x": [(200, {"n": 1})], "/bytes": [(200, b"\x00\x01")]})
         yield served
 
 
@@ -34,8 +34,8 @@ def call(uri: str, **more: Any) -> dict[str, Any]:
 
 
 async def carry_out(gateway: Gateway, what: dict[str, Any]) -> Any:
-    asked = asked_of(what, {}, "the-key")
-    return output_of(what, asked, await gateway.send(asked))
+    asked = asked_of(what, what.get("authorization", {}), "the-key")
+    return output_of(what, asked, await gateway.send(asked, follow=what["redirect"]))
 
 
 async def status_of(gateway: Gateway, uri: str, **more: Any) -> int:
@@ -105,12 +105,77 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(
     assert await status_of(Gateway.of("name.test"), "http://name.test/") == 403
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed(served: Web) -> None:
-    gateway = Gateway.of("127.0.0.1")
-    assert await status_of(gateway, f"{served.base}/moved") == 302
-    what = call(f"{served.base}/moved", redirect=True, answer="response")
-    assert (await carry_out(gateway, what))["headers"]["location"] == "/elsewhere"
-    assert served.asked == ["/moved", "/moved"]
+async def test_a_redirect_is_an_error_unless_it_may_be_followed(served: Web) -> None:
+    served.script({"/moved": [(302, "/x")]})
+    assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/moved") == 302
+    assert served.asked == ["/moved"]
+
+
+async def test_a_redirect_that_leads_nowhere_is_an_answer_where_it_may_be_followed(served: Web) -> None:
+    served.script({"/unchanged": [(304, None)]})
+    what = call(f"{served.base}/unchanged", redirect=True, answer="response")
+    assert (await carry_out(Gateway.of("127.0.0.1"), what))["statusCode"] == 304
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "then"),
+    [
+        (301, "GET", "GET"),
+        (302, "HEAD", "HEAD"),
+        (301, "POST", "GET"),
+        (302, "POST", "GET"),
+        (302, "PUT", "PUT"),
+        (303, "PUT", "GET"),
+        (307, "POST", "POST"),
+        (308, "DELETE", "DELETE"),
+    ],
+)
+async def test_a_redirect_is_followed_as_browsers_follow_it(
+    status: int, method: str, then: str, served: Web
+) -> None:
+    served.script({"/a/moved": [(status, "../x?b=1#part")]})
+    what = call(f"{served.base}/a/moved", method=method, body={"n": 1}, redirect=True)
+    await carry_out(Gateway.of("127.0.0.1"), what)
+    assert (served.asked, served.methods) == (["/a/moved", "/x?b=1"], [method, then])
+    kept = then == method
+    assert served.bodies[1] == (b'{"n":1}' if kept else b"")
+    assert ("content-type" in served.headers[1]) is kept
+    assert served.headers[1]["idempotency-key"] == "the-key"
+
+
+@pytest.mark.parametrize(
+    "to", ["http://other.test/", "http://127.0.0.2:{port}/x", "http://localhost:{port}/x"]
+)
+async def test_where_a_redirect_leads_is_looked_at_like_the_first_request(to: str, served: Web) -> None:
+    port = served.base.rpartition(":")[2]
+    served.script({"/moved": [(302, to.replace("{port}", port))]})
+    assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/moved", redirect=True) == 403
+    assert served.connections == 1
+
+
+@pytest.mark.parametrize(("to", "status"), [("file:///etc/passwd", 400), ("http://[::1/", 502)])
+async def test_a_redirect_to_what_cannot_be_called_is_a_clear_fault(
+    to: str, status: int, served: Web
+) -> None:
+    served.script({"/moved": [(302, to)]})
+    assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/moved", redirect=True) == status
+
+
+async def test_who_a_redirect_leads_to_does_not_get_the_secret_of_another(served: Web) -> None:
+    async with web() as other:
+        other.script({"/x": [(200, 1)], "/moved": [(307, "/x")]})
+        served.script({"/moved": [(307, "/there")], "/there": [(307, f"{other.base}/moved")]})
+        authorization = {"Authorization": "Bearer abc"}
+        what = call(f"{served.base}/moved", redirect=True, authorization=authorization)
+        assert await carry_out(Gateway.of("127.0.0.1"), what) == 1
+        assert [headers.get("authorization") for headers in served.headers] == ["bearer abc", "bearer abc"]
+        assert ["authorization" in headers for headers in other.headers] == [False, False]
+
+
+async def test_redirects_come_to_an_end(served: Web) -> None:
+    served.script({"/round": [(302, "/round")]})
+    assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/round", redirect=True) == 502
+    assert len(served.asked) == 6
 
 
 async def test_what_is_sent_is_what_was_said(served: Web) -> None:
@@ -121,6 +186,11 @@ async def test_what_is_sent_is_what_was_said(served: Web) -> None:
     assert served.headers[0]["x-one"] == "1"
     assert served.headers[0]["content-type"] == "application/json"
     assert served.bodies == [b'{"n":[1]}']
+
+
+async def test_a_list_in_a_query_is_sent_item_by_item(served: Web) -> None:
+    await carry_out(Gateway.of("127.0.0.1"), call(f"{served.base}/x", query={"a": [1, "b", True], "c": None}))
+    assert served.asked == ["/x?a=1&a=b&a=true&c="]
 
 
 async def test_a_header_cannot_smuggle_another(served: Web) -> None:
