@@ -42,7 +42,10 @@ START_MEMO: Final = "start_time"
 """The memo that holds when the RECORD of an execution was refined: a run that goes on starts later."""
 
 MAX_EVENTS: Final = 1_000
-"""Events that an execution remembers."""
+"""Events that an execution takes, and as many of what happened that it remembers."""
+
+MAX_EVENTS_BYTES: Final = 16 << 20
+"""Of the events that an execution takes in one run: Temporal ends what has a history of 50 MiB."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from process_worker.engine.faults import Fault, cut
-from process_worker.messages import MAX_EVENTS, Delivery, Problem, TaskEvent
+from process_worker.messages import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery, Problem, TaskEvent
 
 Event = dict[str, Any]
 """A CloudEvent, with `author_ref` and `event_ref` beside its attributes."""
@@ -44,12 +45,19 @@ class Strand:
         self.frames.pop()
 
 
+def _size(event: Event) -> int:
+    """In bytes, as Temporal's converter writes it."""
+    return len(json.dumps(event))
+
+
 class Mailbox:
     """Events that nobody has consumed yet, in the order of arrival; each is consumed once."""
 
     def __init__(self, waiting: list[Event] | None = None, known: list[str] | None = None) -> None:
         self.waiting = list(waiting or ())
         self.known = dict.fromkeys(known or ())
+        self._size = sum(map(_size, self.waiting))
+        """Of the events that this run began with or was given: its history keeps also the consumed ones."""
         self._arrived: list[asyncio.Future[None]] = []
 
     def deliver(self, delivery: Delivery) -> bool:
@@ -61,10 +69,12 @@ class Mailbox:
         if delivery.id in self.known:
             return False
         if not self.room:
-            raise OverflowError(f"an execution takes at most {MAX_EVENTS} events")
+            limits = f"{MAX_EVENTS} events, and {MAX_EVENTS_BYTES} bytes of them at a time"
+            raise OverflowError(f"an execution takes at most {limits}")
         self.known[delivery.id] = None
         event = {key: value for key, value in asdict(delivery).items() if value != "" or key == "data"}
         self.waiting.append({"specversion": "1.0", **event})
+        self._size += _size(self.waiting[-1])
         arrived, self._arrived = self._arrived, []
         for future in arrived:
             if not future.done():
@@ -73,8 +83,8 @@ class Mailbox:
 
     @property
     def room(self) -> int:
-        """How many more events there is room for."""
-        return MAX_EVENTS - len(self.known)
+        """How many more events there is room for; the last one may be larger than what is left."""
+        return MAX_EVENTS - len(self.known) if self._size < MAX_EVENTS_BYTES else 0
 
     async def take(self, matches: Callable[[Event], Awaitable[bool]]) -> Event:
         """Wait for an event that matches, and consume it."""

@@ -10,9 +10,9 @@ import pytest
 
 from process_worker.engine.faults import Fault, Interrupted
 from process_worker.engine.interpreter import Interpreter, Setting
-from process_worker.engine.state import State
+from process_worker.engine.state import Mailbox, State
 from process_worker.expressions import Evaluator
-from process_worker.messages import Delivery
+from process_worker.messages import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery
 from refinery_core.process.checker import read_process
 from tests.cases.scenario import WORLD, Scenario, fails, get, listen, says, typed
 from tests.cases.scenarios import SCENARIOS
@@ -162,6 +162,33 @@ def stop_after(seconds: float, scenario: Scenario, world: World, again: float = 
         assert not run.state.trace.active
 
     fly(stop())
+
+
+def delivery(id_: str, size: int) -> Delivery:
+    return Delivery(id_, "said", "somebody", "", "main@roles/local?1", f"main@{id_}?1", "x" * size)
+
+
+def test_events_are_taken_until_there_are_too_many_bytes_of_them() -> None:
+    mailbox = Mailbox()
+    for number in range(MAX_EVENTS_BYTES >> 18):
+        assert mailbox.room == MAX_EVENTS - number
+        assert mailbox.deliver(delivery(f"e{number}", 1 << 18))
+    assert mailbox.room == 0
+    assert not mailbox.deliver(delivery("e0", 1))  # It was there before, so it is no error.
+    with pytest.raises(OverflowError, match="at most 1000 events, and 16777216 bytes of them at a time"):
+        mailbox.deliver(delivery("more", 1))
+
+
+def test_a_new_run_counts_the_bytes_of_the_events_that_still_wait() -> None:
+    state = State()
+    state.mailbox.deliver(delivery("e", MAX_EVENTS_BYTES))
+    assert (state.mailbox.room, restored(state).mailbox.room) == (0, 0)
+    state.mailbox.waiting.clear()
+    assert (state.mailbox.room, restored(state).mailbox.room) == (0, MAX_EVENTS - 1)
+
+
+def restored(state: State) -> State:
+    return State.restored(json.loads(json.dumps(state.snapshot())))
 
 
 def test_what_is_stopped_compensates_and_ends(evaluator: Evaluator) -> None:

@@ -154,7 +154,8 @@ class ProcessServiceServicer:
         """SendEvent gives an event to an execution that listens, or will. First it is
         refined as a RECORD, `executions/<execution id>/events/<event id>`, by its
         author, under the request_id; an event that is consumed becomes part of the
-        result's lineage. An execution takes at most 1,000 events, heard or not.
+        result's lineage. An execution takes at most 1,000 events, and 16 MiB of
+        them at a time, heard or not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

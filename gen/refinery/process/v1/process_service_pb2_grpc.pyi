@@ -43,7 +43,8 @@ class ProcessServiceStub:
     """SendEvent gives an event to an execution that listens, or will. First it is
     refined as a RECORD, `executions/<execution id>/events/<event id>`, by its
     author, under the request_id; an event that is consumed becomes part of the
-    result's lineage. An execution takes at most 1,000 events, heard or not.
+    result's lineage. An execution takes at most 1,000 events, and 16 MiB of
+    them at a time, heard or not.
     """
     CancelExecution: _aio.UnaryUnaryMultiCallable[_process_service_pb2.CancelExecutionRequest, _process_service_pb2.CancelExecutionResponse]
     """CancelExecution asks an execution to stop. It may compensate first."""
@@ -136,7 +137,8 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         """SendEvent gives an event to an execution that listens, or will. First it is
         refined as a RECORD, `executions/<execution id>/events/<event id>`, by its
         author, under the request_id; an event that is consumed becomes part of the
-        result's lineage. An execution takes at most 1,000 events, heard or not.
+        result's lineage. An execution takes at most 1,000 events, and 16 MiB of
+        them at a time, heard or not.
         """
 
     @_abc_1.abstractmethod
