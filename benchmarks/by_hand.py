@@ -17,6 +17,7 @@ from process_worker.expressions import Evaluator
 from process_worker.keys import commit_key, result_key
 from process_worker.messages import Result, Start
 from process_worker.outside.calls import Calls
+from process_worker.outside.gateway import Gateway
 from process_worker.payloads import converter
 from process_worker.settings import Settings
 from refinery_client import Refinery
@@ -77,7 +78,7 @@ async def main() -> None:
     async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
         client = await connect(settings, converter(refinery, settings.worker_author_ref))
         with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
-            activities = Activities(Calls.of(refinery, evaluator, http_allow=""))
+            activities = Activities(Calls.of(refinery, evaluator, Gateway()))
             worker = Worker(
                 client,
                 task_queue=QUEUE,

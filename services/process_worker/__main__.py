@@ -9,6 +9,7 @@ from process_worker.capabilities import Capabilities
 from process_worker.connect import connect, wait_for_ledger
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
+from process_worker.outside.gateway import Gateway
 from process_worker.payloads import converter
 from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
@@ -31,6 +32,7 @@ async def main() -> None:
     """Settings, ledger, Temporal, worker, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="process", form=settings.log_format, level=settings.log_level)
+    gateway = Gateway.of(settings.http_allow, settings.http_ca)
     async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
         ledger, drain = Ledger(refinery), Drain()
         await wait_for_ledger(ledger, settings)
@@ -43,7 +45,7 @@ async def main() -> None:
         executions = Executions(ledger, temporal)
         schedules = Schedules(executions, Timetable(client))
         async with (
-            reaching(refinery, http_allow=settings.http_allow) as calls,
+            reaching(refinery, gateway) as calls,
             build(client, calls, schedules),
         ):
             servicer = ProcessServicer(executions, schedules, Capabilities(ledger, calls), drain)

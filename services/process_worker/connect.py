@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Final, TypeVar
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -19,7 +18,7 @@ from process_worker.ledger import Ledger
 from process_worker.messages import PROCESS_KEY
 from process_worker.settings import Settings
 from refinery_core.errors import LedgerUnavailable, RefineryError
-from refinery_core.settings import CannotStart
+from refinery_core.settings import CannotStart, content_of
 
 T = TypeVar("T")
 
@@ -116,7 +115,7 @@ async def _see_attribute(client: Client, why: RPCError) -> None:
 
 def _tls(settings: Settings) -> TLSConfig | bool:
     ca, cert, key = (
-        _content(path) if path else None
+        content_of(path) if path else None
         for path in (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
     )
     if not (ca or cert or key or settings.temporal_tls_server_name):
@@ -127,10 +126,3 @@ def _tls(settings: Settings) -> TLSConfig | bool:
         client_cert=cert,
         client_private_key=key,
     )
-
-
-def _content(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as fault:
-        raise CannotStart(f"{path} cannot be read: {fault.strerror}.") from fault

@@ -27,6 +27,7 @@ class Settings:
     temporal_tls_server_name: str | None = setting("the name in Temporal's certificate, if another", None)
     temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None)
     http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
+    http_ca: str | None = setting("file: whom to trust where processes call, in PEM, and nobody else", None)
     worker_author_ref: str = setting("the Role that authors what the worker keeps for itself", GENESIS)
     start_seconds: float = setting("how long to wait for Temporal and the ledger at the start", 60.0)
     log_format: LogFormat = setting("json or console", "json")

@@ -25,6 +25,7 @@ from process_worker.expressions import Evaluator
 from process_worker.firings import FireSchedule
 from process_worker.messages import TASK_QUEUE
 from process_worker.outside.calls import Calls
+from process_worker.outside.gateway import Gateway
 from process_worker.replayed import EVALUATE
 from process_worker.schedules import Schedules
 from process_worker.workflows import ExecuteProcess
@@ -82,10 +83,10 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
 
 
 @asynccontextmanager
-async def reaching(refinery: Refinery, *, http_allow: str = "") -> AsyncIterator[Calls]:
+async def reaching(refinery: Refinery, gateway: Gateway) -> AsyncIterator[Calls]:
     """Everything that can be called, by executions and alone, until the block is left."""
     # Calls wait in threads; by default there would be a handful of them, whoever waits.
     threads = ThreadPoolExecutor(_ACTIVITIES + MAX_CALLS, "outside")
     asyncio.get_running_loop().set_default_executor(threads)
     with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
-        yield Calls.of(refinery, evaluator, http_allow=http_allow)
+        yield Calls.of(refinery, evaluator, gateway)

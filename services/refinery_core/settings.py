@@ -7,6 +7,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 PREFIX = "REFINERY_"
@@ -62,6 +63,19 @@ def from_environment(kind: type[S], environ: Mapping[str, str] | None = None) ->
     if faults:
         raise CannotStart("; ".join(faults) + ".")
     return kind(**values)
+
+
+def content_of(path: str) -> bytes:
+    """
+    Read a file that a setting names.
+
+    Raises:
+        CannotStart: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as fault:
+        raise CannotStart(f"{path} cannot be read: {fault.strerror}.") from fault
 
 
 def _read(text: str, hint: Any) -> Any:

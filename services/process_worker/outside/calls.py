@@ -15,7 +15,7 @@ from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.expressions import Evaluator
 from process_worker.outside import functions, http, openapi, rpc
 from process_worker.outside.documents import Documents
-from process_worker.outside.http import Gateway
+from process_worker.outside.gateway import Gateway
 from process_worker.outside.secrets import Secrets
 from process_worker.ports import Busy, EvaluationFault, Killed, Request
 from process_worker.steps import Perform
@@ -42,12 +42,12 @@ class Calls:
     functions: Mapping[str, functions.Function]
 
     @classmethod
-    def of(cls, refinery: Refinery, evaluator: Evaluator, *, http_allow: str) -> Calls:
+    def of(cls, refinery: Refinery, evaluator: Evaluator, gateway: Gateway) -> Calls:
         """What this process can reach: with its secrets, and the functions that are installed in it."""
         return cls(
             documents=Documents(refinery),
             evaluator=evaluator,
-            gateway=Gateway.of(http_allow),
+            gateway=gateway,
             secrets=Secrets.from_environment(evaluator),
             functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
         )

@@ -18,11 +18,11 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from process_worker.engine.faults import Fault, standard
-from process_worker.outside.http import Gateway
+from process_worker.outside.gateway import Gateway
 from refinery_core.vibe.documents import MAX_BYTES
 
 SECONDS: Final = 60.0
-_TLS_PORT: Final = 443
+_USUAL_PORT: Final = 443
 _STATUSES: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: ("validation", 400),
     grpc.StatusCode.OUT_OF_RANGE: ("validation", 400),
@@ -45,17 +45,17 @@ async def call(
     """
     Call a method; `descriptor` is `{"base64": …}`, a FileDescriptorSet, or None to ask the server.
 
-    Port 443, which is meant where there is none, is spoken to with TLS; others without.
+    Where no port is given, 443 is meant.
 
     Raises:
         Fault: it may not be called, there is no such method, or it failed.
     """
-    host, port = what["host"], what["port"] or _TLS_PORT
+    host, port = what["host"], what["port"] or _USUAL_PORT
     address = await gateway.address_of(host, port)
     target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
     try:
-        with _channel(target, f"{host}:{port}") as channel:
+        with _channel(gateway, target, host, port) as channel:
             # A thread cannot be cancelled; the end of its channel ends what it waits for.
             async with asyncio.timeout(gateway.seconds):
                 return await asyncio.to_thread(_call, channel, what, metadata, descriptor)
@@ -63,14 +63,14 @@ async def call(
         raise standard("timeout", f"{host} did not answer in {gateway.seconds:g} seconds") from None
 
 
-def _channel(target: str, authority: str) -> grpc.Channel:
+def _channel(gateway: Gateway, target: str, host: str, port: int) -> grpc.Channel:
     options = (
-        ("grpc.default_authority", authority),
+        ("grpc.default_authority", f"{host}:{port}"),
         ("grpc.max_receive_message_length", MAX_BYTES),
         ("grpc.enable_http_proxy", 0),
     )
-    if authority.endswith(f":{_TLS_PORT}"):
-        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    if gateway.speaks_tls(host, port):
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(gateway.authorities), options)
     return grpc.insecure_channel(target, options)
 
 

@@ -27,6 +27,7 @@ from process_worker.expressions import Evaluator
 from process_worker.ledger import Ledger
 from process_worker.outside.calls import Calls
 from process_worker.outside.functions import Function
+from process_worker.outside.gateway import Gateway
 from process_worker.payloads import converter
 from process_worker.schedules import Schedules
 from process_worker.servicer import NAME, ProcessServicer
@@ -165,7 +166,8 @@ async def processes(services: Services, temporal: Client, evaluator: Evaluator) 
     executions = Executions(ledger, Temporal(client))
     schedules, drain = Schedules(executions, Timetable(client)), Drain()
     async with web() as served:
-        calls = Calls.of(services.refinery, evaluator, http_allow=served.base.removeprefix("http://"))
+        gateway = Gateway.of(served.base.removeprefix("http://"))
+        calls = Calls.of(services.refinery, evaluator, gateway)
         functions = dict(calls.functions)
         capabilities = Capabilities(ledger, replace(calls, functions=functions))
         servicer = ProcessServicer(executions, schedules, capabilities, drain)

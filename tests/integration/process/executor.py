@@ -26,6 +26,7 @@ from process_worker.messages import (
     Result,
     Start,
 )
+from process_worker.outside.gateway import Gateway
 from process_worker.payloads import converter
 from process_worker.schedules import Schedules
 from process_worker.temporal import Temporal
@@ -109,7 +110,7 @@ async def executing(services: Services, temporal: Client) -> AsyncIterator[Execu
         config["data_converter"] = converter(services.refinery, AUTHOR)
         client = Client(**config)
         host = served.base.removeprefix("http://")
-        calls = await stack.enter_async_context(reaching(services.refinery, http_allow=host))
+        calls = await stack.enter_async_context(reaching(services.refinery, Gateway.of(host)))
         schedules = Schedules(Executions(Ledger(services.refinery), Temporal(client)), Timetable(client))
         await stack.enter_async_context(build(client, calls, schedules))
         yield Executor(services, client, served)

@@ -3,12 +3,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from process_worker.connect import connect
 from process_worker.settings import Settings
 from refinery_core.settings import CannotStart
+from tests.cases.tls import Authority, behind_tls
 
 NOBODY = "127.0.0.1:9"
 
@@ -41,6 +44,32 @@ async def test_without_temporal_the_worker_says_so() -> None:
 async def test_a_certificate_that_cannot_be_read_is_told_at_once() -> None:
     with pytest.raises(CannotStart, match=r"none\.pem cannot be read"):
         await connect(Settings(temporal_address=NOBODY, temporal_tls_ca="/none.pem"))
+
+
+async def test_temporal_is_spoken_to_with_tls_and_both_sides_say_who_they_are(
+    temporal_address: str, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    cert, key = authority.certificate("worker.test")
+    async with behind_tls(temporal_address, authority, "temporal.test", asks_back=True) as address:
+        known = Settings(
+            temporal_address=address,
+            temporal_tls_ca=authority.file,
+            temporal_tls_cert=cert,
+            temporal_tls_key=key,
+            temporal_tls_server_name="temporal.test",
+            start_seconds=0,
+        )
+        client = await connect(known)
+        assert await client.service_client.check_health()
+        for wrong in (
+            replace(known, temporal_tls_cert=None, temporal_tls_key=None),
+            replace(known, temporal_tls_server_name="other.test"),
+            replace(known, temporal_tls_ca=None),
+            replace(known, temporal_tls_ca=None, temporal_tls_cert=None, temporal_tls_key=None),
+        ):
+            with pytest.raises(CannotStart, match="does not answer"):
+                await connect(wrong)
 
 
 async def test_a_namespace_that_is_not_there_is_told(temporal_address: str) -> None:

@@ -15,6 +15,7 @@ from process_worker.expressions import Evaluator
 from process_worker.ledger import Ledger
 from process_worker.outside.calls import Calls
 from process_worker.outside.functions import Caller, LedgerFunctions, call
+from process_worker.outside.gateway import Gateway
 from process_worker.outside.refusals import as_fault, is_for_now
 from process_worker.steps import Behalf
 from refinery_client import Refinery
@@ -49,7 +50,7 @@ async def nobody() -> AsyncIterator[Refinery]:
 async def test_a_ledger_that_is_away_is_a_refusal_and_the_room_is_given_back(
     nobody: Refinery, evaluator: Evaluator
 ) -> None:
-    calls = Calls.of(nobody, evaluator, http_allow="")
+    calls = Calls.of(nobody, evaluator, Gateway())
     capabilities = Capabilities(Ledger(nobody), calls, Capacity(calls=1))
     for _ in range(2):
         with pytest.raises(LedgerUnavailable):
@@ -57,7 +58,7 @@ async def test_a_ledger_that_is_away_is_a_refusal_and_the_room_is_given_back(
 
 
 async def test_what_there_is_no_room_for_is_refused_at_once(nobody: Refinery, evaluator: Evaluator) -> None:
-    calls = Calls.of(nobody, evaluator, http_allow="")
+    calls = Calls.of(nobody, evaluator, Gateway())
     with pytest.raises(Overloaded):
         await Capabilities(Ledger(nobody), calls, Capacity(calls=0)).call(COMMAND)
 

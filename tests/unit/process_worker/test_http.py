@@ -11,7 +11,8 @@ import pytest
 
 from process_worker.engine.faults import Fault
 from process_worker.expressions import Evaluator
-from process_worker.outside.http import Asked, Gateway, _exchange, asked_of, output_of
+from process_worker.outside.gateway import Asked, Gateway, _exchange
+from process_worker.outside.http import asked_of, output_of
 from process_worker.outside.secrets import Secrets
 from tests.cases.web import Web, web
 
@@ -230,7 +231,7 @@ async def test_who_no_longer_waits_sends_nothing(served: Web) -> None:
     line = socket.create_connection(("127.0.0.1", port))
     line.shutdown(socket.SHUT_RDWR)
     with pytest.raises(ConnectionError):
-        await asyncio.to_thread(_exchange, Asked("GET", served.base), line, port)
+        await asyncio.to_thread(_exchange, Asked("GET", served.base), line, port, Gateway().tls)
     assert served.asked == []
 
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from process_worker.engine.faults import Fault
-from process_worker.outside.http import Gateway
+from process_worker.outside.gateway import Gateway
 from process_worker.outside.rpc import call
 
 HEALTH = "grpc.health.v1.Health"

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.outside.http import Gateway, asked_of, output_of
+from process_worker.outside.gateway import Gateway
+from process_worker.outside.http import asked_of, output_of
 from process_worker.outside.openapi import request_of
 from process_worker.outside.rpc import call as call_grpc
 from tests.cases.web import Web, web

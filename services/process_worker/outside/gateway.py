@@ -1,0 +1,242 @@
+"""The way out: only to hosts that are allowed, only to the address that was looked at, and only so large."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
+
+from process_worker.engine.faults import Fault, standard
+from refinery_core.settings import CannotStart, content_of
+from refinery_core.vibe.documents import MAX_BYTES
+
+SECONDS: Final = 60.0
+MAX_REDIRECTS: Final = 5
+_TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_MAX_HEADERS: Final = 64 << 10
+_PORTS: Final = {"http": 80, "https": 443}
+_GRPC_TLS: Final = "grpcs://"
+_MOVED: Final = frozenset({301, 302})
+_SEE_OTHER: Final = 303
+_REDIRECTS: Final = _MOVED | {_SEE_OTHER, 307, 308}
+_FOR_ONE_ORIGIN: Final = frozenset({"authorization", "cookie"})
+"""Headers that are not for whoever a redirect leads to."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was answered."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, with everything filled in."""
+
+    method: str
+    uri: str
+    headers: dict[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """
+    The way out. `allowed` holds hosts, `host` or `host:port`; nothing is allowed that is not there.
+
+    A name is resolved once, and the connection goes to the address that was found. An address that is not
+    public has to be allowed itself, whatever name leads to it. Where a redirect leads is looked at in the
+    same way.
+    """
+
+    allowed: frozenset[str] = frozenset()
+    grpc_tls: frozenset[str] = frozenset()
+    """Those of the allowed that speak TLS where they serve gRPC, beside whoever serves on port 443."""
+    authorities: bytes | None = None
+    """In PEM: who is trusted to say who somebody is; None for those that everybody trusts."""
+    seconds: float = SECONDS
+    """How long the whole of a request and its answer may take, with all redirects."""
+
+    @classmethod
+    def of(cls, setting: str, ca_file: str | None = None) -> Gateway:
+        """
+        Read the setting: hosts, separated by commas; `grpcs://host:port` serves gRPC with TLS.
+
+        Raises:
+            CannotStart: the file holds no authorities.
+        """
+        written = [part.strip().lower() for part in setting.split(",") if part.strip()]
+        hosts = [part.removeprefix(_GRPC_TLS) for part in written]
+        secure = [host for part, host in zip(written, hosts, strict=True) if part != host]
+        authorities = None if ca_file is None else content_of(ca_file)
+        gateway = cls(frozenset(hosts), frozenset(secure), authorities)
+        if authorities is not None:
+            try:
+                _ = gateway.tls
+            except (ssl.SSLError, ValueError):
+                raise CannotStart(f"{ca_file} holds no certificates in PEM.") from None
+        return gateway
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """What HTTPS is spoken with; made once, since that takes longer than a call."""
+        if self.authorities is None:
+            return ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self.authorities.decode("ascii", errors="ignore"))
+        return context
+
+    def speaks_tls(self, host: str, port: int) -> bool:
+        """Whether gRPC is spoken with TLS there."""
+        return port == _PORTS["https"] or _is_among(self.grpc_tls, host, port)
+
+    async def send(self, asked: Asked, *, follow: bool = False) -> Reply:
+        """
+        Send a request, and where it is redirected, if that is to be followed.
+
+        Raises:
+            Fault: it may not be sent, or is not answered.
+        """
+        try:
+            async with asyncio.timeout(self.seconds):
+                for _ in range(MAX_REDIRECTS + 1):
+                    reply = await self._send(asked)
+                    following = _redirected(asked, reply) if follow else None
+                    if following is None:
+                        return reply
+                    asked = following
+        except TimeoutError:
+            host = urlsplit(asked.uri).hostname
+            raise standard("timeout", f"{host} did not answer in {self.seconds:g} seconds") from None
+        raise standard("communication", f"there were more than {MAX_REDIRECTS} redirects", status=502)
+
+    async def _send(self, asked: Asked) -> Reply:
+        try:
+            parts = urlsplit(asked.uri)
+            usual = _PORTS[parts.scheme]
+            host, port = parts.hostname or "", parts.port or usual
+        except (KeyError, ValueError):
+            raise standard("configuration", f"'{asked.uri}' is no http or https URI") from None
+        address = await self.address_of(host, port)
+        try:
+            return await _converse(asked, address, port, self.tls)
+        except TimeoutError:
+            raise
+        except (OSError, http.client.HTTPException) as fault:
+            reason = str(fault) or type(fault).__name__
+            raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
+        except ValueError:
+            # What exactly is wrong might quote a secret.
+            raise standard("configuration", "the request has a character that requests cannot have") from None
+
+    async def address_of(self, host: str, port: int) -> str:
+        """
+        Find the address to connect to.
+
+        Raises:
+            Fault: the host is not allowed, or has no address that is.
+        """
+        host = host.lower()
+        if not _is_among(self.allowed, host, port):
+            raise _forbidden(f"the host '{host}' is not allowed; REFINERY_HTTP_ALLOW says which are")
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            detail = f"the host '{host}' has no address"
+            raise standard("communication", detail, status=503) from None
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            if _is_public(address) or _is_among(self.allowed, address, port):
+                return address
+        raise _forbidden(
+            f"the host '{host}' is at {addresses[0]}, which is not public and not allowed itself"
+        )
+
+
+def _is_among(hosts: frozenset[str], host: str, port: int) -> bool:
+    shown = f"[{host}]" if ":" in host else host
+    return not hosts.isdisjoint({host, f"{shown}:{port}"})
+
+
+def _is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        # These lead to an address of the older kind.
+        embedded = found.ipv4_mapped or found.sixtofour
+        if found in _TRANSLATED or found in _COMPATIBLE:
+            embedded = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if embedded is not None:
+            return _is_public(str(embedded))
+    return found.is_global and not found.is_multicast
+
+
+def _redirected(asked: Asked, reply: Reply) -> Asked | None:
+    """What to ask instead, as browsers do it; None where this is the answer."""
+    location = reply.headers.get("location")
+    if reply.status not in _REDIRECTS or not location:
+        return None
+    method, content, unwanted = asked.method, asked.content, set[str]()
+    if method != "HEAD" and (reply.status == _SEE_OTHER or (method == "POST" and reply.status in _MOVED)):
+        method, content, unwanted = "GET", None, {"content-type"}
+    try:
+        uri, _ = urldefrag(urljoin(asked.uri, location))
+        if urlsplit(uri)[:2] != urlsplit(asked.uri)[:2]:
+            unwanted |= _FOR_ONE_ORIGIN
+    except ValueError:
+        raise standard("communication", "it was redirected to what is no URI", status=502) from None
+    headers = {name: value for name, value in asked.headers.items() if name.lower() not in unwanted}
+    return Asked(method, uri, headers, content)
+
+
+def _forbidden(detail: str) -> Fault:
+    return standard("authorization", detail, title="Not allowed")
+
+
+async def _converse(asked: Asked, address: str, port: int, tls: ssl.SSLContext) -> Reply:
+    # The address that was looked at, not what the name might mean by now.
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    line = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, (address, port))
+        exchanging = line.dup()
+        exchanging.settimeout(SECONDS)
+        return await asyncio.to_thread(_exchange, asked, exchanging, port, tls)
+    finally:
+        # The thread that waits for an answer, however slowly it drips, hears that there is no more.
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+        line.close()
+
+
+def _exchange(asked: Asked, line: socket.socket, port: int, tls: ssl.SSLContext) -> Reply:
+    parts = urlsplit(asked.uri)
+    host = parts.hostname or ""
+    connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
+    connection.sock = line
+    try:
+        if parts.scheme == "https":
+            connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
+        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        headers = {"Host": parts.netloc.rpartition("@")[2], **asked.headers}
+        connection.request(asked.method, target, body=asked.content, headers=headers)
+        response = connection.getresponse()
+        content = response.read(MAX_BYTES + 1)
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_HEADERS:
+            raise http.client.HTTPException(f"its headers are larger than {_MAX_HEADERS} bytes")
+        return Reply(response.status, headers, content)
+    finally:
+        connection.close()
