@@ -14,9 +14,11 @@ from process_worker.engine.faults import Fault, standard
 from process_worker.engine.interpreter import Interpreter, Setting
 from process_worker.expressions import Evaluator
 from process_worker.outside import functions, http, openapi, rpc
+from process_worker.outside.credentials import Credentials
 from process_worker.outside.documents import Documents
 from process_worker.outside.gateway import Gateway
 from process_worker.outside.secrets import Secrets
+from process_worker.outside.tokens import Tokens
 from process_worker.ports import Busy, EvaluationFault, Killed, Request
 from process_worker.steps import Perform
 from refinery_client import Refinery
@@ -38,7 +40,7 @@ class Calls:
     documents: Documents
     evaluator: Evaluator
     gateway: Gateway
-    secrets: Secrets
+    credentials: Credentials
     functions: Mapping[str, functions.Function]
 
     @classmethod
@@ -48,7 +50,7 @@ class Calls:
             documents=Documents(refinery),
             evaluator=evaluator,
             gateway=gateway,
-            secrets=Secrets.from_environment(evaluator),
+            credentials=Credentials(Secrets.from_environment(evaluator), Tokens(gateway)),
             functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
         )
 
@@ -66,7 +68,7 @@ class Calls:
             case "openapi":
                 return await self._openapi(asked)
             case "grpc":
-                authorization = await self.secrets.headers(asked.what["authentication"])
+                authorization = await self.credentials.headers(asked.what["authentication"])
                 ref = asked.what["descriptor"]
                 descriptor = None if ref is None else await self.documents.solution(ref)
                 return await rpc.call(self.gateway, asked.what, authorization, descriptor)
@@ -101,9 +103,11 @@ class Calls:
             raise EvaluationFault(f"${{ {expressions[0].source} }}: {killed}") from None
 
     async def _http(self, asked: Perform) -> Any:
-        authorization = await self.secrets.headers(asked.what["authentication"])
+        authorization = await self.credentials.headers(asked.what["authentication"])
         request = http.asked_of(asked.what, authorization, asked.key)
         reply = await self.gateway.send(request, follow=asked.what["redirect"])
+        if reply.status == http.UNAUTHORIZED:
+            self.credentials.refused(authorization)
         return http.output_of(asked.what, request, reply)
 
     async def _openapi(self, asked: Perform) -> Any:
@@ -112,7 +116,7 @@ class Calls:
             document = await self.documents.solution(source["ref"])
         else:
             get = {"method": "GET", "uri": base, "answer": "content", "redirect": False}
-            authorization = await self.secrets.headers(asked.what["document_authentication"])
+            authorization = await self.credentials.headers(asked.what["document_authentication"])
             request = http.asked_of(get, authorization, asked.key)
             document = http.output_of(get, request, await self.gateway.send(request))
         what = openapi.request_of(document, asked.what, base)

@@ -1,9 +1,8 @@
-"""Secrets, by name: from the environment of the worker, straight into the request that needs them."""
+"""Secrets, by name: from the environment of the worker, and into nothing but the request that needs them."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,24 +43,17 @@ class Secrets:
         if text is None:
             raise standard("authorization", f"there is no secret '{name}' for this worker")
         try:
-            return orjson.loads(text)
+            value = orjson.loads(text)
         except ValueError:
             return text
+        # A token may well look like a number.
+        return value if isinstance(value, dict | list | str) else text
 
-    async def headers(self, authentication: Mapping[str, Any] | None) -> dict[str, str]:
-        """The header that proves who calls; see `engine.calling`."""
-        if authentication is None:
-            return {}
+    async def values(self, authentication: Mapping[str, Any]) -> Any:
+        """What an authentication says, filled in: a secret, or texts by their paths; see `engine.calling`."""
         if "secret" in authentication:
-            values = self.read(authentication["secret"])
-        else:
-            values = {**authentication["texts"], **await self._filled(authentication)}
-        if authentication["scheme"] == "bearer":
-            token = values.get("token") if isinstance(values, dict) else values
-            return {"Authorization": f"Bearer {_text(token)}"}
-        pair = values if isinstance(values, dict) else {}
-        name, password = _text(pair.get("username")), _text(pair.get("password"))
-        return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+            return self.read(authentication["secret"])
+        return {**authentication["texts"], **await self._filled(authentication)}
 
     async def _filled(self, authentication: Mapping[str, Any]) -> dict[str, Any]:
         if not authentication["expressions"]:
@@ -84,9 +76,3 @@ class Secrets:
             detail = "an expression in the authentication cannot be evaluated"
             raise standard("expression", detail) from None
         return dict(zip(authentication["expressions"], results, strict=True))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable():
-        raise standard("authentication", "the authentication lacks what its scheme needs, as printable text")
-    return value

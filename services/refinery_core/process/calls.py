@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from refinery_core.process.endpoints import read_authentication, read_document, read_endpoint
+from refinery_core.process.authentications import read_authentication
+from refinery_core.process.endpoints import read_document, read_endpoint
 from refinery_core.process.model import (
     Answer,
     AnyCall,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from refinery_core.process.authentications import read_authentication
 from refinery_core.process.cron import cron_problem
-from refinery_core.process.endpoints import read_authentication
 from refinery_core.process.errors import read_problem, read_retry
 from refinery_core.process.faults import ProcessFault
 from refinery_core.process.model import Call, Capability, Process, Schedule
@@ -116,7 +116,7 @@ def _read_use(place: Place | None, known: tuple[str, ...], reading: Reading, sco
     shared = reading.shared = Shared()
     if "secrets" in members:
         items = members["secrets"].items("'secrets'", empty=True)
-        shared.secrets = frozenset(item.variable("the name of a secret", ()) for item in items)
+        shared.secrets = frozenset(item.secret("the name of a secret") for item in items)
     for name, inside in _pairs(members, "authentications"):
         authentication = read_authentication(inside, reading, scope)
         assert authentication is not None

@@ -1,18 +1,16 @@
-"""Reads where a call goes and who it says it is."""
+"""Reads where a call goes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from refinery_core.process.parts import Authentication, Endpoint, Expression, ReferenceUse, Template
+from refinery_core.process.authentications import read_authentication
+from refinery_core.process.parts import Endpoint, Expression, ReferenceUse
 from refinery_core.process.place import Place
 from refinery_core.process.reading import Reading, Scope, Stage
 from refinery_core.vibe.names import cut
 from refinery_core.vibe.refs import SCHEME, AugUri
 
-_SCHEMES = {"basic": ("username", "password"), "bearer": ("token",)}
-_UNSUPPORTED = ("digest", "oauth2", "oidc")
 _IS_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\"<>\\^`]+").fullmatch
 _IS_HTTP = re.compile(r"https?://[^/?#\s]+[^\s]*", re.IGNORECASE).fullmatch
 _IS_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*").fullmatch
@@ -62,31 +60,3 @@ def _check_variables(place: Place, template: str) -> None:
     for name in re.findall(r"\{([^{}]*)\}", template):
         if not _IS_VARIABLE(name):
             place.refuse(f"'{{{cut(name)}}}' is no variable of a URI; only simple ones such as {{name}} are")
-
-
-def read_authentication(place: Place | None, reading: Reading, scope: Scope) -> Authentication | None:
-    """Read an authentication: by the name of one in `use`, or written out."""
-    if place is None:
-        return None
-    scheme = place.one_of("an authentication", ("use", *_SCHEMES, *_UNSUPPORTED))
-    inside = place.at(scheme)
-    if scheme == "use":
-        known = reading.shared.authentications
-        return known[inside.named("authentication", known, "use.authentications")]
-    if scheme in _UNSUPPORTED:
-        inside.refuse(f"authentication by {scheme} is not supported; basic and bearer are")
-    what = f"{scheme} authentication"
-    if isinstance(inside.value, dict) and "use" in inside.value:
-        members = inside.members(what, ("use",))
-        secret = members["use"].named("secret", reading.shared.secrets, "use.secrets")
-        return Authentication(scheme, secret=secret)
-    keys = _SCHEMES[scheme]
-    values = inside.members(what, keys, keys)
-    return Authentication(scheme, values=_texts(values, reading, scope))
-
-
-def _texts(members: Mapping[str, Place], reading: Reading, scope: Scope) -> Template:
-    read = {
-        key: reading.text(place, f"'{key}'", scope, Stage.AUTHENTICATION) for key, place in members.items()
-    }
-    return Template(read, all(isinstance(text, str) for text in read.values()))

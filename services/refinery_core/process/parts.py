@@ -132,7 +132,11 @@ class Catch:
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """How to prove who calls: by `basic` or `bearer`; the values come from a secret, or from a template."""
+    """
+    How to prove who calls: by `basic`, `bearer`, or a token that is asked for by `oauth2` or `oidc`.
+
+    The values come from a secret, or from a template: texts by their paths, such as `client.id`.
+    """
 
     scheme: str
     secret: str | None = None

@@ -116,6 +116,13 @@ class Place:
             self.refuse(f"{what} cannot be '{text}': ${text} means something already")
         return text
 
+    def secret(self, what: str) -> str:
+        """The name of a secret; one with a `-` cannot be read by an expression, and can be named."""
+        text = self.text(what)
+        if not _IS_NAME(text.replace("-", "_")):
+            self.refuse(f"{what} needs to be a name of letters, digits, '_' and '-', not '{cut(text)}'")
+        return text
+
     def integer(self, what: str, low: int, high: int) -> int:
         """A whole number within bounds."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):

@@ -3,17 +3,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.expressions import Evaluator
 from process_worker.outside.gateway import Asked, Gateway, _exchange
 from process_worker.outside.http import asked_of, output_of
-from process_worker.outside.secrets import Secrets
 from tests.cases.web import Web, web
 
 
@@ -22,12 +20,6 @@ async def served() -> AsyncIterator[Web]:
     async with web() as served:
         served.script({"/x": [(200, {"n": 1})], "/bytes": [(200, b"\x00\x01")]})
         yield served
-
-
-@pytest.fixture(scope="module")
-def evaluator() -> Iterator[Evaluator]:
-    with Evaluator(children=1) as evaluator:
-        yield evaluator
 
 
 def call(uri: str, **more: Any) -> dict[str, Any]:
@@ -238,28 +230,3 @@ async def test_who_no_longer_waits_sends_nothing(served: Web) -> None:
 async def test_nothing_is_allowed_unless_it_is_said() -> None:
     with pytest.raises(Fault, match="not allowed"):
         await Gateway.of("").send(Asked("GET", "http://example.com/"))
-
-
-async def test_secrets_become_headers_and_nothing_else(evaluator: Evaluator) -> None:
-    environment = {
-        "REFINERY_SECRET_TOKEN": "abc",
-        "REFINERY_SECRET_LOGIN": '{"username": "u", "password": "p"}',
-    }
-    secrets = Secrets(environment, evaluator)
-    assert await secrets.headers(None) == {}
-    assert await secrets.headers({"scheme": "bearer", "secret": "token"}) == {"Authorization": "Bearer abc"}
-    basic = "Basic " + base64.b64encode(b"u:p").decode()
-    assert await secrets.headers({"scheme": "basic", "secret": "login"}) == {"Authorization": basic}
-    filled = {
-        "scheme": "bearer",
-        "texts": {},
-        "expressions": {"token": "$secrets.token + $input.end"},
-        "input": None,
-        "variables": {"input": {"end": "!"}},
-        "secrets": ["token"],
-    }
-    assert await secrets.headers(filled) == {"Authorization": "Bearer abc!"}
-    for wrong in ({"scheme": "bearer", "secret": "nobody"}, {"scheme": "bearer", "secret": "login"}):
-        with pytest.raises(Fault) as caught:
-            await secrets.headers({**wrong})
-        assert "abc" not in str(caught.value)

@@ -270,9 +270,9 @@ def test_a_function_is_a_task_that_may_call_one_defined_below_it() -> None:
 
 def test_an_authentication_takes_a_secret_by_name_or_by_expression() -> None:
     use = {
-        "secrets": ["login", "token"],
+        "secrets": ["my-login", "token"],
         "authentications": {
-            "a": {"basic": {"use": "login"}},
+            "a": {"basic": {"use": "my-login"}},
             "b": {"bearer": {"token": "${ $secrets.token }"}},
         },
     }
@@ -284,7 +284,7 @@ def test_an_authentication_takes_a_secret_by_name_or_by_expression() -> None:
         assert isinstance(read.call, m.HttpCall)
         found.append(read.call.endpoint.authentication)
     assert found == [
-        p.Authentication("basic", secret="login"),
+        p.Authentication("basic", secret="my-login"),
         p.Authentication(
             "bearer", values=p.Template({"token": expression("$secrets.token", "secrets")}, constant=False)
         ),

@@ -101,11 +101,6 @@ DOCUMENTS: list[tuple[Any, str, str]] = [
     (http(output="text"), f"{T}/with/output", "'output' cannot be 'text', only content, raw, response"),
     (http(redirect=1), f"{T}/with/redirect", "'redirect' needs to be true or false, not a number"),
     (
-        http(endpoint={"uri": "https://a", "authentication": {"oauth2": {}}}),
-        f"{T}/with/endpoint/authentication/oauth2",
-        "authentication by oauth2 is not supported; basic and bearer are",
-    ),
-    (
         http(endpoint={"uri": "https://a", "authentication": {"use": "a"}}),
         f"{T}/with/endpoint/authentication/use",
         "there is no authentication 'a' in use.authentications",
