@@ -21,6 +21,11 @@ SECONDS: Final = 60.0
 MAX_REDIRECTS: Final = 5
 _TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_NOT_PUBLIC: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "::ffff:0:0:0/96", "64:ff9b:1::/48", "5f00::/16", "fec0::/10")
+)
+"""Special purposes that not every Python knows of."""
 _MAX_HEADERS: Final = 64 << 10
 _PORTS: Final = {"http": 80, "https": 443}
 _GRPC_TLS: Final = "grpcs://"
@@ -166,6 +171,7 @@ class Gateway:
 
 
 def _is_among(hosts: frozenset[str], host: str, port: int) -> bool:
+    host = host.lower()
     shown = f"[{host}]" if ":" in host else host
     return not hosts.isdisjoint({host, f"{shown}:{port}"})
 
@@ -179,7 +185,7 @@ def _is_public(address: str) -> bool:
             embedded = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if embedded is not None:
             return _is_public(str(embedded))
-    return found.is_global and not found.is_multicast
+    return found.is_global and not found.is_multicast and not any(found in net for net in _NOT_PUBLIC)
 
 
 def _redirected(asked: Asked, reply: Reply) -> Asked | None:

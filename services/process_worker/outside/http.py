@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 from collections.abc import Mapping
+from email.message import Message
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urldefrag, urlencode, urlsplit
 
 import orjson
 
@@ -20,6 +22,8 @@ _OWN_HEADERS: Final = frozenset(
 )
 """Which host is asked and where a request ends is not for the process to say."""
 
+_IS_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+
 
 def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str) -> Asked:
     """
@@ -28,10 +32,12 @@ def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str
     Raises:
         Fault: it has a header that it cannot have.
     """
-    uri = what["uri"]
+    uri, _ = urldefrag(what["uri"])
     if what.get("query"):
         uri = f"{uri}{'&' if '?' in uri else '?'}{form(what['query'])}"
     headers = {name: _header(value) for name, value in (what.get("headers") or {}).items()}
+    if odd := next((name for name in headers if not _IS_TOKEN(name)), None):
+        raise standard("configuration", f"'{odd}' is no name of a header")
     known = {name.lower() for name in headers}
     if own := sorted(known & _OWN_HEADERS):
         raise standard("configuration", f"the header '{own[0]}' cannot be set")
@@ -78,10 +84,16 @@ def _content(reply: Reply) -> Any:
         if kind == "application/json" or kind.endswith("+json"):
             return orjson.loads(reply.content)
         if kind.startswith("text/"):
-            return reply.content.decode()
-    except ValueError:
+            return reply.content.decode(_charset(reply))
+    except (LookupError, ValueError):
         raise standard("communication", f"the answer is not the {kind} that it says", status=502) from None
     return base64.b64encode(reply.content).decode()
+
+
+def _charset(reply: Reply) -> str:
+    described = Message()
+    described["content-type"] = reply.headers["content-type"]
+    return described.get_content_charset("utf-8")
 
 
 def _header(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -32,9 +32,9 @@ def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict
 
 
 def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
-    method, path, operation, shared = _operation(document, what["operation"])
+    method, path, item, operation = _operation(document, what["operation"])
     arguments = dict(what["parameters"])
-    placed = _placed(_parameters(document, [*shared, *operation.get("parameters", [])]), arguments)
+    placed = _placed(_parameters(document, item, operation), arguments)
     whole = placed[_BODY]
     if "requestBody" in operation and arguments:
         whole = {_BODY: arguments.get(_BODY, arguments)}
@@ -46,10 +46,12 @@ def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dic
         whole = {_BODY: form(placed["formData"])}
         placed["header"]["Content-Type"] = _FORM
     for name, value in placed["path"].items():
+        if value in {"", ".", ".."}:
+            raise _refused(f"the parameter '{name}' is a part of the path, and cannot be '{value}'")
         path = path.replace(f"{{{name}}}", quote(value, safe=","))
     return {
         "method": method.upper(),
-        "uri": _server(document, base).rstrip("/") + path,
+        "uri": _server(document, item, operation, base).rstrip("/") + path,
         "headers": placed["header"],
         "query": placed["query"],
         **whole,
@@ -58,7 +60,7 @@ def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dic
     }
 
 
-def _placed(parameters: Iterator[dict[str, Any]], arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _placed(parameters: Iterable[dict[str, Any]], arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What goes where; the arguments that are parameters are taken out."""
     placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}
     for parameter in parameters:
@@ -95,22 +97,26 @@ def _is_form(body: dict[str, Any]) -> bool:
     return _FORM in kinds
 
 
-def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], list[Any]]:
+def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
     paths = document.get("paths") if isinstance(document, dict) else None
-    for path, item in (paths or {}).items():
+    for path, written in (paths or {}).items():
+        item = _inside_or_itself(document, written)
         for method in _METHODS:
             operation = item.get(method)
             if isinstance(operation, dict) and operation.get("operationId") == wanted:
-                return method, path, operation, item.get("parameters", [])
+                return method, path, item, operation
     raise _refused(f"the OpenAPI document has no operation '{wanted}'")
 
 
-def _parameters(document: dict[str, Any], written: list[Any]) -> Iterator[dict[str, Any]]:
-    for parameter in written:
-        found = _inside_or_itself(document, parameter)
-        if not isinstance(found, dict) or "name" not in found or "in" not in found:
+def _parameters(document: Any, *levels: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """The parameters of a path and of an operation, whose own come before those of the path."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for written in (parameter for level in levels for parameter in level.get("parameters", [])):
+        parameter = _inside_or_itself(document, written)
+        if not isinstance(parameter, dict) or "name" not in parameter or "in" not in parameter:
             raise _refused("a parameter of the operation has no name or no place")
-        yield found
+        found[parameter["name"], parameter["in"]] = parameter
+    return found.values()
 
 
 def _inside_or_itself(document: Any, written: dict[str, Any]) -> Any:
@@ -130,13 +136,16 @@ def _inside(document: Any, reference: str) -> Any:
     return document
 
 
-def _server(document: dict[str, Any], base: str | None) -> str:
+def _server(
+    document: dict[str, Any], item: dict[str, Any], operation: dict[str, Any], base: str | None
+) -> str:
     if "swagger" in document:
         host = document.get("host") or (urlsplit(base).netloc if base else "")
         schemes = document.get("schemes") or [urlsplit(base).scheme if base else "https"]
         server = f"{schemes[0]}://{host}{document.get('basePath', '')}"
     else:
-        chosen = (document.get("servers") or [{"url": "/"}])[0]
+        servers = operation.get("servers") or item.get("servers") or document.get("servers")
+        chosen = (servers or [{"url": "/"}])[0]
         server = chosen["url"]
         for name, variable in chosen.get("variables", {}).items():
             server = server.replace(f"{{{name}}}", variable["default"])

@@ -24,19 +24,20 @@ from refinery_core.vibe.documents import MAX_BYTES
 SECONDS: Final = 60.0
 _USUAL_PORT: Final = 443
 _STATUSES: Final = {
-    grpc.StatusCode.INVALID_ARGUMENT: ("validation", 400),
-    grpc.StatusCode.OUT_OF_RANGE: ("validation", 400),
-    grpc.StatusCode.UNAUTHENTICATED: ("authentication", 401),
-    grpc.StatusCode.PERMISSION_DENIED: ("authorization", 403),
-    grpc.StatusCode.NOT_FOUND: ("communication", 404),
-    grpc.StatusCode.ALREADY_EXISTS: ("communication", 409),
-    grpc.StatusCode.ABORTED: ("communication", 409),
-    grpc.StatusCode.FAILED_PRECONDITION: ("communication", 412),
-    grpc.StatusCode.RESOURCE_EXHAUSTED: ("communication", 429),
-    grpc.StatusCode.UNIMPLEMENTED: ("communication", 501),
-    grpc.StatusCode.UNAVAILABLE: ("communication", 503),
-    grpc.StatusCode.DEADLINE_EXCEEDED: ("timeout", 504),
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.FAILED_PRECONDITION: 412,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+"""As HTTP would have them, where they are not 500."""
 
 
 async def call(
@@ -50,7 +51,7 @@ async def call(
     Raises:
         Fault: it may not be called, there is no such method, or it failed.
     """
-    host, port = what["host"], what["port"] or _USUAL_PORT
+    host, port = what["host"].lower(), what["port"] or _USUAL_PORT
     address = await gateway.address_of(host, port)
     target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
@@ -77,10 +78,11 @@ def _channel(gateway: Gateway, target: str, host: str, port: int) -> grpc.Channe
 def _call(
     channel: grpc.Channel, what: Mapping[str, Any], metadata: tuple[tuple[str, str], ...], given: Any
 ) -> Any:
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel) if given is None else _database(given))
     try:
-        method = _method(channel, what["service"], what["method"], given)
+        method = _method(pool, what["service"], what["method"])
         request = GetMessageClass(method.input_type)()
-        json_format.ParseDict(what["arguments"], request)
+        json_format.ParseDict(what["arguments"], request, descriptor_pool=pool)
         ask: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
             f"/{what['service']}/{what['method']}",
             request_serializer=lambda message: message.SerializeToString(),
@@ -91,13 +93,16 @@ def _call(
         raise _failed(error) from None
     except json_format.ParseError as error:
         raise standard("validation", f"the arguments do not fit the method: {error}") from None
-    return json_format.MessageToDict(answer, preserving_proto_field_name=True)
-
-
-def _method(channel: grpc.Channel, service: str, name: str, given: Any) -> MethodDescriptor:
-    database = ProtoReflectionDescriptorDatabase(channel) if given is None else _database(given)
     try:
-        method = DescriptorPool(database).FindServiceByName(service).methods_by_name[name]
+        return json_format.MessageToDict(answer, preserving_proto_field_name=True, descriptor_pool=pool)
+    except (TypeError, ValueError, json_format.Error) as error:
+        # It was called, and is not called again for this.
+        raise standard("communication", f"the answer cannot be read: {error}", status=502) from None
+
+
+def _method(pool: DescriptorPool, service: str, name: str) -> MethodDescriptor:
+    try:
+        method = pool.FindServiceByName(service).methods_by_name[name]
     except KeyError:
         raise standard("configuration", f"there is no method '{service}/{name}'") from None
     except (TypeError, RecursionError):
@@ -121,5 +126,4 @@ def _database(given: Any) -> DescriptorDatabase:
 
 def _failed(error: grpc.RpcError) -> Fault:
     code, detail = error.code(), error.details()
-    kind, status = _STATUSES.get(code, ("communication", 500))
-    return standard(kind, detail or code.name, title=code.name, status=status)
+    return standard("communication", detail or code.name, title=code.name, status=_STATUSES.get(code, 500))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Asked, Gateway, _exchange
+from process_worker.outside.gateway import Asked, Gateway, Reply, _exchange
 from process_worker.outside.http import asked_of, output_of
 from tests.cases.web import Web, web
 
@@ -190,6 +190,32 @@ async def test_a_header_cannot_smuggle_another(served: Web) -> None:
     what = {"headers": {"X": "a\r\nY: b"}}
     assert await status_of(Gateway.of("127.0.0.1"), f"{served.base}/x", **what) == 400
     assert served.connections == 0
+
+
+async def test_a_query_is_no_part_of_a_fragment(served: Web) -> None:
+    await carry_out(Gateway.of("127.0.0.1"), call(f"{served.base}/x?a=1#part", query={"b": 2}))
+    assert served.asked == ["/x?a=1&b=2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("text/plain", "é".encode(), "é"),
+        ("text/plain; charset=iso-8859-1", b"\xe9", "é"),
+        ('Text/HTML; charset="UTF-8"', "é".encode(), "é"),
+    ],
+)
+def test_a_text_is_read_in_its_charset(kind: str, content: bytes, text: str) -> None:
+    asked = Asked("GET", "http://x.test/")
+    assert output_of(call("http://x.test/"), asked, Reply(200, {"content-type": kind}, content)) == text
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=nobody-knows"])
+def test_a_text_that_cannot_be_read_is_a_clear_fault(kind: str) -> None:
+    reply = Reply(200, {"content-type": kind}, b"\xe9")
+    with pytest.raises(Fault) as caught:
+        output_of(call("http://x.test/"), Asked("GET", "http://x.test/"), reply)
+    assert caught.value.problem.status == 502
 
 
 async def test_bytes_come_in_base64(served: Web) -> None:

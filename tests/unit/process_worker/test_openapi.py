@@ -133,6 +133,26 @@ def test_what_does_not_fit_is_refused(operation: str, parameters: dict[str, Any]
         ask(operation, **parameters)
 
 
+def test_an_operation_has_its_own_word_about_parameters_and_servers() -> None:
+    shared = {"name": "id", "in": "path", "required": True, "description": "of all"}
+    item: dict[str, Any] = {
+        "servers": [{"url": "https://item.test"}],
+        "parameters": [shared],
+        "get": {"operationId": "x", "parameters": [{**shared, "description": "of this"}]},
+    }
+    document = {"servers": [{"url": "https://all.test"}], "paths": {"/x/{id}": {"$ref": "#/shared/item"}}}
+    document |= {"shared": {"item": item}}
+    assert ask("x", document, id=1)["uri"] == "https://item.test/x/1"
+    item["get"]["servers"] = [{"url": "https://own.test"}]
+    assert ask("x", document, id=1)["uri"] == "https://own.test/x/1"
+
+
+@pytest.mark.parametrize("value", [None, "", [], "..", "."])
+def test_a_part_of_a_path_is_one(value: Any) -> None:
+    with pytest.raises(Fault, match="'p' is a part of the path, and cannot be"):
+        ask_with({"in": "path"}, value)
+
+
 def test_a_style_that_is_not_known_is_refused() -> None:
     with pytest.raises(Fault, match="'p' has a style that is not supported"):
         ask_with({"in": "query", "style": "deepObject"}, {"a": 1})

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2
+from google.protobuf import any_pb2, descriptor_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -104,17 +104,52 @@ async def test_who_no_longer_waits_hangs_up() -> None:
         server.stop(None).wait()
 
 
-async def test_an_answer_that_is_too_large_is_a_clear_fault() -> None:
-    file = descriptor_pb2.FileDescriptorProto(name="big.proto", package="tests", syntax="proto3")
-    file.message_type.add(name="Text").field.add(name="text", number=1, type=9, label=1)
-    file.service.add(name="Big").method.add(name="Get", input_type=".tests.Text", output_type=".tests.Text")
-    answer: Any = grpc.unary_unary_rpc_method_handler(lambda *_: b"x" * 2_000_000)
+async def answered(file: descriptor_pb2.FileDescriptorProto, kind: str, content: bytes) -> Any:
+    """What comes of a method of a service in a file that gives a message of a kind, and answers so."""
+    file.service.add(name="Odd").method.add(name="Get", input_type=kind, output_type=kind)
+    asked: list[None] = []
+
+    def answer(*_: Any) -> bytes:
+        asked.append(None)
+        return content
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(answer)
     server = grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tests.Big", {"Get": answer}),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tests.Odd", {"Get": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    files = base64.b64encode(FileDescriptorSet(file=[file]).SerializeToString()).decode()
+    any_pb2_file = descriptor_pb2.FileDescriptorProto()
+    any_pb2.DESCRIPTOR.CopyToProto(any_pb2_file)
+    files = FileDescriptorSet(file=[any_pb2_file, file]).SerializeToString()
+    try:
+        what = {**ask(port, "Get"), "service": "tests.Odd"}
+        return await call(LOOPBACK, what, {}, {"base64": base64.b64encode(files).decode()})
+    finally:
+        server.stop(None).wait()
+        assert len(asked) == 1
+
+
+def odd_file() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(name="odd.proto", package="tests", syntax="proto3")
+    file.dependency.append("google/protobuf/any.proto")
+    file.message_type.add(name="Text").field.add(name="text", number=1, type=9, label=1)
+    return file
+
+
+async def test_an_answer_that_is_too_large_is_a_clear_fault() -> None:
     with pytest.raises(Fault) as caught:
-        await call(LOOPBACK, {**ask(port, "Get"), "service": "tests.Big"}, {}, {"base64": files})
-    server.stop(None).wait()
+        await answered(odd_file(), ".tests.Text", b"x" * 2_000_000)
     assert (caught.value.problem.status, caught.value.problem.title) == (429, "RESOURCE_EXHAUSTED")
+
+
+async def test_any_message_that_the_server_describes_can_be_in_an_answer() -> None:
+    content = any_pb2.Any(type_url="type.googleapis.com/tests.Text", value=b"\x0a\x02hi")
+    found = await answered(odd_file(), ".google.protobuf.Any", content.SerializeToString())
+    assert found == {"@type": "type.googleapis.com/tests.Text", "text": "hi"}
+
+
+async def test_a_message_that_nobody_describes_is_a_clear_fault() -> None:
+    content = any_pb2.Any(type_url="type.googleapis.com/nobody.Knows", value=b"x")
+    with pytest.raises(Fault, match="the answer cannot be read") as caught:
+        await answered(odd_file(), ".google.protobuf.Any", content.SerializeToString())
+    assert caught.value.problem.status == 502

@@ -67,6 +67,15 @@ async def test_grpc_is_spoken_with_tls_where_the_setting_says_so(health: str, au
         assert await check(Gateway.of("grpcs://127.0.0.1:1", authority.file), address) == 403
 
 
+async def test_grpc_is_spoken_with_tls_however_the_host_is_written(health: str, authority: Authority) -> None:
+    async with behind_tls(health, authority, "localhost") as address:
+        port = address.rpartition(":")[2]
+        gateway = Gateway.of(f"grpcs://localhost:{port},127.0.0.1,[::1]", authority.file)
+        for host in ("localhost", "LocalHost"):
+            assert gateway.speaks_tls(host, int(port))
+            assert await check(gateway, address, host) == {"status": "SERVING"}
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\x00"])
 def test_authorities_that_are_none_are_told_at_the_start(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"

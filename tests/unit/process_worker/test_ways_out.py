@@ -80,7 +80,8 @@ PRIVATE = [
     *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254"),
     *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "ff02::1"),
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "2002:7f00:1::", "2002:a9fe:a9fe::1"),
-    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1"),
+    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1", "64:ff9b:1::1", "fec0::1", "5f00::1"),
+    *("::ffff:0:127.0.0.1", "192.0.0.8"),
 ]
 
 
@@ -162,6 +163,10 @@ async def test_a_server_of_an_openapi_document_is_called_only_if_it_is_allowed(
         {"": "a"},
         {"X": "a\nb"},
         {"\u20ac": "a"},
+        {"Transfer-Encoding ": "chunked"},
+        {"Content-Length\t": "0"},
+        {" Host": "other.test"},
+        {"Ho st": "other.test"},
     ],
 )
 async def test_a_header_neither_names_another_host_nor_begins_another_request(
