@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
-import orjson
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import FailureError
@@ -152,7 +152,6 @@ class Replayed:
 
     async def perform(self, request: Request) -> Any:
         """Call, emit, or run a process."""
-        await self._make_room(len(orjson.dumps(request.what)))
         if request.kind == "process":
             return await self._run_process(request)
         asked = steps.Perform(
@@ -163,6 +162,7 @@ class Replayed:
             behalf=self.behalf,
             frozen=self.capabilities.get(request.what.get("ref", ""), {}),
         )
+        await self._make_room(asked)
         performing = workflow.execute_activity(
             steps.PERFORM,
             asked,
@@ -174,19 +174,24 @@ class Replayed:
         )
         return (await faulting(performing)).output
 
-    async def _make_room(self, size: int) -> None:
+    async def _make_room(self, message: Any) -> None:
         """What is asked for in one workflow task travels together; what is large travels by ref."""
+        # As Temporal's converter writes it: letters beyond ASCII are escaped.
+        size = len(json.dumps(message, default=vars, separators=(",", ":")))
+        if size > MAX_INLINE_BYTES:
+            return
         async with self._room:
             if self._bytes + size > _AT_ONCE:
                 await self.breathe()
                 self._bytes = 0
-            self._bytes += 0 if size > MAX_INLINE_BYTES else size
+            self._bytes += size
 
     async def _run_process(self, request: Request) -> Any:
         ref = request.what["ref"]
         if self._start.depth >= _DEEPEST:
             raise standard("runtime", f"processes run each other more than {_DEEPEST} deep")
         start, memo = await self._begin(request, ref)
+        await self._make_room(start)
         wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
         child = await faulting(
@@ -217,6 +222,7 @@ class Replayed:
             behalf=self.behalf,
             frozen=self._start.frozen,
         )
+        await self._make_room(begin)
         beginning = workflow.execute_activity(
             steps.BEGIN,
             begin,

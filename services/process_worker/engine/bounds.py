@@ -12,6 +12,7 @@ from refinery_core.vibe.documents import MAX_BYTES, MAX_DEPTH
 
 MAX_SIZE: Final = 4 * MAX_BYTES
 """Characters, roughly as JSON would have them."""
+_LARGEST: Final = (1 << 63) - 1
 _SMALLEST: Final = 2
 """A value and what parts it from the next."""
 
@@ -56,11 +57,21 @@ def measure(value: Any, at: str = "") -> int:
 
 def _own_size(item: Any, at: str) -> int:
     if isinstance(item, str):
-        return _SMALLEST + len(item)
+        return _SMALLEST + len(item if item.isascii() else _whole(item, at))
     if isinstance(item, dict):
-        return _SMALLEST * (1 + len(item)) + sum(map(len, item))
+        return _SMALLEST * (1 + len(item)) + sum(_own_size(key, at) - _SMALLEST for key in item)
     if isinstance(item, list):
         return _SMALLEST * (1 + len(item))
+    if isinstance(item, int) and not -_LARGEST <= item <= _LARGEST:
+        raise standard("runtime", "the data has a whole number of more than 64 bits", at)
     if item is None or isinstance(item, bool | int | float):
         return _SMALLEST
     raise standard("runtime", f"the data is no JSON: it has a {type(item).__name__}", at)
+
+
+def _whole(text: str, at: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise standard("runtime", "the data is no JSON: it has a half of a character", at) from None
+    return text

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from process_worker.engine.faults import Fault, standard
-from refinery_core.errors import Code, RefineryError
+from refinery_core.errors import Code, Overloaded, RefineryError, StorageFull
 
-_FOR_NOW: Final = {Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
+_FOR_NOW: Final = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
+_FULL_FOR_NOW: Final = {Overloaded.reason, StorageFull.reason}
+"""What else is RESOURCE_EXHAUSTED, a message that is too large above all, is so for ever."""
 _KINDS: Final = {
     Code.INVALID_ARGUMENT: ("validation", 400),
     Code.OUT_OF_RANGE: ("validation", 400),
@@ -15,6 +17,7 @@ _KINDS: Final = {
     Code.ALREADY_EXISTS: ("runtime", 409),
     Code.ABORTED: ("runtime", 409),
     Code.FAILED_PRECONDITION: ("runtime", 412),
+    Code.RESOURCE_EXHAUSTED: ("runtime", 413),
     Code.PERMISSION_DENIED: ("authorization", 403),
     Code.UNAUTHENTICATED: ("authentication", 401),
 }
@@ -23,7 +26,7 @@ _VIOLATIONS: Final = 5
 
 def is_for_now(refusal: RefineryError) -> bool:
     """Whether somebody is away or busy, so that the same may be answered later."""
-    return refusal.code in _FOR_NOW
+    return refusal.code in _FOR_NOW or refusal.reason in _FULL_FOR_NOW
 
 
 def as_fault(refusal: RefineryError) -> Fault:

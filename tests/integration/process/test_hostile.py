@@ -48,6 +48,18 @@ def nested(levels: int) -> Any:
     return value
 
 
+def large_requests(letter: str, length: int, count: int) -> Scenario:
+    body = f'${{ "{letter}" * {length} }}'
+    asked = {"method": "post", "endpoint": "http://world.test/x", "body": body}
+    branches = [{f"b{i}": {"call": "http", "with": asked}} for i in range(count)]
+    return Scenario(
+        f"many large requests at one moment, of {letter}",
+        [{"f": {"fork": {"branches": branches}}}, {"b": says(n="${ length }")}],
+        answers={"/x": [(200, 1)]},
+        output={"n": count},
+    )
+
+
 BIG = '${ "x" * 900000 }'
 HOSTILE = [
     Scenario(
@@ -87,33 +99,8 @@ HOSTILE = [
         [{"a": says(**{f"m{i}": BIG for i in range(2)})}],
         fault={"type": STANDARD + "validation", "instance": "/output"},
     ),
-    Scenario(
-        "many large requests at one moment",
-        [
-            {
-                "f": {
-                    "fork": {
-                        "branches": [
-                            {
-                                f"b{i}": {
-                                    "call": "http",
-                                    "with": {
-                                        "method": "post",
-                                        "endpoint": "http://world.test/x",
-                                        "body": '${ "x" * 200000 }',
-                                    },
-                                }
-                            }
-                            for i in range(40)
-                        ]
-                    }
-                }
-            },
-            {"b": says(n="${ length }")},
-        ],
-        answers={"/x": [(200, 1)]},
-        output={"n": 40},
-    ),
+    large_requests("x", 200_000, 40),
+    large_requests("д", 42_000, 30),
     Scenario(
         "a problem that tells a whole book",
         [{"a": {"raise": {"error": {"type": "urn:x", "status": 500, "detail": BIG, "title": BIG}}}}],
@@ -169,6 +156,7 @@ async def test_what_a_function_does_wrong_is_a_fault_and_not_tried_for_ever(
         return 1 // (calls.count("recovers") - 1)
 
     odd = {"breaks": breaks, "recovers": recovers, "gives-a-set": lambda *_: {1, 2}}
+    odd |= {"gives-a-huge-number": lambda *_: 1 << 70, "gives-half-a-letter": lambda *_: "\ud800"}
     monkeypatch.setattr(functions, "installed", lambda: odd)
     for name in odd:
         solution = {"call": "python", "with": {"function": name}}
@@ -186,6 +174,8 @@ async def test_what_a_function_does_wrong_is_a_fault_and_not_tried_for_ever(
     assert "ZeroDivisionError" in outcomes["breaks"]["detail"]
     assert "42" not in outcomes["breaks"]["detail"]
     assert "it has a set" in outcomes["gives-a-set"]["detail"]
+    assert "a whole number of more than 64 bits" in outcomes["gives-a-huge-number"]["detail"]
+    assert "half of a character" in outcomes["gives-half-a-letter"]["detail"]
 
 
 async def test_innocent_expressions_wait_for_bombs_and_are_not_blamed(executor: Executor) -> None:
@@ -200,10 +190,25 @@ async def test_innocent_expressions_wait_for_bombs_and_are_not_blamed(executor: 
 
 
 async def test_half_a_character_from_another_client_is_a_fault(executor: Executor) -> None:
-    ref = await executor.process(Scenario("half", [{"a": says(n="${ length }")}]))
+    reads = await executor.process(Scenario("half", [{"a": says(n="${ length }")}]))
+    asked = {"method": "post", "endpoint": "http://world.test/x", "body": "${ . }"}
+    sends = await executor.process(Scenario("half", [{"a": {"call": "http", "with": asked}}]))
     async with asyncio.timeout(PATIENCE):
-        problem = await executor.outcome(await executor.start(ref, "\ud800"))
-    assert problem["type"] == STANDARD + "expression"
+        for ref in (reads, sends):
+            problem = await executor.outcome(await executor.start(ref, "\ud800"))
+            assert problem["type"] in {STANDARD + "expression", STANDARD + "runtime"}
+
+
+async def test_many_processes_are_run_at_one_moment_whatever_their_references_fill(
+    executor: Executor,
+) -> None:
+    child = await executor.process(Scenario("child", [{"a": says(n=1)}]))
+    runs = [{f"r{i}": {"run": {"workflow": {**RUNS_AGAIN, "input": {}}}}} for i in range(20)]
+    parent = Scenario("parent", [{"f": {"fork": {"branches": runs}}}, {"b": says(n="${ length }")}])
+    names = {f"aug:/{'x' * 460}/{i}": f"main@{'x' * 460}/{i}?1" for i in range(250)}
+    async with asyncio.timeout(2 * PATIENCE):
+        frozen = {RUNS_AGAIN["name"]: child, **names}
+        assert await executor.carry_out(parent, frozen=frozen) == {"n": 20}
 
 
 async def test_three_hundred_evaluations_that_are_put_off_are_all_remembered(

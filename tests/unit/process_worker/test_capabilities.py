@@ -19,8 +19,10 @@ from process_worker.outside.gateway import Gateway
 from process_worker.outside.refusals import as_fault, is_for_now
 from process_worker.steps import Behalf
 from refinery_client import Refinery
+from refinery_client.refusals import Refused
 from refinery_core.errors import (
     CATALOGUE,
+    Code,
     LedgerUnavailable,
     Overloaded,
     SolutionInvalid,
@@ -74,8 +76,14 @@ def test_a_refusal_is_a_fault_with_its_first_violations() -> None:
 def test_what_may_be_answered_later_is_told_from_what_is_decided() -> None:
     refusals = {name: kind.__new__(kind) for name, kind in CATALOGUE.items()}
     later = {name for name, refusal in refusals.items() if is_for_now(refusal)}
-    assert {"LEDGER_UNAVAILABLE", "OVERLOADED", "OUTCOME_UNKNOWN", "DRAINING"} <= later
+    assert {"LEDGER_UNAVAILABLE", "OVERLOADED", "STORAGE_FULL", "OUTCOME_UNKNOWN", "DRAINING"} <= later
     assert later.isdisjoint({"VIBE_NOT_FOUND", "REVISION_CONFLICT", "REQUEST_ID_REUSED", "INTERNAL"})
+    assert "ANSWER_TOO_LARGE" not in later
+    too_large = Refused(
+        "Received message larger than max", code=Code.RESOURCE_EXHAUSTED, reason="", metadata={}
+    )
+    assert not is_for_now(too_large)
+    assert as_fault(too_large).problem.status == 413
 
 
 @pytest.mark.parametrize(
