@@ -24,6 +24,7 @@ from temporalio.converter import (
 from process_worker.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
 from process_worker.records import FOLDER
 from refinery_client import Draft, Refinery
+from refinery_core.errors import RequestIdReused
 from refinery_core.vibe.model import VibeType
 
 _PART_BYTES: Final = 384 << 10
@@ -76,14 +77,22 @@ class LedgerStorage(StorageDriver):
         refs: list[str] = []
         for at in range(0, len(content), _PART_BYTES):
             id_ = f"{folder}/payloads/{digest}/{at // _PART_BYTES}"
-            part = base64.b64encode(content[at : at + _PART_BYTES]).decode()
-            refined = await self._refinery.refine(
-                request_id=uuid.uuid5(_NAMESPACE, id_),
-                author_ref=self._author_ref,
-                drafts=[Draft(type=VibeType.RECORD, id=id_, solution={"base64": part})],
-            )
-            refs.append(refined.vibes[0].ref)
+            refs.append(await self._keep(id_, content[at : at + _PART_BYTES]))
         return StorageDriverClaim(claim_data={"refs": " ".join(refs)})
+
+    async def _keep(self, id_: str, part: bytes) -> str:
+        request_id = uuid.uuid5(_NAMESPACE, id_)
+        solution = {"base64": base64.b64encode(part).decode()}
+        try:
+            refined = await self._refinery.refine(
+                request_id=request_id,
+                author_ref=self._author_ref,
+                drafts=[Draft(type=VibeType.RECORD, id=id_, solution=solution)],
+            )
+        except RequestIdReused:
+            # A worker with another author has kept the same: the id says what is in it.
+            return (await self._refinery.get_refinement(request_id=request_id)).vibe_refs[0]
+        return refined.vibes[0].ref
 
     async def _retrieve(self, refs: list[str]) -> Payload:
         parts = [(await self._refinery.get_vibe(ref)).solution["base64"] for ref in refs]
