@@ -30,19 +30,20 @@ _CHILD: Final = Path(__file__).with_name("jq_child.py")
 _LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
 _SHOWN: Final = 120
 _SLACK_SECONDS: Final = 0.3
-"""How much longer than its CPU time an evaluation may take on a busy machine, before the child is killed."""
+"""How much longer than its CPU time an evaluation may take on a busy machine, before it is given up."""
 
 
 class Evaluator:
     """A pool of children, each of which evaluates for one thread at a time. Safe to share between threads."""
 
     def __init__(self, children: int = 2) -> None:
-        self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        # A place is free with a child, or with None where none could be started: that is tried again.
+        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._all: set[_Child] = set()
         self._closed = False
         for _ in range(children):
-            self._add()
+            self._free.put(self._started())
 
     def evaluate(
         self,
@@ -56,21 +57,18 @@ class Evaluator:
         """
         Evaluate expressions that read the same value, in one round trip.
 
-        `seconds` is the CPU time that all together may take, `patience` how many seconds to wait for a
-        child that is free. No result at all reads as null.
+        `seconds` is the CPU time that all together may take; `patience` how many seconds to wait for a
+        child that is free, and again for what the machine does meanwhile. No result at all reads as null.
 
         Raises:
             EvaluationFault: one of them is wrong, or wrong for this value.
-            Busy: no child was free.
+            Busy: no child was free, or it had no time.
             Killed: they took too much.
         """
         request = _request(expressions, value, variables, seconds)
+        child = self._take(patience)
         try:
-            child = self._free.get(timeout=patience)
-        except queue.Empty:
-            raise Busy("every child is busy") from None
-        try:
-            answer = child.ask(request, time.monotonic() + seconds + _SLACK_SECONDS)
+            answer = child.ask(request, time.monotonic() + seconds + patience)
         except BaseException:
             self._replace(child)
             raise
@@ -97,20 +95,33 @@ class Evaluator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _take(self, patience: float) -> _Child:
+        try:
+            child = self._free.get(timeout=patience) or self._started()
+        except queue.Empty:
+            raise Busy("every child is busy") from None
+        if child is None:
+            self._free.put(None)
+            raise Busy("no child can be started")
+        return child
+
     def _replace(self, child: _Child) -> None:
         child.kill()
         with self._lock:
             self._all.discard(child)
-        self._add()
+        self._free.put(self._started())
 
-    def _add(self) -> None:
-        child = _Child()
+    def _started(self) -> _Child | None:
+        try:
+            child = _Child()
+        except OSError:
+            return None
         with self._lock:
             if not self._closed:
                 self._all.add(child)
-                self._free.put(child)
-                return
+                return child
         child.kill()
+        return None
 
 
 class _Child:
@@ -158,7 +169,8 @@ class _Child:
         while len(content) < count:
             left = deadline - time.monotonic()
             if left <= 0 or not self._readable.poll(left * 1000):
-                raise Killed("the expression took too long")
+                # Its CPU time is not used up, or it would have ended: it had none.
+                raise Busy("the machine was too busy")
             part = self._out.read(count - len(content))
             if not part:
                 raise Killed("the expression took too much time or memory")

@@ -29,8 +29,8 @@ from refinery_core.vibe.model import VibeType
 
 SECONDS: Final = 2.0
 """The CPU time of an evaluation outside the workflow, where nothing waits for it."""
-_PATIENCE: Final = 5.0
-"""How many seconds it waits until it can begin."""
+_PATIENCE: Final = 3.0
+"""How many seconds it waits until it can begin, and again for its CPU time: less than an activity has."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from refinery_core.process.parts import Expression
 
 PREFIX: Final = "REFINERY_SECRET_"
 _SECONDS: Final = 2.0
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 3.0
 
 
 @dataclass(frozen=True)

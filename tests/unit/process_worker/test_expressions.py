@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from process_worker.expressions import Evaluator
-from process_worker.ports import EvaluationFault, Killed
+from process_worker.ports import Busy, EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 
 BOMBS = {
@@ -87,6 +90,32 @@ def test_a_bomb_ends_its_child_and_nothing_else(evaluator: Evaluator, text: str)
     assert time.monotonic() - started < 2.0
     assert evaluate(evaluator, ". + 1", 1) == 2
     assert len(evaluator.pids) == 2
+
+
+def test_who_gets_no_time_is_not_blamed() -> None:
+    with Evaluator(children=1) as short:
+        assert evaluate(short, "1") == 1
+        (pid,) = short.pids
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(Busy, match="the machine was too busy"):
+            evaluate(short, "[1, 2] | add")
+        assert evaluate(short, "[1, 2] | add") == 3
+        assert pid not in short.pids
+
+
+def test_a_child_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOMEM, "no room")
+
+    with Evaluator(children=1) as short:
+        with monkeypatch.context() as context:
+            context.setattr(subprocess, "Popen", cannot)
+            with pytest.raises(Killed):
+                evaluate(short, BOMBS["loops for ever"])
+            for _ in range(3):
+                with pytest.raises(Busy, match="no child can be started"):
+                    evaluate(short, "1")
+        assert evaluate(short, "1") == 1
 
 
 def burn(evaluator: Evaluator) -> threading.Thread:
