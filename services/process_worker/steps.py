@@ -26,7 +26,8 @@ class Load:
 @dataclass(frozen=True)
 class Loaded:
     """
-    A process. `bundles` are its schemas that refer to Vibes, composed, by their pointers; `capabilities`
+    A process. `bundles` are its schemas that refer to Vibes, composed, by their pointers: each is the name of
+    one of `composed`, or the text of a schema itself, as it was always once; `capabilities`
     says for each capability what its own references stand for; `input` is there if it was asked for;
     `result_schema` is what the process's own schema says of its result, by reference.
     """
@@ -36,6 +37,12 @@ class Loaded:
     capabilities: dict[str, dict[str, str]] = field(default_factory=dict)
     input: Any = None
     result_schema: Any = None
+    composed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def schemas(self) -> dict[str, str]:
+        """The texts of the bundles, by their pointers."""
+        return {pointer: self.composed.get(bundle, bundle) for pointer, bundle in self.bundles.items()}
 
 
 @dataclass(frozen=True)

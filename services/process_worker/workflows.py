@@ -99,7 +99,7 @@ class ExecuteProcess:
             workflow=workflow.info().workflow_id,
             input=start.input if start.input_ref is None else loaded.input,
             frozen=start.frozen,
-            bundles=loaded.bundles,
+            bundles=loaded.schemas,
             branch=start.branch,
         )
         self._interpreter = Interpreter(process, ports, setting, self._state)

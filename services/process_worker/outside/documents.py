@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from process_worker import records
 from process_worker.engine.faults import standard
 from process_worker.messages import WORKFLOW_ID_PREFIX
 from process_worker.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
+from refinery_core.answers import Answers
 from refinery_core.errors import InvalidDocument, SolutionInvalid
 from refinery_core.fields import check_line
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
@@ -23,7 +25,11 @@ from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.references import pin, read_schema
 from refinery_core.vibe.refs import Ref
 
-_KEPT: Final = 256
+_KEPT_BYTES: Final = 8 << 20
+"""Of Vibes as JSON; what Python makes of them may be ten times as large."""
+
+_SCHEMAS_BYTES: Final = 4 << 20
+"""Of all schemas of one process that refer to Vibes, each once: they travel to the workflow."""
 
 
 class Documents:
@@ -31,16 +37,15 @@ class Documents:
 
     def __init__(self, refinery: Refinery) -> None:
         self._refinery = refinery
-        self._vibes: OrderedDict[str, Vibe] = OrderedDict()
+        self._vibes: Answers[Vibe] = Answers(_KEPT_BYTES)
 
     async def vibe(self, ref: str) -> Vibe:
         """One Vibe. What a ref names never changes, so the last ones are kept."""
         vibe = self._vibes.get(ref)
         if vibe is None:
             vibe = await self._refinery.get_vibe(ref)
-            self._vibes[ref] = vibe
-            if len(self._vibes) > _KEPT:
-                self._vibes.popitem(last=False)
+            documents = [each for each in (vibe.context, vibe.schema, vibe.solution) if each is not ABSENT]
+            self._vibes.keep(ref, vibe, len(orjson.dumps(documents)))
         return vibe
 
     async def solution(self, ref: str) -> Any:
@@ -58,21 +63,37 @@ class Documents:
         except ProcessFault as fault:
             raise standard("configuration", f"the process is refused at {fault}") from None
         schema = (await self.vibe(load.process_ref)).schema
+        bundles = await self.bundles(process.schemas, load.frozen)
+        names = {text: str(number) for number, text in enumerate(dict.fromkeys(bundles.values()))}
         return Loaded(
             solution=solution,
-            bundles=await self.bundles(process.schemas, load.frozen),
+            bundles={pointer: names[text] for pointer, text in bundles.items()},
+            composed={name: text for text, name in names.items()},
             capabilities=await self._capabilities(process, load.frozen),
             input=None if load.input_ref is None else await self.solution(load.input_ref),
             result_schema=schema_of(RESULT, load.process_ref, schema),
         )
 
     async def bundles(self, schemas: Sequence[Schema], frozen: Mapping[str, str]) -> dict[str, str]:
-        """Those that refer to Vibes, composed as they were when the execution started."""
+        """
+        Those that refer to Vibes, composed as they were when the execution started, by their pointers.
+
+        Raises:
+            Fault: together they are too large.
+        """
+        composed: dict[str, str] = {}
         bundles: dict[str, str] = {}
         for schema in schemas:
             wanted = _pinned(schema, frozen)
-            if wanted is not None:
-                bundles[schema.pointer] = (await self._refinery.resolve_schema(schema=wanted)).text
+            if wanted is None:
+                continue
+            key = from_value(wanted).text
+            if key not in composed:
+                composed[key] = (await self._refinery.resolve_schema(schema=wanted)).text
+            if sum(map(len, composed.values())) > _SCHEMAS_BYTES:
+                detail = f"the schemas have more than {_SCHEMAS_BYTES} bytes together"
+                raise standard("configuration", detail, schema.pointer)
+            bundles[schema.pointer] = composed[key]
         return bundles
 
     async def _capabilities(self, process: Process, frozen: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Draft
 from refinery_core.fields import MAX_LINE
 from refinery_core.vibe.model import VibeType
@@ -121,3 +122,28 @@ async def test_an_input_that_is_no_document_is_a_fault_at_once(processes: Proces
     problem = (await finished(processes, request.request_id)).problem
     assert (problem.title, problem.status, problem.instance) == ("INVALID_DOCUMENT", 400, "/do/1/r")
     assert problem.detail.startswith("input: the document is refused at $: it has more than")
+
+
+async def with_schemas(processes: Processes, count: int, names: int) -> str:
+    """Execute a process of so many tasks, each with one of so many large schemas; say its id."""
+    for name in range(names):
+        await processes.services.record(f"schemas/{name}", schema={"description": "x" * 900_000})
+    schemas = [{"resource": {"endpoint": f"aug:/schemas/{at % names}"}} for at in range(count)]
+    tasks = [{f"t{at}": {"set": {"n": at}, "output": {"schema": each}}} for at, each in enumerate(schemas)]
+    await processes.process("processes/large", tasks)
+    request = asked("aug:/processes/large")
+    await processes.stub.ExecuteProcess(request)
+    return request.request_id
+
+
+async def test_a_schema_that_many_tasks_have_travels_once(processes: Processes) -> None:
+    id_ = await with_schemas(processes, 100, 1)
+    assert (await finished(processes, id_)).state is pb.EXECUTION_STATE_COMPLETED
+    kept = processes.services.refinery.list_vibes(id_prefix=f"executions/{id_}/payloads/")
+    assert len([vibe async for vibe in kept]) <= 4
+
+
+async def test_schemas_that_are_too_large_together_are_a_clear_fault(processes: Processes) -> None:
+    ended = await finished(processes, await with_schemas(processes, 10, 5))
+    assert ended.state is pb.EXECUTION_STATE_FAULTED
+    assert ended.problem.detail == "the schemas have more than 4194304 bytes together"
