@@ -67,6 +67,10 @@ async def send_event(
     data: Annotated[str | None, document("Its content: inline JSON, @FILE, or -.")] = None,
     subject: Annotated[str, Parameter(help="What it is about.")] = "",
     source: Annotated[str, Parameter(help="Where it happened; else who says so.")] = "",
+    attribute: Annotated[
+        dict[str, str] | None,
+        Parameter(help="Its other attributes: --attribute.time 2030-01-01T00:00:00Z."),
+    ] = None,
     author: Author = LOCAL_ROLE,
     request_id: RequestId = None,
     output: Output = "text",
@@ -85,6 +89,7 @@ async def send_event(
                 source=source,
                 subject=subject,
                 data=document_,
+                attributes=attribute,
                 request_id=key,
             )
     _print_sent(sent, output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -160,6 +160,7 @@ class Processes:
         source: str = "",
         subject: str = "",
         data: Any = ABSENT,
+        attributes: Mapping[str, str] | None = None,
         request_id: UUID | None = None,
         timeout_seconds: float | None = None,
     ) -> EventSent:
@@ -169,7 +170,12 @@ class Processes:
             execution_id=str(execution_id),
             author_ref=author_ref,
             event=pb.Event(
-                id=id, type=type, source=source, subject=subject, data=document_message(data, "event.data")
+                id=id,
+                type=type,
+                source=source,
+                subject=subject,
+                data=document_message(data, "event.data"),
+                attributes=attributes,
             ),
         )
         answer = await self._patience.call(self._processes.SendEvent, request, timeout_seconds)

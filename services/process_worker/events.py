@@ -67,6 +67,7 @@ class Events:
             author_ref=refined.refinement.author_ref,
             event_ref=refined.vibes[0].ref,
             data=None if command.data is None else command.data.value,
+            attributes=dict(command.attributes),
         )
         return await self.executions.temporal.deliver(command.execution_id, delivery, command.request_id)
 
@@ -77,6 +78,7 @@ def _cloud_event(command: SendEvent) -> dict[str, Any]:
         "id": command.id,
         "type": command.type,
         "source": command.source,
+        **command.attributes,
     }
     if command.subject:
         event["subject"] = command.subject

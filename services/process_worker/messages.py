@@ -147,6 +147,8 @@ class Delivery:
     author_ref: str
     event_ref: str
     data: Any = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    """All others, by their names."""
 
 
 @dataclass(frozen=True)

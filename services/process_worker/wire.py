@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -39,9 +41,14 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.vibe.documents import from_value, parse
+from refinery_core.vibe.names import cut
 from refinery_core.wire import DocumentForm
 
 MAX_TEXT: Final = 1_024
+MAX_ATTRIBUTES: Final = 20
+_IS_ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,20}").fullmatch
+_OWN_ATTRIBUTES: Final = frozenset({"specversion", "id", "type", "source", "subject", "data"})
+"""Those that an event has a field for."""
 _STORY_BYTES: Final = 3 << 20
 """Of the events in an answer; the execution has the rest of the message."""
 _FRAME_BYTES: Final = 8
@@ -116,7 +123,18 @@ def send_event(request: pb.SendEventRequest) -> SendEvent:
         source=text(event.source, "event.source") or f"refinery:{author}",
         subject=text(event.subject, "event.subject"),
         data=wire.document_from(event.data, "event.data") if event.HasField("data") else None,
+        attributes=_attributes(event.attributes),
     )
+
+
+def _attributes(given: Mapping[str, str]) -> dict[str, str]:
+    if len(given) > MAX_ATTRIBUTES:
+        raise InvalidField(field="event.attributes", problem=f"are more than {MAX_ATTRIBUTES}")
+    for name in given:
+        if not _IS_ATTRIBUTE(name) or name in _OWN_ATTRIBUTES:
+            problem = f"has '{cut(name)}', which does not name another attribute"
+            raise InvalidField(field="event.attributes", problem=problem)
+    return {name: text(value, f"event.attributes.{name}") for name, value in given.items()}
 
 
 def _segment(text: str, field: str) -> str:

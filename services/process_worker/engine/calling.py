@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from process_worker.engine.faults import standard
+from process_worker.engine.faults import Ended, standard
 from process_worker.engine.scope import describe_time
 from refinery_core.process import model
-from refinery_core.process.parts import Authentication, Endpoint, Expression
+from refinery_core.process.events import STRINGS
+from refinery_core.process.parts import END, Authentication, Endpoint, Expression, Template
 from refinery_core.vibe.refs import SCHEME, AugUri
 
 if TYPE_CHECKING:
@@ -21,18 +22,24 @@ async def call(run: Interpreter, task: model.Call, x: Any, site: Site) -> Any:
     """Call what the task calls."""
     called = task.call
     if isinstance(called, model.FunctionCall):
-        arguments = await run.calculator.fill(called.arguments, x, site.scope, task.pointer)
-        output, _ = await run.task(called.function, arguments, site.task(called.function, 1))
+        arguments = None
+        if not site.strand.resumes:  # Otherwise its frame has them; now they might come to something else.
+            arguments = await run.calculator.fill(called.arguments, x, site.scope, task.pointer)
+        output, then = await run.task(called.function, arguments, site.task(called.function, 1))
+        if then == END:
+            raise Ended(output)
         return output
     kind, what = await _READERS[type(called)](run, called, x, site)
     return await run.ports.perform(run.request(kind, site, **what))
 
 
 async def emit(run: Interpreter, task: model.Emit, x: Any, site: Site) -> Any:
-    """Send an event; the output is the input."""
+    """Send an event; the output is the event."""
     event: dict[str, Any] = {"specversion": "1.0"}
     for name, template in task.attributes.items():
         value = await run.calculator.fill(template, x, site.scope, task.pointer)
+        if name in STRINGS and not isinstance(value, str):
+            raise standard("expression", f"'{name}' of an event needs to be a string", task.pointer)
         if name == "author_ref" and isinstance(value, str) and value.startswith(SCHEME):
             value = run.frozen(value, task.pointer)
         event[name] = value
@@ -41,7 +48,7 @@ async def emit(run: Interpreter, task: model.Emit, x: Any, site: Site) -> Any:
     event.setdefault("time", describe_time(run.ports.now_us())["iso8601"])
     request.what["event"] = event
     await run.ports.perform(request)
-    return x
+    return event
 
 
 async def run_process(run: Interpreter, task: model.Run, x: Any, site: Site) -> Any:
@@ -58,8 +65,8 @@ async def _http(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str,
     return "http", {
         "method": called.method,
         "uri": await _uri(run, called.endpoint, x, site),
-        "headers": await fill(called.headers, x, scope, at) if called.headers else {},
-        "query": await fill(called.query, x, scope, at) if called.query else {},
+        "headers": await _fields(run, "headers", called.headers, x, site),
+        "query": await _fields(run, "query", called.query, x, site),
         **({"body": await fill(called.body, x, scope, at)} if called.body else {}),
         "answer": called.answer.value,
         "redirect": called.redirect,
@@ -67,8 +74,18 @@ async def _http(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str,
     }
 
 
+async def _fields(run: Interpreter, what: str, template: Template | None, x: Any, site: Site) -> Any:
+    """Values by their names; none where there is nothing."""
+    if template is None:
+        return {}
+    fields = await run.calculator.fill(template, x, site.scope, site.document)
+    if not isinstance(fields, dict | None):
+        raise standard("expression", f"'{what}' needs to be an object", site.document)
+    return fields or {}
+
+
 async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
-    scope, at, document = site.scope, site.document, called.document
+    at, document = site.document, called.document
     of_document = None
     if isinstance(document, AugUri):
         source = {"ref": run.frozen(document, at)}
@@ -79,7 +96,7 @@ async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[s
         "document": source,
         "document_authentication": of_document,
         "operation": called.operation,
-        "parameters": await run.calculator.fill(called.parameters, x, scope, at) if called.parameters else {},
+        "parameters": await _fields(run, "parameters", called.parameters, x, site),
         "answer": called.answer.value,
         "redirect": called.redirect,
         "authentication": _authentication(run, called.authentication, x, site),
@@ -87,14 +104,14 @@ async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[s
 
 
 async def _grpc(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
-    scope, at = site.scope, site.document
+    at = site.document
     return "grpc", {
         "service": called.service,
         "method": called.method,
         "host": called.host,
         "port": called.port,
         "descriptor": None if called.descriptor is None else run.frozen(called.descriptor, at),
-        "arguments": await run.calculator.fill(called.arguments, x, scope, at) if called.arguments else {},
+        "arguments": await _fields(run, "arguments", called.arguments, x, site),
         "authentication": _authentication(run, called.authentication, x, site),
     }
 

@@ -164,11 +164,12 @@ class Interpreter:
         return output, then
 
     async def export(self, shape: Shape, output: Any, scope: Scope, at: str) -> None:
-        """Replace the context, if the task says so."""
+        """Check the context that there is from now on: another one, if the task says so."""
+        context = self.state.context
         if shape.template is not None:
             context = await self.calculator.fill(shape.template, output, scope, at)
-            await self._check(shape, context, "context", at)
-            self.state.context = context
+        await self._check(shape, context, "context", at)
+        self.state.context = context
 
     async def _shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
         """Check and reshape: an input is checked first, an output last."""
@@ -194,8 +195,7 @@ class Interpreter:
         """When its time is up, in microseconds; None where it has no timeout."""
         if timed.timeout is None:
             return None
-        at = site.document
-        length = await self.calculator.milliseconds(timed.timeout, x, site.scope, at)
+        length = await self.calculator.milliseconds(timed.timeout, x, site.scope, site.timed)
         return self.ports.now_us() + length * 1_000
 
     async def within(self, end: int | None, work: Coroutine[Any, Any, Any], site: Site) -> Any:
@@ -210,7 +210,7 @@ class Interpreter:
         async with Together((work, self.ports.pause(left, site.shown))) as both:
             if await both.next() == 0:
                 return both.result(0)
-        raise standard("timeout", "It took longer than its timeout.", site.document, title="Timeout")
+        raise standard("timeout", "It took longer than its timeout.", site.timed, title="Timeout")
 
     # --- What others ask ------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Interpreter:
     def _scope(self, task: Task, frame: dict[str, Any], site: Site) -> Scope:
         described = {
             "name": task.name,
-            "reference": site.shown,
+            "reference": task.pointer,
             "definition": task.definition,
             "input": frame["raw"],
             "startedAt": describe_time(frame["at"]),

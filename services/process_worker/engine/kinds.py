@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from process_worker.engine import calling, listening, trying
-from process_worker.engine.faults import Fault, standard
+from process_worker.engine.faults import Ended, Fault, standard
 from process_worker.engine.state import Strand
 from process_worker.engine.together import Together
 from process_worker.messages import Problem
 from refinery_core.process import model
+from refinery_core.process.parts import END
 
 if TYPE_CHECKING:
     from process_worker.engine.interpreter import Interpreter
@@ -68,7 +69,7 @@ async def _fork(run: Interpreter, task: model.Fork, x: Any, site: Site) -> Any:
         while len(outputs) + len(faults) < len(branches):
             index = await together.next()
             try:
-                outputs[index] = together.result(index)[0]
+                outputs[index] = _going_on(*together.result(index))
             except Fault as fault:
                 if not task.compete:
                     raise
@@ -81,6 +82,13 @@ async def _fork(run: Interpreter, task: model.Fork, x: Any, site: Site) -> Any:
     joined = [outputs[index] for index in range(len(branches))]
     await run.calculator.look(joined, task.pointer)
     return joined
+
+
+def _going_on(output: Any, then: str) -> Any:
+    """The output of a branch, unless the branch ends the process."""
+    if then == END:
+        raise Ended(output)
+    return output
 
 
 async def _set(run: Interpreter, task: model.Set, x: Any, site: Site) -> Any:

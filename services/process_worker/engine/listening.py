@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from process_worker.engine.bounds import MAX_SIZE, measure
-from process_worker.engine.faults import standard
+from process_worker.engine.faults import Fault, standard
 from process_worker.engine.state import Event, Strand
-from process_worker.engine.together import Together
+from refinery_core.process.events import OF_PATTERNS
 from refinery_core.process.model import EachEvent, Listen, Read
 from refinery_core.process.parts import Consumption, EventFilter, Expression, Template, Wanted
 from refinery_core.vibe.refs import SCHEME, AugUri, Ref, RefFault
@@ -17,16 +18,12 @@ if TYPE_CHECKING:
     from process_worker.engine.interpreter import Interpreter
     from process_worker.engine.site import Site
 
-_LOOKS_LIKE_A_PATTERN = frozenset("\\^$*+?()[]{}|")
-
 
 async def carry_out(run: Interpreter, task: Listen, x: Any, site: Site) -> list[Any]:
     """Wait; the output is what was read of each event, in order."""
     run.state.trace.listening[site.shown] = task.definition["listen"]["to"]
     listener = _Listener(run, task, x, site)
     try:
-        if isinstance(task.to.until, Consumption):
-            return await listener.until_events(task.to, task.to.until)
         if task.to.wanted is Wanted.ALL:
             return await listener.all(task.to)
         return await listener.any(task.to)
@@ -44,14 +41,23 @@ class _Listener:
         self._correlated: dict[str, Any] = {}
 
     async def any(self, to: Consumption) -> list[Any]:
-        """One event that any filter takes; with `until`, as many as it takes for that to hold."""
+        """
+        One event that any filter takes. With `until`, as many as come until that holds, or until the other
+        events have come that end it: these are looked for first, and are not among those that are read.
+        """
+        until = to.until if isinstance(to.until, Consumption) else None
+        ending = [] if until is None else list(until.filters)
         while True:
-            await self._consume(await self._take(to.filters))
-            if to.until is None:
-                return self._read
-            assert isinstance(to.until, Expression)
-            scope, at = self._site.scope, self._task.pointer
-            if await self._run.calculator.holds(to.until, self._read, scope, at):
+            event = await self._take(to.filters) if until is None else await self._take(ending, to.filters)
+            ends = None if until is None else await self._place(ending, event)
+            if until is not None and ends is not None:
+                self._remember(event)
+                del ending[ends : ends + 1]
+                if until.wanted is not Wanted.ALL or not ending:
+                    return self._read
+                continue
+            await self._consume(event)
+            if to.until is None or (isinstance(to.until, Expression) and await self._holds(to.until)):
                 return self._read
 
     async def all(self, to: Consumption) -> list[Any]:
@@ -59,47 +65,32 @@ class _Listener:
         open_ = list(to.filters)
         while open_:
             event = await self._take(open_)
-            for filter_ in open_:
-                if await self._matches(filter_, event):
-                    open_.remove(filter_)
-                    break
+            place = await self._place(open_, event)
+            assert place is not None
+            del open_[place]
             await self._consume(event)
         return self._read
 
-    async def until_events(self, to: Consumption, until: Consumption) -> list[Any]:
-        """Every event that any filter takes, until the other events have come."""
-        async with Together((self._endless(to), self._drop(until))) as both:
-            both.result(await both.next())
-        return self._read
+    async def _holds(self, until: Expression) -> bool:
+        return await self._run.calculator.holds(until, self._read, self._site.scope, self._task.pointer)
 
-    async def _endless(self, to: Consumption) -> None:
-        while True:
-            await self._consume(await self._take(to.filters))
-
-    async def _drop(self, until: Consumption) -> None:
-        open_ = list(until.filters)
-        while True:
-            event = await self._take(open_)
-            self._remember(event)
-            if until.wanted is not Wanted.ALL:
-                return
-            for filter_ in open_:
-                if await self._matches(filter_, event):
-                    open_.remove(filter_)
-                    break
-            if not open_:
-                return
-
-    async def _take(self, filters: Any) -> Event:
+    async def _take(self, *groups: Sequence[EventFilter]) -> Event:
         async def matches(event: Event) -> bool:
-            if not filters:
-                return True
-            for filter_ in filters:
-                if await self._matches(filter_, event):
+            for filters in groups:
+                if await self._place(filters, event) is not None:
                     return True
             return False
 
         return await self._run.state.mailbox.take(matches)
+
+    async def _place(self, filters: Sequence[EventFilter], event: Event) -> int | None:
+        """The place of the first filter that takes an event; where there are none, any event is taken."""
+        if not filters:
+            return 0
+        for place, filter_ in enumerate(filters):
+            if await self._matches(filter_, event):
+                return place
+        return None
 
     def _remember(self, event: Event) -> None:
         if event.get("event_ref"):
@@ -128,17 +119,21 @@ class _Listener:
     # --- Matching -------------------------------------------------------------------------
 
     async def _matches(self, filter_: EventFilter, event: Event) -> bool:
-        for name, template in filter_.attributes.items():
+        # Its data says something only where it is the kind of event that is meant.
+        for name, template in sorted(filter_.attributes.items(), key=lambda each: each[0] == "data"):
             if not await self._fits(name, template, event.get(name)):
                 return False
         return await self._correlates(filter_, event)
 
     async def _fits(self, name: str, wanted: Template, actual: Any) -> bool:
         run, at, scope = self._run, self._task.pointer, self._site.scope
-        expected = wanted.value
-        if name == "data" and isinstance(expected, Expression):
-            return await run.calculator.holds(expected, actual, scope, at)
-        expected = await run.calculator.fill(wanted, self._x, scope, at)
+        if name == "data" and isinstance(wanted.value, Expression):
+            try:
+                expected = await run.calculator.one(wanted.value, actual, scope, at)
+            except Fault:
+                return False  # Whoever sends it may send anything: what cannot be looked at is not meant.
+        else:
+            expected = await run.calculator.fill(wanted, self._x, scope, at)
         if name == "author_ref" and isinstance(expected, str) and expected.startswith(SCHEME):
             meant = run.frozen(expected, at)
             return meant == actual or (AugUri.parse(expected).floats and self._revises(meant, actual))
@@ -161,16 +156,22 @@ class _Listener:
         """Whether a text fits a regular expression; jq looks, which may be killed for it."""
         if not wanted.constant or not isinstance(expected, str) or not isinstance(actual, str):
             return False
-        if _LOOKS_LIKE_A_PATTERN.isdisjoint(expected):
+        if OF_PATTERNS.isdisjoint(expected):
             return False
         test = Expression(f"test({json.dumps(f'^(?:{expected})$')})")
-        return await self._run.calculator.holds(test, actual, self._site.scope, self._task.pointer)
+        try:
+            return await self._run.calculator.holds(test, actual, self._site.scope, self._task.pointer)
+        except Fault:
+            return False  # It only looks like one.
 
     async def _correlates(self, filter_: EventFilter, event: Event) -> bool:
         run, at, scope = self._run, self._task.pointer, self._site.scope
         found: dict[str, Any] = {}
         for name, correlation in filter_.correlate.items():
-            value = await run.calculator.one(correlation.source, event, scope, at)
+            try:
+                value = await run.calculator.one(correlation.source, event, scope, at)
+            except Fault:
+                return False
             expected = correlation.expect
             if isinstance(expected, Expression):
                 expected = await run.calculator.one(expected, self._x, scope, at)

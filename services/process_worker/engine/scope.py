@@ -88,13 +88,17 @@ class Calculator:
         await self._breathe(1)
         wanted = frozenset().union(*(expression.variables for expression in expressions))
         variables = {name: self._variable(name, scope) for name in sorted(wanted)}
-        quick = [_walk(expression.source, value, variables) for expression in expressions]
-        if _ABSENT not in quick:
-            return quick
-        try:
-            return await self._ports.evaluate(expressions, value, variables)
-        except EvaluationFault as fault:
-            raise standard("expression", str(fault), at) from None
+        # A path needs nobody, and gives what is there to the last digit, whatever stands beside it.
+        found = [_walk(expression.source, value, variables) for expression in expressions]
+        rest = [place for place, result in enumerate(found) if result is _ABSENT]
+        if rest:
+            try:
+                results = await self._ports.evaluate([expressions[place] for place in rest], value, variables)
+            except EvaluationFault as fault:
+                raise standard("expression", str(fault), at) from None
+            for place, result in zip(rest, results, strict=True):
+                found[place] = result
+        return found
 
     async def one(self, expression: Expression, value: Any, scope: Scope, at: str) -> Any:
         """Evaluate an expression."""
@@ -156,6 +160,8 @@ class Calculator:
             return None if value is _ABSENT else value
         if name == "authorization":
             return None
+        if name not in self._shared:
+            raise standard("expression", f"${name} means nothing here")
         return self._shared[name]()
 
 

@@ -53,5 +53,10 @@ class Site:
         return replace(self, scope=scope)
 
     @property
+    def timed(self) -> str:
+        """Whom to blame for a timeout: the task, or the process itself."""
+        return self.document or "/timeout"
+
+    @property
     def _visited(self) -> str:
         return f"{self.key}@{self.visit}" if self.visit > 1 else self.key

@@ -72,8 +72,10 @@ class Mailbox:
             limits = f"{MAX_EVENTS} events, and {MAX_EVENTS_BYTES} bytes of them at a time"
             raise OverflowError(f"an execution takes at most {limits}")
         self.known[delivery.id] = None
-        event = {key: value for key, value in asdict(delivery).items() if value != "" or key == "data"}
-        self.waiting.append({"specversion": "1.0", **event})
+        given = asdict(delivery)
+        others = given.pop("attributes")
+        event = {key: value for key, value in given.items() if value != "" or key == "data"}
+        self.waiting.append({"specversion": "1.0", **others, **event})
         self._size += _size(self.waiting[-1])
         arrived, self._arrived = self._arrived, []
         for future in arrived:

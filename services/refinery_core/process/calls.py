@@ -98,8 +98,9 @@ def _read_fields(place: Place | None, what: str, reading: Reading, scope: Scope)
             place.refuse(f"{what} needs to be an object or an expression in ${{ }}")
         return reading.whole(place, what, scope, Stage.INSIDE)
     for value in place.pairs(what).values():
-        if isinstance(value.value, dict | list):
-            value.refuse_type(f"a value in {what}", "a string, a number or a boolean")
+        for item in value.items(what, empty=True) if isinstance(value.value, list) else [value]:
+            if isinstance(item.value, dict | list):
+                item.refuse_type(f"a value in {what}", "a string, a number or a boolean")
     return reading.template(place, scope, Stage.INSIDE)
 
 

@@ -127,7 +127,7 @@ def _read_use(place: Place | None, known: tuple[str, ...], reading: Reading, sco
         after = inside.members("a timeout", ("after",), ("after",))["after"]
         shared.timeouts[name] = reading.duration(after, "'after'", scope, Stage.WORKFLOW)
     for name, inside in _pairs(members, "retries"):
-        shared.retries[name] = read_retry(inside, reading, scope.adding("error"))
+        shared.retries[name] = read_retry(inside, reading, scope.adding("error"), scope)
     shared.functions = dict(_pairs(members, "functions"))
 
 

@@ -13,7 +13,7 @@ from refinery_core.vibe.refs import SCHEME, AugUri
 
 _IS_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\"<>\\^`]+").fullmatch
 _IS_HTTP = re.compile(r"https?://[^/?#\s]+[^\s]*", re.IGNORECASE).fullmatch
-_IS_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*").fullmatch
+_IS_VARIABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]*").fullmatch
 
 
 def read_endpoint(place: Place, reading: Reading, scope: Scope) -> Endpoint:

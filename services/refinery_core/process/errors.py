@@ -78,8 +78,8 @@ def _check_type(place: Place, uri: str) -> None:
         place.refuse(unknown("there is no standard error", name, STATUSES))
 
 
-def read_retry(place: Place, reading: Reading, scope: Scope) -> RetryPolicy:
-    """Read a retry policy."""
+def read_retry(place: Place, reading: Reading, scope: Scope, around: Scope) -> RetryPolicy:
+    """Read a retry policy; how long an attempt may take is said `around` the catch: there is no error yet."""
     members = place.members("a retry policy", _RETRY)
     inside = Stage.INSIDE
     delay, limit = members.get("delay"), members.get("limit")
@@ -94,7 +94,7 @@ def read_retry(place: Place, reading: Reading, scope: Scope) -> RetryPolicy:
         backoff=_read_backoff(members.get("backoff")),
         jitter=None if "jitter" not in members else _read_jitter(members["jitter"], reading, scope),
         max_attempts=None if count is None else count.integer("'count'", 0, 1_000_000),
-        attempt_duration=None if each is None else reading.duration(each, "'duration'", scope, inside),
+        attempt_duration=None if each is None else reading.duration(each, "'duration'", around, inside),
         max_duration=None if all_ is None else reading.duration(all_, "'duration'", scope, inside),
     )
 

@@ -8,13 +8,17 @@ from refinery_core.process.endpoints import read_uri
 from refinery_core.process.errors import read_condition
 from refinery_core.process.parts import Consumption, Correlation, EventFilter, ReferenceUse, Template, Wanted
 from refinery_core.process.place import Place
-from refinery_core.process.reading import Reading, Scope, Stage
+from refinery_core.process.reading import Reading, Scope, Stage, wrapped
 from refinery_core.vibe.refs import SCHEME
 
 _WANTED = tuple(wanted.value for wanted in Wanted)
 _URIS = ("source", "dataschema")
 _TEXTS = ("id", "type", "time", "subject", "datacontenttype")
 _AUTHOR = "author_ref"
+STRINGS = frozenset((*_URIS, *_TEXTS, _AUTHOR))
+"""Attributes of an event that are strings; others may be numbers and booleans too."""
+OF_PATTERNS = frozenset("\\^$*+?()[]{}|")
+"""Characters by which a text in a filter looks like a regular expression."""
 _IS_ATTRIBUTE = re.compile(r"[a-z0-9]+").fullmatch
 
 
@@ -27,21 +31,28 @@ def read_attributes(place: Place, reading: Reading, scope: Scope) -> dict[str, T
     return _read_properties(place, what, reading, scope)
 
 
-def _read_properties(place: Place, what: str, reading: Reading, scope: Scope) -> dict[str, Template]:
+def _read_properties(
+    place: Place, what: str, reading: Reading, scope: Scope, *, patterns: bool = False
+) -> dict[str, Template]:
     read: dict[str, Template] = {}
     for key, value in place.pairs(what).items():
         if not _IS_ATTRIBUTE(key) and key != _AUTHOR:
             value.refuse("an attribute of an event is named with small letters and digits")
-        if key in _URIS:
+        if key in _URIS and not (patterns and _is_like_a_pattern(value)):
             text = read_uri(value, f"'{key}'", reading, scope)
             read[key] = Template(text, isinstance(text, str))
             continue
-        if key in _TEXTS:
+        if key in _URIS or key in _TEXTS:
             value.text(f"'{key}'")
         elif key == _AUTHOR and isinstance(value.value, str) and value.value.startswith(SCHEME):
             reading.reference(value, "the Role that an event comes from", ReferenceUse.ROLE)
         read[key] = reading.template(value, scope, Stage.INSIDE)
     return read
+
+
+def _is_like_a_pattern(place: Place) -> bool:
+    text = place.value
+    return isinstance(text, str) and wrapped(text) is None and not OF_PATTERNS.isdisjoint(text)
 
 
 def read_consumption(place: Place, reading: Reading, scope: Scope, *, nested: bool = False) -> Consumption:
@@ -69,7 +80,7 @@ def read_consumption(place: Place, reading: Reading, scope: Scope, *, nested: bo
 
 def _read_filter(place: Place, reading: Reading, scope: Scope) -> EventFilter:
     members = place.members("an event filter", ("with", "correlate"), ("with",))
-    attributes = _read_properties(members["with"], "'with'", reading, scope)
+    attributes = _read_properties(members["with"], "'with'", reading, scope, patterns=True)
     if not attributes:
         members["with"].refuse("an event filter needs at least one attribute")
     correlate = members.get("correlate")

@@ -152,18 +152,18 @@ def _read_try(body: Body, reading: Reading, scope: Scope) -> Try:
         name=name,
         when=read_condition(catch.get("when"), "'when'", reading, inside, Stage.INSIDE),
         except_when=read_condition(catch.get("exceptWhen"), "'exceptWhen'", reading, inside, Stage.INSIDE),
-        retry=_read_retry(catch.get("retry"), reading, inside),
+        retry=_read_retry(catch.get("retry"), reading, inside, scope),
     )
     tried = body.lists.tasks(body.members["try"], "'try'", reading, scope.deeper())
     caught = () if "do" not in catch else body.lists.tasks(catch["do"], "'do'", reading, inside.deeper())
     return Try(**body.common, tasks=tried, catch=read, catch_tasks=caught)
 
 
-def _read_retry(place: Place | None, reading: Reading, scope: Scope) -> RetryPolicy | None:
+def _read_retry(place: Place | None, reading: Reading, scope: Scope, around: Scope) -> RetryPolicy | None:
     if place is None:
         return None
     if not isinstance(place.value, str):
-        return read_retry(place, reading, scope)
+        return read_retry(place, reading, scope, around)
     known = reading.shared.retries
     policy = known[place.named("retry policy", known, "use.retries")]
     durations = (policy.delay, policy.attempt_duration, policy.max_duration, *(policy.jitter or ()))

@@ -168,17 +168,52 @@ CALLS = [
         calls=["/book/1", "/book/2", "/book/3", "/cancel/2", "/cancel/1"],
     ),
     Scenario(
-        "emit gives its input",
+        "emit gives the event",
         [
             {
                 "e": {
                     "emit": {
                         "event": {"with": {"type": "org.x", "source": "urn:x", "data": {"n": "${ .n }"}}}
-                    }
+                    },
+                    "output": {"as": "${ .time |= length | .id |= length }"},
                 }
             }
         ],
         input={"n": 1},
-        output={"n": 1},
+        output={
+            "specversion": "1.0",
+            "id": 36,
+            "time": 24,
+            "type": "org.x",
+            "source": "urn:x",
+            "data": {"n": 1},
+        },
+    ),
+    *(
+        Scenario(
+            f"the {name} of an event is a string",
+            [{"e": {"emit": {"event": {"with": {"type": "org.x", "source": "urn:x"} | {name: "${ .n }"}}}}}],
+            input={"n": 5},
+            fault={"type": STANDARD + "expression", "instance": "/do/0/e"},
+            calls=[],
+        )
+        for name in ("source", "type", "id", "time", "subject")
+    ),
+    *(
+        Scenario(
+            f"the {name} of a call are an object",
+            [{"a": get("/x", **{"with": {"method": "get", "endpoint": f"{WORLD}/x", name: "${ .n }"}})}],
+            input={"n": 5},
+            fault={"type": STANDARD + "expression", "instance": "/do/0/a"},
+            calls=[],
+        )
+        for name in ("headers", "query")
+    ),
+    Scenario(
+        "how long an attempt may take is said where there is no error yet",
+        retried({"limit": {"attempt": {"count": 2, "duration": "${ $workflow.input.each }"}}}),
+        input={"each": "PT1S"},
+        answers=FLAKY,
+        output={"ok": True},
     ),
 ]

@@ -61,6 +61,33 @@ DATA = [
         output={"first": 1, "second": 2},
     ),
     Scenario(
+        "the context is checked also where it stays as it is",
+        [{"a": {**says(n=1), "export": {"schema": {"document": {"required": ["first"]}}}}}],
+        fault={"type": STANDARD + "validation", "instance": "/do/0/a"},
+    ),
+    Scenario(
+        "arguments of a function are what they were when it was called",
+        [{"a": {"call": "f", "with": {"x": "${ ($context.k // 0) + 1 }"}}}],
+        top={
+            "use": {
+                "functions": {
+                    "f": {
+                        "do": [
+                            {"one": {**says(x="${ .x }"), "export": {"as": '${ "text" }'}}},
+                            {"two": says(x="${ .x + 1 }")},
+                        ]
+                    }
+                }
+            }
+        },
+        output={"x": 2},
+    ),
+    Scenario(
+        "a task is named by its place in the document",
+        [{"f": {"for": {"in": "${ [1, 2] }"}, "do": [{"a": says(at="${ $task.reference }")}]}}],
+        output={"at": "/do/0/f/do/0/a"},
+    ),
+    Scenario(
         "the process reshapes its own input and output",
         [{"a": says(n="${ .n + 1 }")}],
         top={"input": {"from": "${ .start }"}, "output": {"as": "${ {result: .n} }"}},

@@ -61,6 +61,104 @@ EVENTS = [
         output=[1, 2],
     ),
     Scenario(
+        "what comes after the end is not read, whatever waits",
+        listen({"any": [typed("a")], "until": {"one": typed("stop")}}),
+        events=[event("1", "a", data=1), event("2", "stop"), event("3", "a", data=3)],
+        output=[1],
+    ),
+    Scenario(
+        "until needs all of its events, in whatever order",
+        listen({"any": [typed("a")], "until": {"all": [typed("s1"), typed("s2")]}}),
+        events=[
+            event("1", "a", data=1),
+            event("2", "s2"),
+            event("3", "a", data=3),
+            event("4", "s1"),
+            event("5", "a", data=5),
+        ],
+        output=[1, 3],
+    ),
+    Scenario(
+        "an event that ends is not taken for one to read",
+        listen({"any": [], "until": {"one": typed("stop")}}),
+        events=[event("1", "a", data=1), event("2", "stop", data=2)],
+        output=[1],
+    ),
+    Scenario(
+        "any event ends where none is named",
+        listen({"any": [typed("a")], "until": {"any": []}}),
+        events=[event("1", "b", data=1), event("2", "a")],
+        output=[],
+    ),
+    Scenario(
+        "what is done for an event is done to its end",
+        listen(
+            {"any": [typed("a")], "until": {"one": typed("stop")}},
+            foreach={"item": "e", "do": [{"w": {"wait": {"seconds": 10}}}, {"s": says(n="${ $e }")}]},
+        ),
+        events=[event("1", "a", data=1), event("2", "a", data=2), event("3", "stop")],
+        output=[{"n": 1}, {"n": 2}],
+    ),
+    Scenario(
+        "an event of another type is not asked for its data",
+        listen({"one": {"with": {"data": "${ .temperature > 38 }", "type": "a"}}}),
+        events=[event("1", "b", data="ping"), event("2", "a", data={"temperature": 39})],
+        output=[{"temperature": 39}],
+    ),
+    Scenario(
+        "an event whose data cannot be looked at is not meant",
+        listen({"one": typed("a", data="${ .temperature > 38 }")}),
+        events=[event("1", "a", data="ping"), event("2", "a", data={"temperature": 39})],
+        output=[{"temperature": 39}],
+    ),
+    Scenario(
+        "an expression that gives no boolean is compared with the data",
+        listen({"one": typed("a", data="${ {id: $input.id} }")}),
+        input={"id": 1},
+        events=[event("1", "a", data={"id": 2}), event("2", "a", data={"id": 1, "n": 0})],
+        output=[{"id": 1, "n": 0}],
+    ),
+    Scenario(
+        "a text that is no regular expression is a text",
+        listen({"any": [typed("(a"), typed("b")]}),
+        events=[event("1", "a", data=1), event("2", "b", data=2)],
+        output=[2],
+    ),
+    Scenario(
+        "a source may be a regular expression",
+        listen({"one": {"with": {"source": "https://[a-z]+\\.example\\.com"}}}),
+        events=[
+            event("1", source="https://x.other.com", data=1),
+            event("2", source="https://x.example.com", data=2),
+        ],
+        output=[2],
+    ),
+    Scenario(
+        "an event is known by its other attributes too",
+        [
+            {
+                "l": {
+                    "listen": {
+                        "to": {"one": {**typed(roomid="7"), "correlate": {"r": {"from": "${ .roomid }"}}}},
+                        "read": "envelope",
+                    },
+                    "output": {"as": "${ .[0] | {id, roomid, time} }"},
+                }
+            }
+        ],
+        events=[
+            event("1", attributes={"roomid": "6"}),
+            event("2", attributes={"roomid": "7", "time": "2030-01-01T00:00:00Z"}),
+        ],
+        output={"id": "2", "roomid": "7", "time": "2030-01-01T00:00:00Z"},
+    ),
+    Scenario(
+        "a correlation that cannot be looked at correlates nothing",
+        listen({"one": {**typed("a"), "correlate": {"n": {"from": "${ .data.n }", "expect": "x"}}}}),
+        events=[event("1", "a", data="text"), event("2", "a", data={"n": "x"})],
+        output=[{"n": "x"}],
+    ),
+    Scenario(
         "a filter looks into the data",
         listen({"one": typed(data="${ .n > 1 }")}),
         events=[event("1", data={"n": 1}), event("2", data={"n": 2})],

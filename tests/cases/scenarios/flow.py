@@ -26,6 +26,20 @@ FLOW = [
         output={"n": 1},
     ),
     Scenario(
+        "then: end at a branch ends the process",
+        [
+            {"f": {"fork": {"branches": [{"a": {**says(n=1), "then": "end"}}, {"b": says(n=2)}]}}},
+            {"c": says(n=3)},
+        ],
+        output={"n": 1},
+    ),
+    Scenario(
+        "then: end in a function ends the process",
+        [{"a": {"call": "f", "with": {}}}, {"b": says(n=3)}],
+        top={"use": {"functions": {"f": {**says(n=1), "then": "end"}}}},
+        output={"n": 1},
+    ),
+    Scenario(
         "then: exit leaves the list",
         [{"a": {"do": [{"b": {**says(n=1), "then": "exit"}}, {"c": says(n=2)}]}}, {"d": says(m="${ .n }")}],
         output={"m": 1},

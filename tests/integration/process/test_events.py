@@ -53,6 +53,40 @@ async def test_an_event_is_recorded_by_its_author_and_heard(processes: Processes
     assert delivered["data"] == {"approved": True}
 
 
+async def test_other_attributes_of_an_event_are_recorded_and_heard(processes: Processes) -> None:
+    id_ = await listening(processes)
+    request = heard(id_)
+    request.event.attributes.update({"time": "2030-01-01T00:00:00Z", "roomid": "7"})
+    sent = await processes.stub.SendEvent(request)
+    record = await processes.services.refinery.get_vibe(sent.event_ref)
+    execution = await finished(processes, id_)
+    (delivered,) = (await processes.services.refinery.get_vibe(execution.result_ref)).solution["heard"]
+    for event in (record.solution, delivered):
+        assert (event["time"], event["roomid"], event["type"]) == ("2030-01-01T00:00:00Z", "7", "heard")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"Room": "7"},
+        {"room-id": "7"},
+        {"id": "e2"},
+        {"specversion": "0.3"},
+        {"data": "x"},
+        {"a" * 21: "x"},
+        {"a": "x" * 1_025},
+        {f"a{n}": "x" for n in range(21)},
+    ],
+)
+async def test_attributes_that_no_event_has_are_refused(
+    processes: Processes, attributes: dict[str, str]
+) -> None:
+    request = heard(str(uuid.uuid4()))
+    request.event.attributes.update(attributes)
+    why, metadata = await reason(processes.stub.SendEvent(request))
+    assert (why, metadata["field"].partition("s")[0]) == ("INVALID_FIELD", "event.attribute")
+
+
 async def test_an_event_sent_again_is_the_same_event_even_after_the_end(processes: Processes) -> None:
     id_ = await listening(processes)
     request = heard(id_)

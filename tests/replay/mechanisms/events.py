@@ -70,7 +70,8 @@ EVENTS: Final = [
                 "e": {
                     "emit": {
                         "event": {"with": {"type": "org.x", "source": "urn:x", "data": {"n": "${ .n }"}}}
-                    }
+                    },
+                    "output": {"as": "${ .data }"},
                 }
             }
         ],

@@ -164,6 +164,12 @@ def stop_after(seconds: float, scenario: Scenario, world: World, again: float = 
     fly(stop())
 
 
+def test_a_path_gives_what_is_there_whatever_stands_beside_it(evaluator: Evaluator) -> None:
+    huge = (1 << 53) + 1  # jq would round it.
+    scenario = Scenario("huge", [{"a": says(id="${ .id }", n="${ .n + 1 }")}], input={"id": huge, "n": 1})
+    assert fly(carry_out(scenario, World(evaluator)))[0] == {"id": huge, "n": 2}
+
+
 def delivery(id_: str, size: int) -> Delivery:
     return Delivery(id_, "said", "somebody", "", "main@roles/local?1", f"main@{id_}?1", "x" * size)
 

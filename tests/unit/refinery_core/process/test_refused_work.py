@@ -94,8 +94,8 @@ DOCUMENTS: list[tuple[Any, str, str]] = [
     (http(headers={"a": 1}), f"{T}/with/headers/a", "a header needs to be a string, not a number"),
     (http(headers="a"), f"{T}/with/headers", "'headers' needs to be an object or an expression in ${ }"),
     (
-        http(query={"a": ["b"]}),
-        f"{T}/with/query/a",
+        http(query={"a": ["b", ["c"]]}),
+        f"{T}/with/query/a/1",
         "a value in 'query' needs to be a string, a number or a boolean",
     ),
     (http(output="text"), f"{T}/with/output", "'output' cannot be 'text', only content, raw, response"),
