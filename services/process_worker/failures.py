@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from temporalio.exceptions import (
     ActivityError,
@@ -20,6 +20,8 @@ from process_worker.engine.together import is_cancelled
 from process_worker.messages import Problem
 
 T = TypeVar("T")
+
+_SAID: Final = {"type", "status", "title", "detail"}
 
 
 async def faulting(work: Awaitable[T]) -> T:
@@ -46,7 +48,9 @@ def fault_of(error: FailureError) -> Fault:
     if isinstance(cause, CancelledError):
         return cancelled("")  # Somebody stopped what we ran, not us.
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
-        return Fault(Problem(**{**cause.details[0], "instance": ""}))
+        # Of a newer worker there may be more; where in another process it was says nothing here.
+        said = {name: value for name, value in cause.details[0].items() if name in _SAID}
+        return Fault(Problem(**said))
     return standard("runtime", cause.message)
 
 

@@ -91,7 +91,7 @@ class ExecuteProcess:
                     work.cancel()
 
     async def _carry_out(self, start: Start) -> str:
-        ports = Replayed(start, self._state.consumed.append)
+        ports = Replayed(start, self._state.consume)
         loaded = await _load(start)
         ports.capabilities = loaded.capabilities
         process = _read(loaded.solution)

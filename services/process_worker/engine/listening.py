@@ -94,7 +94,7 @@ class _Listener:
 
     def _remember(self, event: Event) -> None:
         if event.get("event_ref"):
-            self._run.state.consumed.append(event["event_ref"])
+            self._run.state.consume(event["event_ref"])
 
     async def _consume(self, event: Event) -> None:
         self._remember(event)

@@ -7,13 +7,17 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from process_worker.engine.faults import Fault, cut
+from process_worker.engine.faults import Fault, cut, standard
 from process_worker.messages import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery, Problem, TaskEvent
 
 Event = dict[str, Any]
 """A CloudEvent, with `author_ref` and `event_ref` beside its attributes."""
+
+
+MAX_CONSUMED: Final = 8_000
+"""Events and results that the result of one execution is made from: a refine takes 10,000 inputs."""
 
 
 class Strand:
@@ -151,6 +155,18 @@ class State:
     """The refs of the capabilities that were called."""
     strand: Strand = field(default_factory=lambda: Strand(main=True))
     started_us: int = 0
+
+    def consume(self, ref: str) -> None:
+        """
+        Note what the result is made from.
+
+        Raises:
+            Fault: it would be made from more than one refine can name.
+        """
+        if len(self.consumed) >= MAX_CONSUMED:
+            detail = f"the result would be made from more than {MAX_CONSUMED} events and results"
+            raise standard("runtime", detail)
+        self.consumed.append(ref)
 
     def snapshot(self) -> dict[str, Any]:
         """Write everything down that is needed to go on."""

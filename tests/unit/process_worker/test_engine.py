@@ -10,7 +10,7 @@ import pytest
 
 from process_worker.engine.faults import Fault, Interrupted
 from process_worker.engine.interpreter import Interpreter, Setting
-from process_worker.engine.state import Mailbox, State
+from process_worker.engine.state import MAX_CONSUMED, Mailbox, State
 from process_worker.expressions import Evaluator
 from process_worker.messages import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery
 from refinery_core.process.checker import read_process
@@ -195,6 +195,13 @@ def test_a_new_run_counts_the_bytes_of_the_events_that_still_wait() -> None:
 
 def restored(state: State) -> State:
     return State.restored(json.loads(json.dumps(state.snapshot())))
+
+
+def test_a_result_is_made_from_no_more_than_a_refine_can_name() -> None:
+    state = State(consumed=["main@x?1"] * (MAX_CONSUMED - 1))
+    state.consume("main@y?1")
+    with pytest.raises(Fault, match="more than 8000 events and results"):
+        state.consume("main@z?1")
 
 
 def test_what_is_stopped_compensates_and_ends(evaluator: Evaluator) -> None:
