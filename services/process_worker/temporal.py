@@ -167,15 +167,16 @@ class Temporal:
         return progress
 
     async def ended(self, execution_id: UUID) -> None:
-        """Return when an execution has ended, however."""
+        """Return when an execution has ended, however, or Temporal knows nothing of it."""
         while True:
             try:
-                with answering():
-                    await self._handle(execution_id).result()
-            except TemporalUnavailable:
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except (WorkflowFailureError, RPCError):
-                return  # It failed, or Temporal knows nothing of it any more.
+                await self._handle(execution_id).result()
+            except WorkflowFailureError:
+                return
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return
+                await asyncio.sleep(_PAUSE_SECONDS)  # Whatever it is: that nobody answered is no end.
             else:
                 return
 

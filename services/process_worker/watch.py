@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
@@ -33,36 +32,39 @@ async def watch(
     """
     execution = await executions.stands(execution_id)
     yield News(execution=execution)
-    over = asyncio.create_task(executions.temporal.ended(execution_id))
+    over = asyncio.create_task(_ended(executions, execution))
     try:
-        is_over = execution.state is not State.RUNNING
-        async for news in _follow(executions, drain, execution_id, after_number, over, is_over=is_over):
+        async for news in _follow(executions, drain, execution, after_number, over):
             yield news
     finally:
         over.cancel()
-        with suppress(asyncio.CancelledError):
-            await over
+        await asyncio.gather(over, return_exceptions=True)
+
+
+async def _ended(executions: Executions, execution: Execution) -> Execution:
+    """Wait until an execution has ended. One that is about to be started, Temporal does not know yet."""
+    while execution.state is State.RUNNING:
+        await executions.temporal.ended(execution.id)
+        execution = await executions.stands(execution.id)
+        if execution.state is State.RUNNING:
+            await asyncio.sleep(_LONGEST_PAUSE)
+    return execution
 
 
 async def _follow(
-    executions: Executions,
-    drain: Drain,
-    execution_id: UUID,
-    after: int,
-    over: asyncio.Task[None],
-    *,
-    is_over: bool,
+    executions: Executions, drain: Drain, execution: Execution, after: int, over: asyncio.Task[Execution]
 ) -> AsyncGenerator[News, None]:
     pause, heard = _FIRST_PAUSE, time.monotonic()
+    is_over = execution.state is not State.RUNNING
     while True:
-        progress = await drain.or_result(_progress(executions, execution_id, after, last=is_over))
+        progress = await drain.or_result(_progress(executions, execution.id, after, last=is_over))
         for event in progress.events:
             if event.kind != ENDED:
                 yield News(event)
                 after, pause, heard = event.number, _FIRST_PAUSE, time.monotonic()
         if is_over:
-            execution = await drain.or_result(executions.stands(execution_id))
-            yield News(_end(execution, progress, after), execution)
+            ended = await over
+            yield News(_end(ended, progress, after), ended)
             return
         if time.monotonic() - heard >= HEARTBEAT_SECONDS:
             yield News()
@@ -81,14 +83,18 @@ async def _progress(executions: Executions, execution_id: UUID, after: int, *, l
     return Progress(state="")
 
 
-async def _pause(over: asyncio.Task[None], seconds: float) -> None:
+async def _pause(over: asyncio.Task[Execution], seconds: float) -> None:
     await asyncio.wait((over,), timeout=seconds)
 
 
-def _end(execution: Execution, progress: Progress, after: int) -> TaskEvent:
-    """The last event; who is terminated, or forgotten, did not say it himself."""
+def _end(execution: Execution, progress: Progress, after: int) -> TaskEvent | None:
+    """The last event, unless it was seen; who is terminated, or forgotten, did not say it himself."""
     for event in progress.events:
         if event.kind == ENDED:
             return event
+    says_so = progress.state not in ("", State.RUNNING)
+    number = progress.last_number if says_so else progress.last_number + 1
+    if after >= number:
+        return None
     ended = execution.end_time or execution.start_time
-    return TaskEvent(after + 1, ENDED, "", round(ended.timestamp() * 1_000_000), execution.problem)
+    return TaskEvent(number, ENDED, "", round(ended.timestamp() * 1_000_000), execution.problem)

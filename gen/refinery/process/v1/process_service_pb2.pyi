@@ -538,13 +538,14 @@ class WatchExecutionResponse(_message.Message):
     @_builtins.property
     def event(self) -> Global___ExecutionEvent:
         """event is what happened. Absent in a heartbeat, which is sent at least every
-        15 seconds.
+        15 seconds, and in the last message where nothing is known to have happened
+        since after_number.
         """
 
     @_builtins.property
     def execution(self) -> Global___Execution:
         """execution is the execution as it stands: with the first message, and with
-        the last event.
+        the last one.
         """
 
     def __init__(
