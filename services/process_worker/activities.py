@@ -39,9 +39,11 @@ class Activities:
 
     @activity.defn(name=steps.LOAD)
     async def load(self, load: steps.Load) -> steps.Loaded:
-        """Read a process."""
+        """Read a process, unless its execution was terminated."""
+        workflow = activity.info().workflow_id
+        assert workflow is not None
         with _final():
-            return await self.calls.documents.load(load)
+            return await self.calls.documents.load(load, workflow)
 
     @activity.defn(name=steps.EVALUATE)
     async def evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:

@@ -35,7 +35,6 @@ from refinery_core.errors import (
 )
 from refinery_core.pages import unwrap_token, wrap_token
 from refinery_core.vibe.model import Refinement
-from refinery_core.vibe.refs import Ref
 
 _AT_ONCE: Final = 16
 """Outcomes that a list asks for at a time."""
@@ -139,7 +138,11 @@ class Executions:
         begun = _begun(execution_id, recorded.start, recorded.refinement)
         end = await self._end(execution_id)
         if end is not None:
-            return await self._ended(begun, end)
+            ended = await self._ended(begun, end)
+            if ended.state is State.TERMINATED:
+                with suppress(TemporalUnavailable):  # Temporal may not have heard of it, or not known it yet.
+                    await self.temporal.terminate(execution_id, "")
+            return ended
         found = await self.temporal.find(execution_id)
         if found is not None:
             return replace(found, start_time=begun.start_time)
@@ -232,7 +235,7 @@ class Executions:
 
     async def _ended(self, execution: Execution, end: Refinement) -> Execution:
         ref = end.vibe_refs[0]
-        if Ref.parse(ref).id != records.record_id(execution.id):
+        if not records.is_termination(end):
             return replace(execution, state=State.COMPLETED, end_time=end.time, result_ref=ref, problem=None)
         problem = records.why_terminated((await self.ledger.vibe(ref)).solution)
         return replace(execution, state=State.TERMINATED, end_time=end.time, problem=problem)

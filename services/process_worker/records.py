@@ -16,7 +16,7 @@ from refinery_core.fields import check_line
 from refinery_core.process.standard_errors import STATUSES, error_uri
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import Document, DocumentFault
-from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.model import Refinement, VibeType
 from refinery_core.vibe.refs import Ref
 
 FOLDER: Final = "executions/"
@@ -119,6 +119,11 @@ def terminated(execution_id: UUID, content: dict[str, Any], reason: str) -> Draf
     """The last revision of the RECORD of an execution that was stopped."""
     solution = {**content, _TERMINATED: {"reason": reason}}
     return Draft(type=VibeType.RECORD, id=record_id(execution_id), solution=solution)
+
+
+def is_termination(end: Refinement) -> bool:
+    """Whether an execution was stopped, and has no result: that would have been made under its process."""
+    return Ref.parse(end.vibe_refs[0]).id.startswith(FOLDER) and not end.instruction_refs
 
 
 def why_terminated(content: dict[str, Any]) -> Problem | None:

@@ -10,11 +10,12 @@ import orjson
 
 from process_worker import records
 from process_worker.engine.faults import standard
+from process_worker.keys import result_key
 from process_worker.messages import WORKFLOW_ID_PREFIX
 from process_worker.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
 from refinery_core.answers import Answers
-from refinery_core.errors import InvalidDocument, SolutionInvalid
+from refinery_core.errors import InvalidDocument, RefinementNotFound, SolutionInvalid
 from refinery_core.fields import check_line
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import INPUT, RESULT, schema_of
@@ -55,8 +56,14 @@ class Documents:
             raise standard("configuration", f"'{ref}' has no solution")
         return vibe.solution
 
-    async def load(self, load: Load) -> Loaded:
-        """Read a process, its schemas, and what its capabilities refer to."""
+    async def load(self, load: Load, workflow: str) -> Loaded:
+        """
+        Read a process, its schemas, and what its capabilities refer to.
+
+        Raises:
+            Fault: the execution was terminated before this run, and Temporal did not hear of it.
+        """
+        await self._check_goes_on(workflow)
         solution = await self.solution(load.process_ref)
         try:
             process = read_process(solution)
@@ -73,6 +80,14 @@ class Documents:
             input=None if load.input_ref is None else await self.solution(load.input_ref),
             result_schema=schema_of(RESULT, load.process_ref, schema),
         )
+
+    async def _check_goes_on(self, workflow: str) -> None:
+        try:
+            end = await self._refinery.get_refinement(request_id=result_key(workflow))
+        except RefinementNotFound:
+            return
+        if records.is_termination(end):
+            raise standard("runtime", "The execution was terminated.", title="Terminated")
 
     async def bundles(self, schemas: Sequence[Schema], frozen: Mapping[str, str]) -> dict[str, str]:
         """

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
 from process_worker.outside.documents import Documents
-from process_worker.steps import Begin, Behalf, Commit
+from process_worker.steps import Begin, Begun, Behalf, Commit
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_core.errors import TemporalUnavailable
@@ -161,6 +161,59 @@ async def test_what_was_recorded_but_not_started_is_terminated_too(
     assert (await execution(processes, request.request_id)).state == pb.EXECUTION_STATE_TERMINATED
     found = await processes.temporal.get_workflow_handle(f"execution/{request.request_id}").describe()
     assert found.status is WorkflowExecutionStatus.TERMINATED
+
+
+async def test_what_is_terminated_before_it_is_started_does_nothing_when_it_is(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes.web.script({"/next": [(200, 1)]})
+    await processes.process("processes/inner", [{"n": gets(processes, "/next")}])
+    do = [{"s": {"set": {"caught": "${ $error.detail }"}}}]
+    tried = {"try": [{"r": runs("processes/inner")}], "catch": {"as": "error", "do": do}}
+    await processes.process("processes/outer", [{"t": tried}])
+    real, begun = Documents.begin, list[str]()
+
+    async def terminated(documents: Documents, begin: Begin) -> Begun:
+        record = await real(documents, begin)
+        await processes.stub.TerminateExecution(pb.TerminateExecutionRequest(id=begin.key, reason="enough"))
+        begun.append(begin.key)
+        return record
+
+    monkeypatch.setattr(Documents, "begin", terminated)
+    request = asked("aug:/processes/outer")
+    await processes.stub.ExecuteProcess(request)
+    ended = await finished(processes, request.request_id)
+    result = await processes.services.refinery.get_vibe(ended.result_ref)
+    assert result.solution == {"caught": "The execution was terminated."}
+    assert processes.web.asked == []
+    told = await execution(processes, begun[0])
+    assert (told.state, told.problem.detail) == (pb.EXECUTION_STATE_TERMINATED, "enough")
+
+
+async def test_what_was_terminated_only_in_the_ledger_is_terminated_by_whoever_asks_next(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/slow", WAITS)
+    request = asked("aug:/processes/slow")
+    await processes.stub.ExecuteProcess(request)
+    handle = processes.temporal.get_workflow_handle(f"execution/{request.request_id}")
+    async with asyncio.timeout(PATIENCE):
+        while EventType.EVENT_TYPE_TIMER_STARTED not in await events(handle):
+            await asyncio.sleep(0.05)
+
+    async def died(*_: Any) -> bool:
+        raise TemporalUnavailable(problem="the power is off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Temporal, "terminate", died)
+        terminate = pb.TerminateExecutionRequest(id=request.request_id, reason="enough")
+        refused = await reason(processes.stub.TerminateExecution(terminate))
+        assert refused[0] == "TEMPORAL_UNAVAILABLE"
+        told = await execution(processes, request.request_id)
+        assert told.state == pb.EXECUTION_STATE_TERMINATED
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert await execution(processes, request.request_id) == told
+    assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
 
 
 # --- Cancel -------------------------------------------------------------------------------
