@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,6 +36,11 @@ from refinery_core.errors import (
 from refinery_core.pages import unwrap_token, wrap_token
 from refinery_core.vibe.model import Refinement
 
+SOON: Final = timedelta(minutes=1)
+"""
+How long what was recorded, and is unknown to Temporal, is said to run: whoever recorded it is about to
+start it, or sends the same again because somebody died in between. After that it is taken for forgotten.
+"""
 _AT_ONCE: Final = 16
 """Outcomes that a list asks for at a time."""
 
@@ -102,7 +107,7 @@ class Executions:
         recorded = await self._recorded(command.request_id)
         if recorded is None or recorded.content.get("asked") != records.asked(command):
             raise RequestIdReused(request_id=command.request_id)
-        return Started(await self._stands(command.request_id, recorded), replayed=True)
+        return Started(await self._stands(command.request_id, recorded, starts=True), replayed=True)
 
     async def get(self, execution_id: UUID) -> Story:
         """How far an execution is, or what it came to, with what happened last."""
@@ -134,7 +139,8 @@ class Executions:
             raise ExecutionNotFound(id=execution_id)
         return await self._judged(found)
 
-    async def _stands(self, execution_id: UUID, recorded: Recorded) -> Execution:
+    async def _stands(self, execution_id: UUID, recorded: Recorded, *, starts: bool = False) -> Execution:
+        """As above. Whoever only asks starts nothing: what was forgotten would happen once more."""
         begun = _begun(execution_id, recorded.start, recorded.refinement)
         end = await self._end(execution_id)
         if end is not None:
@@ -146,14 +152,17 @@ class Executions:
         found = await self.temporal.find(execution_id)
         if found is not None:
             return replace(found, start_time=begun.start_time)
-        if datetime.now(UTC) - begun.start_time >= await self.temporal.remembers_for():
+        waits = starts or recorded.parent_ref is not None
+        patience = await self.temporal.remembers_for() if waits else SOON
+        if datetime.now(UTC) - begun.start_time >= patience:
             raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
         if recorded.parent_ref is not None:
             # Whoever runs it is about to start it, or never will.
             runs = await self._runs(recorded.parent_ref)
             return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
-        # Had it ever been started, Temporal would still know.
-        await self.temporal.start(execution_id, recorded.start, begun.start_time)
+        if starts:
+            # Had it ever been started, Temporal would still know.
+            await self.temporal.start(execution_id, recorded.start, begun.start_time)
         return begun
 
     async def _runs(self, record_ref: str) -> bool:

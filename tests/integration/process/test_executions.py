@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import orjson
@@ -11,6 +13,7 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
+from process_worker import executions
 from process_worker.connect import connect
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
@@ -122,6 +125,29 @@ async def test_what_was_recorded_but_not_started_is_started_by_the_same_request(
     assert again.replayed
     assert again.execution.process_ref == process
     assert (await finished(processes, request.request_id)).state == pb.EXECUTION_STATE_COMPLETED
+
+
+async def test_what_was_recorded_but_not_started_is_not_started_by_who_only_asks(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/small")
+    request, start = asked("aug:/processes/small"), Temporal.start
+    id_ = request.request_id
+
+    async def died(*_: Any) -> None:
+        raise TemporalUnavailable(problem="the power is off")
+
+    monkeypatch.setattr(Temporal, "start", died)
+    assert (await reason(processes.stub.ExecuteProcess(request)))[0] == "TEMPORAL_UNAVAILABLE"
+    monkeypatch.setattr(Temporal, "start", start)
+    told = await processes.stub.GetExecution(pb.GetExecutionRequest(id=id_))
+    assert told.execution.state == pb.EXECUTION_STATE_RUNNING
+    with monkeypatch.context() as patch:
+        patch.setattr(executions, "SOON", timedelta(0))
+        assert await refusals(processes, id_) == {"EXECUTION_FORGOTTEN"}
+    assert await processes.executions.temporal.find(UUID(id_)) is None
+    assert (await processes.stub.ExecuteProcess(request)).execution == told.execution
+    assert (await finished(processes, id_)).state == pb.EXECUTION_STATE_COMPLETED
 
 
 async def test_a_large_input_travels_by_ref(processes: Processes) -> None:
@@ -269,9 +295,7 @@ async def test_what_temporal_forgot_the_ledger_remembers(
         await processes.stub.ExecuteProcess(request)
     before = await finished(processes, completes.request_id)
     await finished(processes, faults.request_id)
-    # To another namespace the executions are as unknown as those that were forgotten.
-    settings = Settings(temporal_address=temporal_address, temporal_namespace=ELSEWHERE)
-    object.__setattr__(processes.executions.temporal, "client", await connect(settings))
+    await forget(processes, temporal_address)
     monkeypatch.setattr(Temporal, "remembers_for", immediately)
     found = (await processes.stub.GetExecution(pb.GetExecutionRequest(id=before.id))).execution
     assert found.state == pb.EXECUTION_STATE_COMPLETED
@@ -280,11 +304,40 @@ async def test_what_temporal_forgot_the_ledger_remembers(
     again = await processes.stub.ExecuteProcess(completes)
     assert again.replayed
     assert again.execution.result_ref == before.result_ref
-    for call in (
-        processes.stub.ExecuteProcess(faults),
-        processes.stub.GetExecution(pb.GetExecutionRequest(id=faults.request_id)),
-    ):
-        assert (await reason(call))[0] == "EXECUTION_FORGOTTEN"
+    assert (await reason(processes.stub.ExecuteProcess(faults)))[0] == "EXECUTION_FORGOTTEN"
+
+
+async def test_what_temporal_forgot_is_not_executed_again_however_long_it_remembers_by_now(
+    processes: Processes, temporal_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"fault": 1})
+    await processes.stub.ExecuteProcess(request)
+    await finished(processes, request.request_id)
+    await forget(processes, temporal_address)
+    monkeypatch.setattr(executions, "SOON", timedelta(0))
+    assert await refusals(processes, request.request_id) == {"EXECUTION_FORGOTTEN"}
+    assert await processes.executions.temporal.find(UUID(request.request_id)) is None
+
+
+async def refusals(processes: Processes, id_: str) -> set[str]:
+    """What whoever asks is told, in every way that there is but to execute it."""
+    event = pb.Event(id="e", type="heard")
+    ids = {"request_id": str(uuid.uuid4()), "execution_id": id_}
+    calls: list[Awaitable[Any]] = [
+        processes.stub.GetExecution(pb.GetExecutionRequest(id=id_)),
+        processes.stub.SendEvent(pb.SendEventRequest(**ids, author_ref=AUTHOR, event=event)),
+        processes.stub.CancelExecution(pb.CancelExecutionRequest(id=id_)),
+        processes.stub.TerminateExecution(pb.TerminateExecutionRequest(id=id_)),
+        finished(processes, id_),
+    ]
+    return {why for why, _ in await asyncio.gather(*map(reason, calls))}
+
+
+async def forget(processes: Processes, temporal_address: str) -> None:
+    """Have the service ask another namespace: there the executions are as unknown as what was forgotten."""
+    settings = Settings(temporal_address=temporal_address, temporal_namespace=ELSEWHERE)
+    object.__setattr__(processes.executions.temporal, "client", await connect(settings))
 
 
 async def immediately(_: Temporal) -> timedelta:

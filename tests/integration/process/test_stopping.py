@@ -159,8 +159,9 @@ async def test_what_was_recorded_but_not_started_is_terminated_too(
         assert (await reason(processes.stub.ExecuteProcess(request)))[0] == "TEMPORAL_UNAVAILABLE"
     await processes.stub.TerminateExecution(pb.TerminateExecutionRequest(id=request.request_id))
     assert (await execution(processes, request.request_id)).state == pb.EXECUTION_STATE_TERMINATED
-    found = await processes.temporal.get_workflow_handle(f"execution/{request.request_id}").describe()
-    assert found.status is WorkflowExecutionStatus.TERMINATED
+    again = await processes.stub.ExecuteProcess(request)
+    assert again.execution.state == pb.EXECUTION_STATE_TERMINATED
+    assert await processes.executions.temporal.find(uuid.UUID(request.request_id)) is None
 
 
 async def test_what_is_terminated_before_it_is_started_does_nothing_when_it_is(
