@@ -19,6 +19,11 @@ def workflow_id(execution_id: UUID) -> str:
     return f"{WORKFLOW_ID_PREFIX}{execution_id}"
 
 
+def execution_of(workflow: str) -> UUID | None:
+    """The execution that a workflow carries out; None where it has a name of another form."""
+    return _named(workflow, WORKFLOW_ID_PREFIX)
+
+
 def commit_key(workflow: str, pointer: str, visit: int = 1) -> UUID:
     """
     The request_id of one commit.
@@ -41,6 +46,11 @@ def temporal_schedule_id(schedule_id: UUID) -> str:
     return f"{SCHEDULE_ID_PREFIX}{schedule_id}"
 
 
+def schedule_of(temporal_id: str) -> UUID | None:
+    """What a schedule in Temporal stands for; None where it has a name of another form."""
+    return _named(temporal_id, SCHEDULE_ID_PREFIX)
+
+
 def firing_key(workflow: str) -> UUID:
     """The execution that a firing starts: Temporal names the workflow of each by the time that was due."""
     return uuid.uuid5(_NAMESPACE, workflow)
@@ -49,3 +59,11 @@ def firing_key(workflow: str) -> UUID:
 def end_key(schedule_id: UUID) -> UUID:
     """The request_id under which the end of a schedule is committed."""
     return uuid.uuid5(_NAMESPACE, f"{temporal_schedule_id(schedule_id)}\nend")
+
+
+def _named(name: str, prefix: str) -> UUID | None:
+    try:
+        id_ = UUID(name.removeprefix(prefix))
+    except ValueError:
+        return None
+    return id_ if name == f"{prefix}{id_}" else None

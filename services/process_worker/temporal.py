@@ -32,7 +32,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.commands import Execution, ExecutionFilter, State
-from process_worker.keys import workflow_id
+from process_worker.keys import execution_of, workflow_id
 from process_worker.messages import (
     DELIVER,
     PROCESS_KEY,
@@ -220,6 +220,7 @@ class Temporal:
         """A page of executions, and the token of the next one. Temporal lists those that run first."""
         query = [
             f"WorkflowType = '{WORKFLOW}'",
+            f"TaskQueue = '{TASK_QUEUE}'",
             f"WorkflowId STARTS_WITH '{WORKFLOW_ID_PREFIX}'",
             _STATUSES[filter_.state],
         ]
@@ -235,7 +236,7 @@ class Temporal:
             if token is not None and error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InvalidPageToken from error
             raise
-        found = [await _execution(each) for each in pages.current_page or () if _id(each) is not None]
+        found = [await _execution(each) for each in pages.current_page or () if execution_of(each.id)]
         return found, pages.next_page_token
 
     def _handle(self, execution_id: UUID) -> WorkflowHandle[Any, Result]:
@@ -267,26 +268,27 @@ def answering() -> Iterator[None]:
         raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
 
 
-def _id(found: WorkflowExecution) -> UUID | None:
-    try:
-        return UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX))
-    except ValueError:
-        return None  # Started by somebody else under a name of another form.
-
-
 async def _execution(found: WorkflowExecution) -> Execution:
     if found.status is None:
         raise TemporalUnavailable(problem=f"it does not say how {found.id} stands")
     memo = await found.memo()
-    first = memo.get(START_MEMO)
+    record = memo.get(RECORD_MEMO)
     return Execution(
         id=UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX)),
         process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
         state=_STATES[found.status],
-        start_time=found.start_time if first is None else datetime.fromisoformat(first),
-        record_ref=memo.get(RECORD_MEMO, ""),
+        start_time=_moment(memo.get(START_MEMO)) or found.start_time,
+        record_ref=record if isinstance(record, str) else "",
         end_time=found.close_time,
     )
+
+
+def _moment(text: Any) -> datetime | None:
+    """A time in a memo. Other clients of Temporal write there what they like."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _problem(cause: BaseException) -> Problem:

@@ -14,8 +14,8 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.commands import Firing, Schedule, ScheduleState
-from process_worker.keys import firing_key, temporal_schedule_id
-from process_worker.messages import FIRE, PROCESS_KEY, SCHEDULE_ID_PREFIX, TASK_QUEUE, Fire, Fired
+from process_worker.keys import firing_key, schedule_of, temporal_schedule_id
+from process_worker.messages import FIRE, PROCESS_KEY, TASK_QUEUE, Fire, Fired
 from process_worker.temporal import RPC, answering
 from refinery_core.errors import InvalidPageToken
 
@@ -192,11 +192,12 @@ def _schedule(
 
 
 async def _listed(found: temporal.ScheduleListDescription) -> Schedule | None:
-    try:
-        id_ = UUID(found.id.removeprefix(SCHEDULE_ID_PREFIX))
-    except ValueError:
-        return None  # Somebody else's.
-    if found.schedule is None or found.info is None:
+    """A schedule as it is listed; None where it is somebody else's, whatever that is called."""
+    id_ = schedule_of(found.id)
+    if id_ is None or found.schedule is None or found.info is None:
+        return None
+    action = found.schedule.action
+    if not isinstance(action, temporal.ScheduleListActionStartWorkflow) or action.workflow != FIRE:
         return None
     return _schedule(
         id_,

@@ -15,6 +15,8 @@ from google.rpc.status_pb2 import Status
 
 from process_worker import executions
 from process_worker.connect import connect
+from process_worker.keys import workflow_id
+from process_worker.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
 from process_worker.settings import Settings
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
@@ -257,6 +259,29 @@ async def test_executions_are_listed_by_process_and_state(processes: Processes) 
     page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=one, page_size=1))
     moved = pb.ListExecutionsRequest(process_ref=other, page_size=1, page_token=page.next_page_token)
     assert (await reason(processes.stub.ListExecutions(moved)))[0] == "INVALID_PAGE_TOKEN"
+
+
+async def test_what_others_run_in_the_namespace_is_not_listed(processes: Processes) -> None:
+    process = await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": 1})
+    await processes.stub.ExecuteProcess(request)
+    # Somebody else's, and one of ours that another client of Temporal has started with a memo of its own.
+    strange, odd = uuid.uuid4(), uuid.uuid4()
+    start = Start(process, process, AUTHOR, "main", "results/1", {"listen": 1})
+    for id_, queue in ((workflow_id(strange), "theirs"), (f"execution/{odd.hex}", TASK_QUEUE)):
+        await processes.temporal.start_workflow(WORKFLOW, start, id=id_, task_queue=queue)
+    memo = {START_MEMO: "yesterday", RECORD_MEMO: {"n": 1}}
+    id_ = workflow_id(odd)
+    await processes.temporal.start_workflow(WORKFLOW, start, id=id_, task_queue=TASK_QUEUE, memo=memo)
+    async with asyncio.timeout(10):  # Temporal lists with a short delay.
+        while (
+            len([each async for each in processes.temporal.list_workflows("ExecutionStatus='Running'")]) < 4
+        ):
+            await asyncio.sleep(0.1)
+    page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(state=pb.EXECUTION_STATE_RUNNING))
+    assert {each.id for each in page.executions} == {request.request_id, str(odd)}
+    (listed,) = (each for each in page.executions if each.id == str(odd))
+    assert (listed.record_ref, listed.start_time.seconds > 0) == ("", True)
 
 
 async def test_cancel_and_terminate_are_idempotent_and_refused_after_another_end(

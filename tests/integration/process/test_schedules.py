@@ -11,7 +11,8 @@ from uuid import UUID
 
 import grpc
 import pytest
-from temporalio.client import ScheduleBackfill
+from temporalio.client import Schedule as TheirSchedule
+from temporalio.client import ScheduleActionStartWorkflow, ScheduleBackfill, ScheduleSpec
 
 from process_worker.commands import ExecutionFilter
 from process_worker.keys import end_key, temporal_schedule_id
@@ -344,6 +345,26 @@ async def test_schedules_are_listed_by_process_page_by_page(processes: Processes
         await processes.stub.ListSchedules(
             pb.ListSchedulesRequest(process_ref=other, page_token=page.next_page_token)
         )
+
+
+async def test_what_others_schedule_in_the_namespace_is_not_listed(
+    processes: Processes, client: Refinery
+) -> None:
+    await processes.process("processes/ours", DO, schedule=NEVER)
+    made = (await client.schedule_process("aug:/processes/ours", author_ref=AUTHOR)).schedule
+    bare, ours = uuid.uuid4(), temporal_schedule_id(uuid.uuid4())
+    theirs = [str(bare), ours, temporal_schedule_id(bare).upper(), f"schedule/{bare.hex}", "nightly"]
+    spec, memo = ScheduleSpec(cron_expressions=[NEVER["cron"]]), {"schedule": "theirs"}
+    for id_ in theirs:
+        action = ScheduleActionStartWorkflow("Theirs", id="theirs", task_queue="theirs")
+        await processes.temporal.create_schedule(id_, TheirSchedule(action=action, spec=spec), memo=memo)
+    async with asyncio.timeout(PATIENCE):  # Temporal's list lags behind.
+        while {each.id async for each in await processes.temporal.list_schedules()} != {
+            *theirs,
+            temporal_schedule_id(made.id),
+        }:
+            await asyncio.sleep(0.05)
+    assert [each.id async for each in client.list_schedules()] == [made.id]
 
 
 async def test_a_schedule_at_the_terminal(processes: Processes) -> None:
