@@ -11,7 +11,7 @@ from process_worker.commands import ExecuteProcess
 from process_worker.freeze import Frozen
 from process_worker.messages import MAX_INLINE_BYTES, Problem, Start
 from refinery_client import ABSENT, Draft, JsonText
-from refinery_core.errors import SolutionInvalid
+from refinery_core.errors import InvalidField, SolutionInvalid
 from refinery_core.fields import check_line
 from refinery_core.process.standard_errors import STATUSES, error_uri
 from refinery_core.vibe import documents
@@ -20,7 +20,7 @@ from refinery_core.vibe.model import Refinement, VibeType
 from refinery_core.vibe.refs import Ref
 
 FOLDER: Final = "executions/"
-_TERMINATED: Final = "terminated"
+SCHEDULES_FOLDER: Final = "schedules/"
 _HOLDING: Final = "drafts[0].solution"
 """The RECORD of an execution, which holds its input unless that stands apart."""
 
@@ -50,11 +50,25 @@ def result_id(command: ExecuteProcess, frozen: Frozen) -> str:
     The id of the result.
 
     Raises:
-        InvalidField: nobody could refer to it.
+        InvalidField: no result can have it.
     """
     id_ = command.result_id or f"{Ref.parse(frozen.process_ref).id}/results/{command.request_id}"
-    check_line(command.branch, id_, "result_id")
+    check_result_id(command.branch, id_)
     return id_
+
+
+def check_result_id(branch: str, id_: str) -> None:
+    """
+    Refuse an id that no result can have.
+
+    Raises:
+        InvalidField: nobody could refer to it, or it may be the place of a RECORD.
+    """
+    check_line(branch, id_, "result_id")
+    for folder in (FOLDER, SCHEDULES_FOLDER):
+        if id_.startswith(folder):
+            problem = f"is under '{folder}', where executions and schedules are recorded, and nothing else"
+            raise InvalidField(field="result_id", problem=problem)
 
 
 def asked(command: ExecuteProcess) -> dict[str, Any]:
@@ -117,7 +131,7 @@ def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:
 
 def terminated(execution_id: UUID, content: dict[str, Any], reason: str) -> Draft:
     """The last revision of the RECORD of an execution that was stopped."""
-    solution = {**content, _TERMINATED: {"reason": reason}}
+    solution = {**content, "terminated": {"reason": reason}}
     return Draft(type=VibeType.RECORD, id=record_id(execution_id), solution=solution)
 
 
@@ -126,10 +140,12 @@ def is_termination(end: Refinement) -> bool:
     return Ref.parse(end.vibe_refs[0]).id.startswith(FOLDER) and not end.instruction_refs
 
 
-def why_terminated(content: dict[str, Any]) -> Problem | None:
-    """Why an execution was stopped; None where nobody said so."""
-    reason: str = content[_TERMINATED]["reason"]
-    return Problem(error_uri("runtime"), STATUSES["runtime"], "Terminated", reason) if reason else None
+def why_terminated(content: Any) -> Problem | None:
+    """Why an execution was stopped; None where nobody said so, or the RECORD was refined by hand."""
+    match content:
+        case {"terminated": {"reason": str(reason)}} if reason:
+            return Problem(error_uri("runtime"), STATUSES["runtime"], "Terminated", reason)
+    return None
 
 
 def start(record_ref: str, content: dict[str, Any]) -> Start:

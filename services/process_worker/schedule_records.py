@@ -18,7 +18,7 @@ from refinery_core.vibe import documents
 from refinery_core.vibe.model import Refinement, VibeType
 from refinery_core.vibe.refs import Ref
 
-FOLDER: Final = "schedules/"
+FOLDER: Final = records.SCHEDULES_FOLDER
 _ENDED: Final = "ended"
 
 
@@ -33,7 +33,7 @@ def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
 
     Raises:
         ProcessNotExecutable: the process has no schedule.
-        InvalidField: nobody could refer to the results.
+        InvalidField: no result can have the id that they would have.
     """
     times = frozen.process.schedule
     if times is None:

@@ -16,7 +16,6 @@ from process_worker.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
 from refinery_core.answers import Answers
 from refinery_core.errors import InvalidDocument, RefinementNotFound, SolutionInvalid
-from refinery_core.fields import check_line
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import INPUT, RESULT, schema_of
 from refinery_core.process.model import Process
@@ -131,7 +130,7 @@ class Documents:
     async def begin(self, begin: Begin) -> Begun:
         """Record an execution that another one runs; the same again is the same again."""
         behalf, input_ = begin.behalf, _document(begin.input, "input")
-        check_line(behalf.branch, begin.result_id, "result_id")
+        records.check_result_id(behalf.branch, begin.result_id)
         record = records.record_id(UUID(begin.key))
         given = {
             "process_ref": begin.process_ref,

@@ -15,14 +15,16 @@ from google.rpc.status_pb2 import Status
 
 from process_worker import executions
 from process_worker.connect import connect
-from process_worker.keys import workflow_id
+from process_worker.keys import result_key, workflow_id
 from process_worker.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
+from process_worker.outside.documents import Documents
 from process_worker.settings import Settings
+from process_worker.steps import Begin, Behalf
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Draft, LineageDirection
-from refinery_core.errors import TemporalUnavailable
+from refinery_core.errors import InvalidField, TemporalUnavailable
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import ELSEWHERE, Processes
@@ -367,6 +369,43 @@ async def forget(processes: Processes, temporal_address: str) -> None:
 
 async def immediately(_: Temporal) -> timedelta:
     return timedelta(0)
+
+
+async def test_a_result_in_the_place_of_a_record_is_refused_and_nothing_is_recorded(
+    processes: Processes,
+) -> None:
+    process = await processes.process("processes/small")
+    id_ = str(uuid.uuid4())
+    before = await processes.services.rows("select max(position) from refinery.refinements")
+    request = asked(process, request_id=id_, result_id=f"executions/{id_}")
+    why, metadata = await reason(processes.stub.ExecuteProcess(request))
+    assert (why, metadata["field"]) == ("INVALID_FIELD", "result_id")
+    child = Begin(id_, process, f"executions/{id_}", {}, Behalf(AUTHOR, "main", process, ""))
+    with pytest.raises(InvalidField, match=r"^result_id: "):
+        await Documents(processes.services.refinery).begin(child)
+    assert await processes.services.rows("select max(position) from refinery.refinements") == before
+
+
+@pytest.mark.parametrize("solution", [1, {"terminated": 1}, {"terminated": {"reason": "enough"}}])
+@pytest.mark.parametrize("is_result", [False, True])
+async def test_an_execution_can_be_read_whatever_stands_in_the_place_of_its_end(
+    processes: Processes, solution: Any, *, is_result: bool
+) -> None:
+    process = await processes.process("processes/small")
+    request = asked(process, {"listen": 1})
+    await processes.stub.ExecuteProcess(request)
+    end = await processes.services.refinery.refine(
+        request_id=result_key(workflow_id(UUID(request.request_id))),
+        author_ref=AUTHOR,
+        drafts=[Draft(type=VibeType.RECORD, id=f"executions/{request.request_id}", solution=solution)],
+        instruction_refs=[process] if is_result else [],
+    )
+    told = (await processes.stub.GetExecution(pb.GetExecutionRequest(id=request.request_id))).execution
+    if is_result:
+        assert (told.state, told.result_ref) == (pb.EXECUTION_STATE_COMPLETED, end.vibes[0].ref)
+    else:
+        assert told.state == pb.EXECUTION_STATE_TERMINATED
+        assert told.problem.detail == ("enough" if solution == {"terminated": {"reason": "enough"}} else "")
 
 
 async def test_a_reason_is_a_short_text(processes: Processes) -> None:

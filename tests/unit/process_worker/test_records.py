@@ -81,6 +81,16 @@ def test_a_result_that_nobody_could_refer_to_is_refused_before_anything_happens(
             content(command(result_id="results/1"), frozen)
 
 
+@pytest.mark.parametrize("folder", ["executions", "schedules"])
+def test_a_result_in_the_place_of_a_record_is_refused_before_anything_happens(folder: str) -> None:
+    frozen = replace(FROZEN, process_ref=f"dev@{folder}/p?1", process=SCHEDULED)
+    for content in (records.solution, schedule_records.solution):
+        for result_id in (f"{folder}/{ID}", None):
+            with pytest.raises(InvalidField, match=rf"^result_id: is under '{folder}/'"):
+                content(command(result_id=result_id), frozen)
+        content(command(result_id=folder), frozen)
+
+
 def test_two_requests_are_the_same_only_if_all_that_was_sent_is_the_same() -> None:
     asked = records.asked(command())
     assert records.asked(command()) == asked

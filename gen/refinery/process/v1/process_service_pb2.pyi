@@ -318,7 +318,8 @@ class ExecuteProcessRequest(_message.Message):
     """
     result_id: _builtins.str
     """result_id is the id of the result. If absent,
-    `<process id>/results/<execution id>`.
+    `<process id>/results/<execution id>`. Neither may be under `executions/` or
+    `schedules/`.
     """
     @_builtins.property
     def input(self) -> _vibe_pb2.Document:
@@ -924,7 +925,8 @@ class ScheduleProcessRequest(_message.Message):
     """
     result_id: _builtins.str
     """result_id is the id of the results, each a revision of it. If absent, each
-    is `<process id>/results/<execution id>`.
+    is `<process id>/results/<execution id>`. None may be under `executions/` or
+    `schedules/`.
     """
     @_builtins.property
     def input(self) -> _vibe_pb2.Document:
