@@ -1,12 +1,15 @@
-"""Operate Refinery: up, migrate."""
+"""Operate Refinery: up, down, migrate."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from refinery_cli.detached import detached
+from refinery_cli.failures import Usage
+from refinery_cli.folder import stop
 from refinery_cli.options import Output
 from refinery_cli.output import print_json, say
 from refinery_cli.up import up
@@ -14,12 +17,13 @@ from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.settings import CannotStart
 
+Data = Annotated[Path, Parameter(help="The folder that keeps everything; `up` makes it.")]
+HERE: Final = Path(".refinery")
+
 
 async def up_(
     *,
-    data: Annotated[
-        Path, Parameter(help="The folder that keeps everything; made if it is not there.")
-    ] = Path(".refinery"),
+    data: Data = HERE,
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     ledger_port: Annotated[int, Parameter(help="The port of the ledger.")] = 50051,
     resolver_port: Annotated[int, Parameter(help="The port of the resolver.")] = 50052,
@@ -27,13 +31,16 @@ async def up_(
     temporal_port: Annotated[int, Parameter(help="The port of Temporal.")] = 7233,
     temporal_ui_port: Annotated[int, Parameter(help="The port of Temporal's web page.")] = 8233,
     processes: Annotated[bool, Parameter(help="Carry processes out, with Temporal.")] = True,
+    detach: Annotated[
+        bool, Parameter(negative="", help="Return when everything answers; `refinery down` stops it.")
+    ] = False,
 ) -> int:
     """
     Run everything on this machine until Ctrl-C: PostgreSQL, Temporal, ledger, resolver, process worker.
 
     Prints the endpoints when everything answers. A second `up` on the same folder finds everything again.
     """
-    return await up(
+    return await (detached if detach else up)(
         data,
         host=host,
         ledger_port=ledger_port,
@@ -43,6 +50,12 @@ async def up_(
         temporal_ui_port=temporal_ui_port,
         processes=processes,
     )
+
+
+async def down(*, data: Data = HERE) -> None:
+    """Stop the `refinery up` that runs on a folder, and return when all of it has ended."""
+    if not await stop(data):
+        raise Usage(f"No 'refinery up' is running on {data}.")
 
 
 async def migrate_(

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
 import signal
 import socket
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-
-from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
-from refinery.vibe.v1 import vibe_pb2
+from refinery_cli.folder import held
+from refinery_cli.local_role import make_local_role
 from refinery_cli.supervise import Child, Part, serving, supervise
 from refinery_cli.temporal import HOST as TEMPORAL_HOST
 from refinery_cli.temporal import Temporal
@@ -29,19 +25,14 @@ from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.settings import CannotStart
 
 DATABASE = "refinery"
-LOCAL_ROLE = "main@roles/local?1"
-_GENESIS = "main@system/genesis?1"
-_REQUEST_ID = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:roles/local")
-"""The same for ever: a second `up` that finds no answer to the first one's request asks the same again."""
-_UNCLEAN_PATIENCE = 10.0
-"""Seconds that the children of a killed `up` get to drain."""
 
 
 @dataclass
 class Database:
-    """The embedded PostgreSQL as a part; it is migrated whenever it starts."""
+    """The embedded PostgreSQL as a part; it is migrated whenever it starts, and has the local Role."""
 
     server: EmbeddedPostgres
+    environment: Mapping[str, str]
     name: str = field(default="PostgreSQL", init=False)
 
     async def start(self) -> None:
@@ -51,6 +42,7 @@ class Database:
         try:
             await create_database(owner)
             await migrate(owner)
+            await make_local_role(owner, self.environment)
         except STORE_FAILURES as fault:
             problem = str(fault).splitlines()[0].rstrip(".")  # Below it, PostgreSQL adds details and hints.
             raise CannotStart(f"The database cannot be migrated: {problem}.") from fault
@@ -114,7 +106,8 @@ async def up(
 
     Without `processes` there is no Temporal, and nothing that carries processes out.
 
-    Prints the endpoints on standard output once everything answers; everything else is on standard error.
+    Prints the endpoints on standard output once everything answers, and then closes it, so that whoever reads
+    it knows; everything else is on standard error.
     A second signal does not wait for what still drains.
 
     Returns:
@@ -126,16 +119,16 @@ async def up(
     services = (ledger, resolver, process) if processes else (ledger, resolver)
     try:
         temporal = Temporal.found(temporal_port, temporal_ui_port) if processes else None
-        with _locked(data) as patience:
+        with held(data) as patience:
             await _see_ports_free((*services, *_listeners(temporal)), patience)
-            database = Database(EmbeddedPostgres(data / "postgres"))
-            environment = _environment(database.server) | _addresses(ledger, resolver, temporal)
+            server = EmbeddedPostgres(data / "postgres")
+            environment = _environment(server) | _addresses(ledger, resolver, temporal)
+            database = Database(server, environment)
             parts: list[Part] = [database, *([temporal.child(data)] if temporal else [])]
             parts += [service.child(environment) for service in services]
 
             async def started() -> None:
-                await _refine_local_role(ledger.address)
-                _print_endpoints(services, temporal, database.server)
+                _print_endpoints(services, temporal, server)
 
             with _signals(parts) as stop:
                 await supervise(parts, stop=stop, started=started, report=_report)
@@ -172,34 +165,6 @@ def _environment(server: EmbeddedPostgres) -> dict[str, str]:
         "REFINERY_DATABASE_URL": server.url(DATABASE, "refinery_app"),
         "REFINERY_LOG_FORMAT": os.environ.get("REFINERY_LOG_FORMAT", "console"),
     }
-
-
-@contextlib.contextmanager
-def _locked(data: Path) -> Iterator[float]:
-    """Hold the folder for us alone; give the seconds that children of a killed predecessor may still need."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        file = os.open(data / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as fault:
-        raise CannotStart(f"Cannot use the folder {data}: {fault.strerror}.") from fault
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            holder = os.read(file, 32).decode() or "unknown"
-            raise CannotStart(
-                f"'refinery up' is running already on {data} (process {holder}); "
-                "stop it, or choose another folder with --data."
-            ) from held
-        unclean = bool(os.read(file, 32))
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
-        try:
-            yield _UNCLEAN_PATIENCE if unclean else 0.0
-        finally:
-            os.ftruncate(file, 0)
-    finally:
-        os.close(file)
 
 
 async def _see_ports_free(listeners: Sequence[Listener], patience: float) -> None:
@@ -249,40 +214,6 @@ def _signals(parts: Sequence[Part]) -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _refine_local_role(address: str) -> None:
-    """Make the Role that the command line acts as, once."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        ledger = ledger_service_pb2_grpc.LedgerServiceStub(channel)
-        try:
-            await ledger.GetVibe(ledger_service_pb2.GetVibeRequest(reference=LOCAL_ROLE), timeout=10.0)
-        except grpc.aio.AioRpcError as fault:
-            if fault.code() is not grpc.StatusCode.NOT_FOUND:
-                raise CannotStart(
-                    f"The ledger cannot be asked for {LOCAL_ROLE}: {fault.details()}"
-                ) from fault
-        else:
-            return
-        try:
-            await ledger.Refine(_local_role(), timeout=10.0, wait_for_ready=True)
-        except grpc.aio.AioRpcError as fault:
-            raise CannotStart(f"The ledger refuses {LOCAL_ROLE}: {fault.details()}") from fault
-
-
-def _local_role() -> ledger_service_pb2.RefineRequest:
-    return ledger_service_pb2.RefineRequest(
-        request_id=str(_REQUEST_ID),
-        author_ref=_GENESIS,
-        drafts=[
-            ledger_service_pb2.Draft(
-                type=vibe_pb2.VIBE_TYPE_ROLE,
-                id="roles/local",
-                expected_revision=0,
-                solution=vibe_pb2.Document(json='{"title":"Whoever works on this machine"}'),
-            )
-        ],
-    )
-
-
 def _print_endpoints(
     services: Sequence[Service], temporal: Temporal | None, server: EmbeddedPostgres
 ) -> None:
@@ -293,6 +224,7 @@ def _print_endpoints(
     endpoints["try"] = f"grpcurl -plaintext {services[0].address} list"
     for name, endpoint in endpoints.items():
         print(f"{name:<10}{endpoint}", flush=True)  # noqa: T201 -- standard output is what it is for
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _report(sentence: str) -> None:

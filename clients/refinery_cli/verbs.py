@@ -16,6 +16,7 @@ Exit codes: 0 fine; 1 the answer is "no" (invalid, findings, affected) or a refu
 # Each verb is imported when it is called: help and completion need neither gRPC nor a database driver.
 VERBS: Final = (
     ("This machine", "up", "operate:up_", "Run everything on this machine until Ctrl-C."),
+    ("This machine", "down", "operate:down", "Stop what runs on this machine in the background."),
     ("This machine", "migrate", "operate:migrate_", "Bring a database up to this version."),
     ("This machine", "verify", "proof:verify_", "Derive everything again from the rows, and compare."),
     ("Write", "refine", "refine:refine", "Commit Vibes: all of the request, or nothing."),

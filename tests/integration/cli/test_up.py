@@ -21,8 +21,9 @@ import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
 from refinery_cli import temporal
+from refinery_cli.options import LOCAL_ROLE
 from refinery_cli.supervise import serving
-from refinery_cli.up import LOCAL_ROLE, up
+from refinery_cli.up import up
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
 
@@ -143,6 +144,65 @@ async def test_after_a_sigkill_nothing_is_left_and_the_next_one_takes_over(short
     second = Running(short_folder / "data", ledger_port=ledger, resolver_port=resolver, processes=False)
     assert await get_local_role(ledger) == role
     assert second.end(signal.SIGTERM) == 0
+
+
+async def test_whoever_reaches_the_ledger_finds_the_local_role(short_folder: Path) -> None:
+    ledger = free_port()
+    found = asyncio.create_task(asyncio.to_thread(role_at_first_sight, ledger))
+    await asyncio.sleep(0)
+    running = await asyncio.to_thread(
+        Running, short_folder / "data", ledger_port=ledger, resolver_port=free_port(), processes=False
+    )
+    assert await found == LOCAL_ROLE
+    assert running.end(signal.SIGTERM) == 0
+
+
+def role_at_first_sight(port: int) -> str:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        get = channel.unary_unary(
+            "/refinery.ledger.v1.LedgerService/GetVibe",
+            request_serializer=ledger_service_pb2.GetVibeRequest.SerializeToString,
+            response_deserializer=ledger_service_pb2.GetVibeResponse.FromString,
+        )
+        while True:
+            try:
+                answer = get(ledger_service_pb2.GetVibeRequest(reference=LOCAL_ROLE), timeout=60)
+            except grpc.RpcError as refused:
+                if refused.code() is not grpc.StatusCode.UNAVAILABLE:
+                    return str(refused.code())
+            else:
+                return str(answer.vibe.ref)
+
+
+def command(*tokens: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "refinery_cli", *tokens],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_in_the_background_everything_answers_when_the_command_returns(short_folder: Path) -> None:
+    ledger, data = free_port(), short_folder / "data"
+    options = ("--ledger-port", str(ledger), "--resolver-port", str(free_port()), "--no-processes")
+    done = command("up", "--detach", "--data", data, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(told) == ["ledger", "resolver", "postgres", "try", "log", "stop"]
+    assert told["ledger"] == f"127.0.0.1:{ledger}"
+    assert asyncio.run(get_local_role(ledger))
+    twice = command("up", "--detach", "--data", data, *options)
+    assert (twice.returncode, twice.stdout) == (1, "")
+    assert "is running already" in twice.stderr
+    assert command(*told["stop"].split()[1:]).returncode == 0
+    assert not (data / "postgres/postmaster.pid").exists()
+    assert "Stopping" in Path(told["log"]).read_text()
+    nobody = command("down", "--data", data)
+    assert nobody.returncode == 2
+    assert f"No 'refinery up' is running on {data}." in nobody.stderr
 
 
 PROCESS = {
