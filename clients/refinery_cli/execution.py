@@ -9,7 +9,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from refinery_cli.failures import Usage, note
-from refinery_cli.options import HERE, Limit, Output, Services
+from refinery_cli.options import HERE, Branch, Limit, Output, Services
 from refinery_cli.output import (
     Columns,
     Form,
@@ -24,10 +24,15 @@ from refinery_cli.plain import moment, plain
 from refinery_cli.progress import screen
 from refinery_client.connection import Refinery
 from refinery_client.executions import Execution, ExecutionEvent, ExecutionState, Problem
+from refinery_core.vibe.model import Context
 
 app = App(name="execution", help="Find, follow and stop executions.", help_format="plaintext")
 
 Id = Annotated[str, Parameter(help="The execution: the UUID that `run` prints.")]
+OnlyProcess = Annotated[
+    str | None,
+    Parameter(help="Only of this Process Vibe, a ref or reference: of the one version that it means now."),
+]
 
 COLUMNS: Columns[Execution] = {
     "execution": lambda execution: execution.id,
@@ -80,16 +85,20 @@ async def watch(
 
 @app.command(name="list")
 async def list_(
+    process: OnlyProcess = None,
+    /,
     *,
-    process: Annotated[str, Parameter(help="Only executions of this Process Vibe: a ref.")] = "",
     state: Annotated[ExecutionState | None, Parameter(help="Only those that stand so.")] = None,
+    branch: Branch = "main",
     limit: Limit = 100,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
     """List executions as far back as Temporal remembers: first those that run."""
     async with services.connect() as refinery:
-        executions = refinery.list_executions(process_ref=process, state=state)
+        executions = refinery.list_executions(
+            process_ref=await ref_of(refinery, process, branch), state=state
+        )
         if await print_stream(output, COLUMNS, executions, plain, limit=limit):
             note(f"There are more than {limit}; --limit 0 lists all.")
 
@@ -112,6 +121,13 @@ async def terminate(
     """Stop an execution at once. It compensates nothing."""
     async with services.connect() as refinery:
         await refinery.terminate_execution(execution_id(id), reason=reason)
+
+
+async def ref_of(refinery: Refinery, process: str | None, branch: str) -> str:
+    """The ref that a list is filtered by; empty where it is not."""
+    if process is None:
+        return ""
+    return (await refinery.resolve_reference(process, context=Context(branch))).vibe.ref
 
 
 def execution_id(text: str) -> UUID:

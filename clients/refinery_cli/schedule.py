@@ -9,6 +9,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from refinery_cli.documents import document_of
+from refinery_cli.execution import OnlyProcess, ref_of
 from refinery_cli.failures import Usage, note, repeatable
 from refinery_cli.options import (
     HERE,
@@ -98,15 +99,17 @@ async def get(id: Id, /, *, output: Output = "text", services: Services = HERE) 
 
 @app.command(name="list")
 async def list_(
+    process: OnlyProcess = None,
+    /,
     *,
-    process: Annotated[str, Parameter(help="Only schedules of this Process Vibe: a ref.")] = "",
+    branch: Branch = "main",
     limit: Limit = 100,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
     """List the schedules that have not been ended."""
     async with services.connect() as refinery:
-        schedules = refinery.list_schedules(process_ref=process)
+        schedules = refinery.list_schedules(process_ref=await ref_of(refinery, process, branch))
         if await print_stream(output, COLUMNS, schedules, plain, limit=limit):
             note(f"There are more than {limit}; --limit 0 lists all.")
 

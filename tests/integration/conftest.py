@@ -38,7 +38,7 @@ AUTHOR = "main@system/genesis?1"
 
 @dataclass(frozen=True)
 class Services:
-    """A running ledger and resolver: a client, the stubs of the contract, the database behind them."""
+    """A running ledger and resolver: a client, the stubs, the database behind them, and the one address."""
 
     refinery: Refinery
     ledger: ledger_grpc.LedgerServiceStub
@@ -46,6 +46,7 @@ class Services:
     database: Database
     store: Store
     schemas: Schemas
+    address: str
 
     async def refine(self, *drafts: Draft, **fields: Any) -> list[str]:
         """Refine as genesis, and say the refs."""
@@ -116,6 +117,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
                 database,
                 store,
                 schemas,
+                address,
             )
         drain.ask()
         await serving

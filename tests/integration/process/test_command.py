@@ -27,7 +27,13 @@ class Said:
 
 
 async def refinery(processes: Processes, *tokens: str, expect: int = 0) -> Said:
-    environment = {**os.environ, "REFINERY_PROCESS": processes.address, "REFINERY_AUTHOR": AUTHOR}
+    environment = {
+        **os.environ,
+        "REFINERY_PROCESS": processes.address,
+        "REFINERY_LEDGER": processes.services.address,
+        "REFINERY_RESOLVER": processes.services.address,
+        "REFINERY_AUTHOR": AUTHOR,
+    }
     command = await asyncio.create_subprocess_exec(
         REFINERY,
         *tokens,
@@ -100,15 +106,29 @@ async def test_executions_are_listed_told_and_stopped(processes: Processes) -> N
         assert told.json["state"] == state
     async with asyncio.timeout(20):
         while True:
-            listed = (await refinery(processes, "execution", "list", "--process", process, "-o", "json")).json
+            listed = (await refinery(processes, "execution", "list", process, "-o", "json")).json
             if {each["id"]: ExecutionState(each["state"]).value for each in listed} == dict(
                 zip(ids, ("COMPLETED", "CANCELLED", "TERMINATED"), strict=True)
             ):
                 break
+    by_reference = ("execution", "list", "aug:/processes/commanded", "--process", processes.address)
+    listed = (await refinery(processes, *by_reference, "-o", "json")).json
+    assert {each["id"] for each in listed} == set(ids)
     refused = await refinery(processes, "execution", "cancel", ids[0], expect=1)
     assert "EXECUTION_ENDED" in refused.err
     wrong = await refinery(processes, "execution", "get", "nonsense", expect=2)
     assert "is not the id of an execution" in wrong.err
+
+
+async def test_schedules_are_listed_by_what_a_reference_means(processes: Processes) -> None:
+    for name in ("one", "other"):
+        await processes.process(f"processes/{name}", schedule={"every": "PT1H"})
+        await refinery(processes, "schedule", "make", f"aug:/processes/{name}")
+    listed: list[Any] = []
+    async with asyncio.timeout(20):
+        while not listed:
+            listed = (await refinery(processes, "schedule", "list", "aug:/processes/one", "-o", "json")).json
+    assert [each["process"] for each in listed] == ["aug:/processes/one"]
 
 
 async def test_a_capability_is_called_and_its_output_printed(processes: Processes) -> None:
