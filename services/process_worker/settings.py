@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from refinery_core.logs import LogFormat
+from refinery_core.logs import LogFormat, LogLevel
 from refinery_core.settings import setting
 
 GENESIS: Final = "main@system/genesis?1"
@@ -29,6 +29,6 @@ class Settings:
     http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
     http_ca: str | None = setting("file: whom to trust where processes call, in PEM, and nobody else", None)
     worker_author_ref: str = setting("the Role that authors what the worker keeps for itself", GENESIS)
-    start_seconds: float = setting("how long to wait for Temporal and the ledger at the start", 60.0)
+    start_seconds: float = setting("how long to wait for those it needs at the start", 60.0, at_least=0)
     log_format: LogFormat = setting("json or console", "json")
-    log_level: str = setting("debug, info, warning or error", "info")
+    log_level: LogLevel = setting("debug, info, warning or error", "info")

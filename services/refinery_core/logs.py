@@ -11,9 +11,10 @@ import orjson
 import structlog
 
 LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-def configure(*, service: str, form: LogFormat = "json", level: str = "info") -> None:
+def configure(*, service: str, form: LogFormat = "json", level: LogLevel = "info") -> None:
     """Send the logs of this process, those of its libraries too, to stderr. Call it once, first."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

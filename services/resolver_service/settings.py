@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refinery_core.logs import LogFormat
+from refinery_core.logs import LogFormat, LogLevel
 from refinery_core.settings import setting
 
 
@@ -14,8 +14,8 @@ class Settings:
 
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app or refinery_reader")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50052")
-    pool_size: int = setting("connections to PostgreSQL, at most", 8)
-    cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64)
-    answers_mib: int = setting("memory for schemas that were composed before, in MiB", 32)
+    pool_size: int = setting("connections to PostgreSQL, at most", 8, at_least=1)
+    cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)
+    answers_mib: int = setting("memory for schemas that were composed before, in MiB", 32, at_least=0)
     log_format: LogFormat = setting("json or console", "json")
-    log_level: str = setting("debug, info, warning or error", "info")
+    log_level: LogLevel = setting("debug, info, warning or error", "info")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -28,7 +29,9 @@ _NOT_PUBLIC: Final = tuple(
 """Special purposes that not every Python knows of."""
 _MAX_HEADERS: Final = 64 << 10
 _PORTS: Final = {"http": 80, "https": 443}
+_PORT_END: Final = 65_536
 _GRPC_TLS: Final = "grpcs://"
+_ENTRY: Final = re.compile(r"(?:[\w.-]+|\[(?P<six>[^]]+)])(?::(?P<port>[0-9]{1,5}))?")
 _MOVED: Final = frozenset({301, 302})
 _SEE_OTHER: Final = 303
 _REDIRECTS: Final = _MOVED | {_SEE_OTHER, 307, 308}
@@ -79,11 +82,11 @@ class Gateway:
         Read the setting: hosts, separated by commas; `grpcs://host:port` serves gRPC with TLS.
 
         Raises:
-            CannotStart: the file holds no authorities.
+            CannotStart: an entry could never be a host that is called, or the file holds no authorities.
         """
         written = [part.strip().lower() for part in setting.split(",") if part.strip()]
-        hosts = [part.removeprefix(_GRPC_TLS) for part in written]
-        secure = [host for part, host in zip(written, hosts, strict=True) if part != host]
+        hosts = [_allowed(part.removeprefix(_GRPC_TLS)) for part in written]
+        secure = [host for part, host in zip(written, hosts, strict=True) if part.startswith(_GRPC_TLS)]
         authorities = None if ca_file is None else content_of(ca_file)
         gateway = cls(frozenset(hosts), frozenset(secure), authorities)
         if authorities is not None:
@@ -168,6 +171,24 @@ class Gateway:
         raise _forbidden(
             f"the host '{host}' is at {addresses[0]}, which is not public and not allowed itself"
         )
+
+
+def _allowed(entry: str) -> str:
+    """An entry as `_is_among` looks for it."""
+    found = _ENTRY.fullmatch(entry)
+    six, port = (entry, None) if found is None else found.group("six", "port")
+    try:
+        if six is not None:
+            ipaddress.IPv6Address(six)
+        is_one = port is None or 0 < int(port) < _PORT_END
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise CannotStart(
+            f"REFINERY_HTTP_ALLOW: '{entry}' is no host; each is named in full, as HOST, HOST:PORT, "
+            f"[IPV6]:PORT or {_GRPC_TLS}HOST:PORT."
+        )
+    return six if six is not None and port is None else entry
 
 
 def _is_among(hosts: frozenset[str], host: str, port: int) -> bool:

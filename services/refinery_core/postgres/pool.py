@@ -62,7 +62,7 @@ async def open_pool(
         try:
             return await asyncpg.create_pool(
                 url,
-                min_size=min_size,
+                min_size=min(min_size, max_size),
                 max_size=max_size,
                 timeout=connect_timeout,
                 command_timeout=command_timeout,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import signal
 import socket
 import sys
@@ -24,7 +23,7 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.health import Health, Readiness
 from refinery_core.serving.layers import LAYERS
 from refinery_core.serving.reflection import add_reflection
-from refinery_core.settings import CannotStart
+from refinery_core.settings import CannotStart, from_environment, setting
 
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -65,6 +64,13 @@ class Patience:
     """Between NOT_SERVING and the drain, so that health checks are heard first."""
     readiness_every_seconds: float = 2.0
     readiness_timeout_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """Read before everything else, which runs in it."""
+
+    uvloop: bool = setting("0 turns uvloop off", True)
 
 
 async def _always_ready() -> bool:
@@ -198,10 +204,11 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     What it cannot start with is one sentence on stderr, and exit code 1.
     """
     try:
-        if os.environ.get("REFINERY_UVLOOP", "1") == "0":
-            asyncio.run(main())
-        else:
+        loop = from_environment(_Loop)
+        if loop.uvloop:
             uvloop.run(main())
+        else:
+            asyncio.run(main())
     except CannotStart as refusal:
         sys.stderr.write(f"{refusal}\n")
         sys.exit(1)

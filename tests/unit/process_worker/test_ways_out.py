@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Gateway
+from process_worker.outside.gateway import Gateway, _is_among
 from process_worker.outside.http import asked_of, output_of
 from process_worker.outside.openapi import request_of
 from process_worker.outside.rpc import call as call_grpc
+from refinery_core.settings import CannotStart
 from tests.cases.web import Web, web
 
 _connects: list[Any] = []
@@ -182,6 +183,46 @@ async def test_what_no_uri_can_have_is_told_and_not_sent(served: Web) -> None:
     for path in ("/ü", "/a b", "/\x00"):
         assert await refused(carry_out(gateway, served.base + path)) in {400, 503}
     assert served.asked == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "http://x/",
+        "https://x",
+        "*.example.com",
+        "x/",
+        "x:",
+        "x:0",
+        "x:65536",
+        "x:http",
+        "u@x",
+        "[::1",
+        "[x]:1",
+    ],
+)
+def test_a_host_that_could_never_be_called_is_refused_at_the_start(entry: str) -> None:
+    with pytest.raises(CannotStart, match=r"^REFINERY_HTTP_ALLOW: '.*' is no host; each is named in full"):
+        Gateway.of(f"example.com, {entry}")
+
+
+@pytest.mark.parametrize(
+    ("entry", "host", "port", "tls"),
+    [
+        ("Example.COM", "example.com", 80, False),
+        ("example.com:8080", "example.com", 8080, False),
+        ("127.0.0.1:80", "127.0.0.1", 80, False),
+        ("::1", "::1", 80, False),
+        ("[::1]", "::1", 80, False),
+        ("[::1]:80", "::1", 80, False),
+        ("grpcs://example.com", "example.com", 50051, True),
+        ("grpcs://[::1]:50051", "::1", 50051, True),
+    ],
+)
+def test_a_host_is_allowed_as_it_is_written(entry: str, host: str, port: int, tls: bool) -> None:
+    gateway = Gateway.of(entry)
+    assert _is_among(gateway.allowed, host, port)
+    assert gateway.speaks_tls(host, port) is tls
 
 
 # --- Answers that never end, or are far too large ------------------------------------------
