@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from process_worker.capabilities import Capabilities
-from process_worker.connect import connect, wait_for_ledger
+from process_worker.connect import connect, see_author, wait_for_ledger
 from process_worker.executions import Executions
 from process_worker.ledger import Ledger
 from process_worker.outside.gateway import Gateway
@@ -36,6 +36,7 @@ async def main() -> None:
     async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
         ledger, drain = Ledger(refinery), Drain()
         await wait_for_ledger(ledger, settings)
+        await see_author(ledger, settings.worker_author_ref)
         client = await connect(settings, converter(refinery, settings.worker_author_ref))
         temporal = Temporal(client)
 

@@ -16,9 +16,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
 from process_worker.messages import PROCESS_KEY
+from process_worker.records import FOLDER
 from process_worker.settings import Settings
+from refinery_client import Draft
 from refinery_core.errors import LedgerUnavailable, RefineryError
 from refinery_core.settings import CannotStart, content_of
+from refinery_core.vibe.model import VibeType
 
 T = TypeVar("T")
 
@@ -66,6 +69,20 @@ async def wait_for_ledger(ledger: Ledger, settings: Settings) -> None:
             raise LedgerUnavailable(problem="it does not serve yet")
 
     await _patiently(attempt, f"The ledger at {settings.ledger}", settings.start_seconds)
+
+
+async def see_author(ledger: Ledger, author_ref: str) -> None:
+    """
+    See that what the worker keeps for itself may be written in the name of its author, and write nothing.
+
+    Raises:
+        CannotStart: the ledger would refuse it.
+    """
+    draft = Draft(type=VibeType.RECORD, id=f"{FOLDER}payloads")
+    try:
+        await ledger.refinery.refine(author_ref=author_ref, drafts=[draft], validate_only=True)
+    except RefineryError as refusal:
+        raise CannotStart(f"REFINERY_WORKER_AUTHOR_REF cannot be an author: {refusal.message}") from refusal
 
 
 async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: float) -> T:

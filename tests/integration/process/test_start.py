@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from process_worker.connect import connect
+from process_worker.connect import connect, see_author
+from process_worker.ledger import Ledger
 from process_worker.settings import Settings
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
+from tests.integration.conftest import AUTHOR, Services
 
 NOBODY = "127.0.0.1:9"
 
@@ -34,6 +36,31 @@ def test_without_a_ledger_the_worker_says_so_in_one_sentence() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"The ledger at {NOBODY} does not answer: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("author", "why"),
+    [
+        ("main@roles/nope?1", "author_ref: 'main@roles/nope?1' does not exist in this context."),
+        ("nope", "'nope' is not a reference"),
+        ("aug:/notes/1", "author_ref"),
+        ("main@notes/1?1", "'main@notes/1?1' is a RECORD; only a ROLE or a PROCESS can be an author."),
+    ],
+)
+async def test_an_author_in_whose_name_nothing_can_be_kept_is_told(
+    services: Services, author: str, why: str
+) -> None:
+    await services.record("notes/1")
+    with pytest.raises(CannotStart) as told:
+        await see_author(Ledger(services.refinery), author)
+    assert str(told.value).startswith("REFINERY_WORKER_AUTHOR_REF cannot be an author: ")
+    assert why in str(told.value)
+
+
+async def test_to_look_at_the_author_writes_nothing(services: Services) -> None:
+    before = await services.store.last_position()
+    await see_author(Ledger(services.refinery), AUTHOR)
+    assert await services.store.last_position() == before
 
 
 async def test_without_temporal_the_worker_says_so() -> None:
