@@ -10,11 +10,12 @@ from typing import Final
 from cyclopts import CycloptsError
 
 from refinery_cli.failures import Usage, report, report_usage
+from refinery_cli.output import Form
 from refinery_cli.verbs import command
-from refinery_core.errors import RefineryError
+from refinery_core.errors import Code, RefineryError
 from refinery_core.settings import CannotStart
 
-FINE, NO, USAGE = 0, 1, 2
+FINE, NO, USAGE, UNKNOWN = 0, 1, 2, 3
 INTERRUPTED: Final = 130
 
 
@@ -31,8 +32,8 @@ def run(tokens: Sequence[str]) -> int:
         report_usage(str(fault))
         return USAGE
     except RefineryError as refusal:
-        report(refusal)
-        return NO
+        report(refusal, _form_of(tokens))
+        return UNKNOWN if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED} else NO
     except CannotStart as fault:
         report_usage(str(fault), hint=False)
         return NO
@@ -43,6 +44,13 @@ def run(tokens: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     return code if isinstance(code, int) else FINE
+
+
+def _form_of(tokens: Sequence[str]) -> Form:
+    """The form that was asked for; the same tokens have been read before."""
+    _, bound, _ = command().parse_args(tokens, exit_on_error=False, print_error=False)
+    form: Form = bound.arguments.get("output", "text")
+    return form
 
 
 def _check_encoding(tokens: Sequence[str]) -> None:

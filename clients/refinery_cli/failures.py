@@ -5,24 +5,49 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from uuid import UUID
 
-from refinery_cli.output import printable
+from refinery_cli.output import Form, json_text, printable
 from refinery_core.errors import Code, RefineryError, SolutionInvalid, Violation
+from refinery_core.vibe.refs import RefFault, check_id
 
 
 class Usage(Exception):  # noqa: N818 -- reads as the sentence that it is
     """The command was given something that it cannot work with; the sentence says what."""
 
 
-def report(refusal: RefineryError) -> None:
-    """Tell a refusal, and list what is wrong where it brings a list."""
-    _tell(f"{refusal.message} ({refusal.reason})")
-    if isinstance(refusal, SolutionInvalid):
-        for violation in refusal.violations:
-            _tell(f"  {violation_line(violation)}", start="")
+def report(refusal: RefineryError, form: Form = "text") -> None:
+    """Tell a refusal, what is wrong where it brings a list, and what may help; for programs, one object."""
+    violations = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
+    hints = list(_hints(refusal))
+    if form == "text":
+        _tell(f"{refusal.message} ({refusal.reason})")
+        for line in (*(f"  {violation_line(violation)}" for violation in violations), *hints):
+            _tell(line, start="")
+        return
+    told = {"code": refusal.code.name, "reason": refusal.reason, "message": refusal.message}
+    lists = {"violations": [asdict(violation) for violation in violations], "hints": hints}
+    known = {name: list_ for name, list_ in lists.items() if list_}
+    _tell(json_text(told | {"metadata": refusal.metadata} | known, pretty=False), start="")
+
+
+def _hints(refusal: RefineryError) -> Iterator[str]:
     if refusal.reason == "UNREACHABLE":
-        _tell("Is 'refinery up' running? Addresses are --ledger and --resolver.", start="")
+        yield f"Is 'refinery up' running? The address is --{refusal.metadata['service']}."
+    if refusal.reason == "NOT_SERVED":
+        yield f"The address is --{refusal.metadata['service']}."
+    if refusal.reason == "INVALID_REFERENCE" and _is_id(value := refusal.metadata["value"]):
+        yield f"What the id means now is said as aug:/{value}"
+    yield from getattr(refusal, "__notes__", ())
+
+
+def _is_id(text: str) -> bool:
+    try:
+        check_id(text)
+    except RefFault:
+        return False
+    return True
 
 
 def report_failure(sentence: str) -> None:
@@ -49,7 +74,7 @@ def repeatable(request_id: UUID) -> Iterator[None]:
         yield
     except RefineryError as refusal:
         if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}:
-            note(f"To send the same again, add: --request-id {request_id}")
+            refusal.add_note(f"To send the same again, add: --request-id {request_id}")
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,7 +11,7 @@ from typing import Annotated, Final
 from cyclopts import Group, Parameter
 
 from refinery_cli.documents import STDIN, document_of
-from refinery_cli.failures import Usage, note
+from refinery_cli.failures import Usage, repeatable
 from refinery_cli.options import HERE, LOCAL_ROLE, Count, Output, RequestId, Services, document, request_id_of
 from refinery_cli.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.plain import moment, plain
@@ -18,7 +19,6 @@ from refinery_cli.requests import read_request
 from refinery_client.answers import Refined, Vibe
 from refinery_client.connection import Refinery
 from refinery_client.drafts import Draft, Refine
-from refinery_core.errors import Code, RefineryError
 from refinery_core.vibe.model import VibeType
 
 COLUMNS: Columns[Vibe] = {
@@ -126,7 +126,7 @@ async def refine(
 
 async def send(refinery: Refinery, request: Refine) -> Refined:
     """Refine, and where the outcome is unknown say how to ask again."""
-    try:
+    with nullcontext() if request.validate_only else repeatable(request.request_id):
         return await refinery.refine(
             author_ref=request.author_ref,
             drafts=request.drafts,
@@ -137,10 +137,6 @@ async def send(refinery: Refinery, request: Refine) -> Refined:
             budget_refs=request.budget_refs,
             validate_only=request.validate_only,
         )
-    except RefineryError as refusal:
-        if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED} and not request.validate_only:
-            note(f"To send the same again, add: --request-id {request.request_id}")
-        raise
 
 
 def print_refined(refined: Refined, output: Form) -> None:

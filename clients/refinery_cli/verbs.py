@@ -9,8 +9,14 @@ from cyclopts import App, Group
 
 HELP = """An immutable, queryable ledger of who made what, from what, under which schema.
 
-Tables are for people; programs ask with -o json (one document) or -o jsonl (one to a line).
-Exit codes: 0 fine; 1 the answer is "no" (invalid, findings, affected) or a refusal; 2 the command was wrong.
+Tables are for people; programs ask with -o json (one document) or -o jsonl
+(one to a line), and get refusals on standard error as such, too.
+
+Exit codes: 0 fine
+  1 the answer is "no" (invalid, findings, affected, not completed), or a refusal
+  2 the command was wrong
+  3 a service was not reached or did not answer: the same may be sent again
+130 interrupted
 """
 
 # Each verb is imported when it is called: help and completion need neither gRPC nor a database driver.

@@ -31,7 +31,7 @@ from refinery_client.executions import (
     Problem,
 )
 from refinery_client.many import Outcome
-from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable
+from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "JsonText",
     "LineageDirection",
     "LineageStep",
+    "NotServed",
     "Outcome",
     "Problem",
     "Refine",
@@ -73,4 +74,5 @@ __all__ = [
     "Unreachable",
     "Validation",
     "Vibe",
+    "WriteUnanswered",
 ]

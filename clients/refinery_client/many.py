@@ -14,7 +14,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from refinery_client.answers import Refined, refined_from
 from refinery_client.drafts import Refine
-from refinery_client.refusals import DeadlineExceeded, Refused, Unreachable, refusal_from, refusal_in_stream
+from refinery_client.refusals import Refused, Unreachable, WriteUnanswered, refusal_from, refusal_in_stream
 from refinery_client.retry import Backoff, Patience
 from refinery_core.errors import Code, RefineryError
 
@@ -59,7 +59,7 @@ class Flow:
         self._unanswered: dict[str, _Sent] = {}
         self._exhausted = False
         self._heard = 0.0
-        self._refusal: RefineryError = DeadlineExceeded()
+        self._refusal: RefineryError = WriteUnanswered(service="ledger")
         """Why nothing was heard for so long: what ended the stream before this one, if something did."""
         self._wanted = asyncio.Event()
         self._outbox: asyncio.Queue[_Sent | None] = asyncio.Queue()
@@ -146,11 +146,11 @@ class Flow:
         watchdog = asyncio.create_task(self._cancel_when_silent(call))
         try:
             async for answer in call:
-                self._heard, self._refusal = time.monotonic(), DeadlineExceeded()
+                self._heard, self._refusal = time.monotonic(), WriteUnanswered(service="ledger")
                 backoff.reset()
                 self._take(answer)
         except grpc.aio.AioRpcError as error:
-            return _why_ended(refusal_from(error))
+            return _why_ended(refusal_from(error, pb.RefineRequest()))
         except asyncio.CancelledError:
             if watchdog.done() and not watchdog.cancelled():
                 raise self._refusal from None
@@ -159,7 +159,7 @@ class Flow:
             watchdog.cancel()
             call.cancel()
         done = self._exhausted and not self._unanswered
-        return None if done else Unreachable(problem="the stream ended early")
+        return None if done else Unreachable(service="ledger", problem="the stream ended early")
 
     async def _cancel_when_silent(self, call: _Stream) -> None:
         # The call is cancelled from beside: a read that times out would lose its stream.
@@ -194,7 +194,7 @@ class Flow:
 def _why_ended(refusal: RefineryError) -> RefineryError:
     # A write that meets the end of its stream hides the server's status behind an INTERNAL of gRPC's own.
     if isinstance(refusal, Refused) and refusal.code is Code.INTERNAL:
-        return Unreachable(problem="the stream broke")
+        return Unreachable(service="ledger", problem="the stream broke")
     return refusal
 
 

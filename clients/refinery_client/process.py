@@ -133,7 +133,7 @@ class Processes:
         backoff, heard = Backoff(), time.monotonic()
         while True:
             try:
-                async with aclosing(_messages(self._processes.WatchExecution(request))) as messages:
+                async with aclosing(_messages(self._processes.WatchExecution(request), request)) as messages:
                     async for message in messages:
                         backoff.reset()
                         heard = time.monotonic()
@@ -228,7 +228,7 @@ class Processes:
         try:
             return called_from(await self._processes.CallCapability(request, timeout=timeout_seconds))
         except grpc.aio.AioRpcError as error:
-            raise refusal_from(error) from None
+            raise refusal_from(error, request) from None
 
 
 def _news(message: pb.WatchExecutionResponse) -> ExecutionNews:
@@ -238,7 +238,9 @@ def _news(message: pb.WatchExecutionResponse) -> ExecutionNews:
     )
 
 
-async def _messages(call: _Watch) -> AsyncGenerator[pb.WatchExecutionResponse, None]:
+async def _messages(
+    call: _Watch, request: pb.WatchExecutionRequest
+) -> AsyncGenerator[pb.WatchExecutionResponse, None]:
     try:
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
@@ -247,8 +249,9 @@ async def _messages(call: _Watch) -> AsyncGenerator[pb.WatchExecutionResponse, N
                 return
             yield message
     except grpc.aio.AioRpcError as error:
-        raise refusal_from(error) from None
+        raise refusal_from(error, request) from None
     except TimeoutError:
-        raise Unreachable(problem=f"nothing was heard for {SILENCE_SECONDS:.0f} seconds") from None
+        problem = f"nothing was heard for {SILENCE_SECONDS:.0f} seconds"
+        raise Unreachable(service="process", problem=problem) from None
     finally:
         call.cancel()

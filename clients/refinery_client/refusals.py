@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
@@ -29,19 +30,29 @@ class Refused(RefineryError):  # noqa: N818 -- a refusal, as all of them are
 
 
 class Unreachable(RefineryError):  # noqa: N818 -- as above
-    """The server cannot be reached: {problem}."""
+    """The {service} service cannot be reached: {problem}."""
 
     reason, code = "UNREACHABLE", Code.UNAVAILABLE
 
 
+class NotServed(RefineryError):  # noqa: N818 -- as above
+    """At the address of the {service} service seems to be another one, or an older one: it cannot do this."""
+
+    reason, code = "NOT_SERVED", Code.UNIMPLEMENTED
+
+
 class DeadlineExceeded(RefineryError):  # noqa: N818 -- as above
-    """There was no answer in time; a write may have been committed: send the same request_id again."""
+    """The {service} service did not answer in time."""
 
     reason, code = "DEADLINE_EXCEEDED", Code.DEADLINE_EXCEEDED
 
 
-def refusal_from(error: grpc.aio.AioRpcError) -> RefineryError:
-    """Read the refusal off a failed call."""
+class WriteUnanswered(DeadlineExceeded):
+    """The {service} service did not answer in time; it may be committed: send the same request_id again."""
+
+
+def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> RefineryError:
+    """Read the refusal off a failed call; what was asked tells whom, and what may have come of it."""
     code, sentence = Code(error.code().value[0]), error.details() or error.code().name
     for key, raw in error.trailing_metadata() or ():
         if key == _DETAILS_KEY and isinstance(raw, bytes):
@@ -53,10 +64,24 @@ def refusal_from(error: grpc.aio.AioRpcError) -> RefineryError:
             if info.domain == _DOMAIN:
                 return _rebuilt(info.reason, code, sentence, info.metadata, _violations(bad))
     if code is Code.UNAVAILABLE:
-        return Unreachable(problem=sentence.rstrip("."))
+        return Unreachable(service=_service_of(request), problem=sentence.rstrip("."))
+    if code is Code.UNIMPLEMENTED:
+        return NotServed(service=_service_of(request))
     if code is Code.DEADLINE_EXCEEDED:
-        return DeadlineExceeded()
+        return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=_service_of(request))
     return Refused(sentence, code=code, reason=code.name, metadata={})
+
+
+def _service_of(request: object) -> str:
+    name = request.DESCRIPTOR.full_name if isinstance(request, Message) else ""
+    return name.split(".")[1] if name.startswith("refinery.") else "called"
+
+
+def _is_write(request: object) -> bool:
+    """What commits something has an author, and a key."""
+    if not isinstance(request, Message):
+        return False
+    return {"author_ref", "request_id"} <= set(request.DESCRIPTOR.fields_by_name)
 
 
 def refusal_in_stream(message: pb.Refusal) -> RefineryError:

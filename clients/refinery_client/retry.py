@@ -64,7 +64,7 @@ class Patience:
             try:
                 return await method(request, timeout=_left(deadline))
             except grpc.aio.AioRpcError as error:
-                await pause_or_raise(refusal_from(error), backoff, deadline)
+                await pause_or_raise(refusal_from(error, request), backoff, deadline)
 
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, timeout_seconds: float | None
@@ -84,7 +84,7 @@ class Patience:
                     begun = True
                     yield part
             except grpc.aio.AioRpcError as error:
-                refusal = refusal_from(error)
+                refusal = refusal_from(error, request)
                 if begun:
                     raise refusal from None
                 await pause_or_raise(refusal, backoff, deadline)

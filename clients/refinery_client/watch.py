@@ -31,7 +31,7 @@ async def changes(
     while True:
         parts: list[Vibe] = []
         try:
-            async with aclosing(_messages(method(request))) as messages:
+            async with aclosing(_messages(method(request), request)) as messages:
                 async for message in messages:
                     backoff.reset()
                     heard = time.monotonic()
@@ -52,17 +52,19 @@ async def changes(
 
 async def _messages(
     call: grpc.aio.UnaryStreamCall[pb.WatchVibesRequest, pb.WatchVibesResponse],
+    request: pb.WatchVibesRequest,
 ) -> AsyncGenerator[pb.WatchVibesResponse, None]:
     try:
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
                 message = await call.read()
             if not isinstance(message, pb.WatchVibesResponse):
-                raise Unreachable(problem="the watch ended without a reason")
+                raise Unreachable(service="ledger", problem="the watch ended without a reason")
             yield message
     except grpc.aio.AioRpcError as error:
-        raise refusal_from(error) from None
+        raise refusal_from(error, request) from None
     except TimeoutError:
-        raise Unreachable(problem=f"nothing was heard for {SILENCE_SECONDS:.0f} seconds") from None
+        problem = f"nothing was heard for {SILENCE_SECONDS:.0f} seconds"
+        raise Unreachable(service="ledger", problem=problem) from None
     finally:
         call.cancel()

@@ -76,7 +76,8 @@ def test_the_same_request_id_gives_the_first_answer_again(refinery: Command, fol
     )
     first, second = refinery(*tokens).json, refinery(*tokens).json
     assert second == first | {"replayed": True}
-    assert "(REQUEST_ID_REUSED)" in refinery(*tokens, "--solution", "1", expect=1).err
+    refused = json.loads(refinery(*tokens, "--solution", "1", expect=1).err)
+    assert (refused["code"], refused["reason"]) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
 
 
 def test_a_refused_solution_lists_its_violations(refinery: Command, folder: str) -> None:

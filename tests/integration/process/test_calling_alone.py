@@ -322,7 +322,7 @@ async def _ask(processes: Processes) -> None:
 
 async def test_what_is_away_is_a_refusal_and_no_problem(processes: Processes) -> None:
     def call(*_: Any) -> None:
-        raise Unreachable(problem="nobody answers")
+        raise Unreachable(service="ledger", problem="nobody answers")
 
     processes.functions["tests.away"] = call
     await processes.capability(python("tests.away"))

@@ -163,7 +163,7 @@ async def test_a_call_that_takes_too_long_says_how_to_send_it_again(processes: P
     await processes.capability({"call": "python", "with": {"function": "tests.wait"}})
     id_ = str(uuid.uuid4())
     call = ("call", "aug:/capabilities/x", "--request-id", id_, "--timeout", "0.5")
-    said = await refinery(processes, *call, expect=1)
+    said = await refinery(processes, *call, expect=3)
     assert f"--request-id {id_}" in said.err
     assert "DEADLINE_EXCEEDED" in said.err
     refused = await refinery(processes, "call", "aug:/none", expect=1)

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 from uuid import UUID
 
 import orjson
 import pytest
 from rich.console import Console
 
-from refinery_cli.failures import Usage, report
+from refinery_cli.failures import Usage, repeatable, report
 from refinery_cli.lineage import drawn
 from refinery_cli.options import context_of, moment_of, request_id_of
 from refinery_cli.output import (
+    Form,
     console,
     json_text,
     print_facts,
@@ -23,7 +25,8 @@ from refinery_cli.output import (
 from refinery_cli.plain import plain
 from refinery_cli.proof import expectation_of
 from refinery_client.answers import Dependency, LineageStep
-from refinery_core.errors import SolutionInvalid, VibeNotFound, Violation
+from refinery_client.refusals import NotServed, Unreachable
+from refinery_core.errors import InvalidReference, RefineryError, SolutionInvalid, VibeNotFound, Violation
 from refinery_core.vibe.model import Context, Edge, EdgeType, VibeType
 
 Capsys = pytest.CaptureFixture[str]
@@ -96,6 +99,42 @@ def test_violations_are_listed_below_the_sentence(capsys: Capsys) -> None:
     violations = (Violation("/a", "/properties/a", "is too low"), Violation("", "", "is too small"))
     report(SolutionInvalid(field="solution", violations=violations, count="2"))
     assert capsys.readouterr().err.splitlines()[1:] == ["  /a: is too low", "  (root): is too small"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "hint"),
+    [
+        (Unreachable(service="process", problem="x"), "Is 'refinery up' running? The address is --process."),
+        (NotServed(service="resolver"), "The address is --resolver."),
+        (
+            InvalidReference(field="process", value="processes/hello", problem="x"),
+            "What the id means now is said as aug:/processes/hello",
+        ),
+    ],
+)
+def test_below_a_refusal_stands_what_may_help(capsys: Capsys, refusal: RefineryError, hint: str) -> None:
+    report(refusal)
+    assert capsys.readouterr().err.splitlines()[1:] == [hint]
+
+
+def test_a_refusal_for_a_program_is_one_object_on_one_line(capsys: Capsys) -> None:
+    violation = Violation("/a", "/properties/a", "is too low")
+    invalid = SolutionInvalid(field="solution", violations=(violation,), count="1")
+    unreachable = Unreachable(service="ledger", problem="\x1b[31m")
+    with pytest.raises(Unreachable), repeatable(UUID(int=0)):
+        raise unreachable
+    for form in get_args(Form)[1:]:
+        report(invalid, form)
+        report(unreachable, form)
+        out, err = capsys.readouterr()
+        assert out == ""
+        first, second = map(orjson.loads, err.splitlines())
+        assert (first["code"], first["reason"]) == ("INVALID_ARGUMENT", "SOLUTION_INVALID")
+        assert first["message"] == invalid.message
+        assert first["metadata"] == {"field": "solution", "count": "1", "first": "/a: is too low"}
+        assert first["violations"] == [plain(violation)]
+        assert second["metadata"] == {"service": "ledger", "problem": "\x1b[31m"}
+        assert second["hints"][-1] == f"To send the same again, add: --request-id {UUID(int=0)}"
 
 
 def step(ref: str, depth: int, *edges: Edge) -> LineageStep:

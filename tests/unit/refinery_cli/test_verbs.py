@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -86,11 +87,16 @@ def test_a_database_that_is_not_there_is_one_sentence_and_exit_code_1(
 
 def test_a_ledger_that_is_not_there_is_told_with_what_to_do(capsys: Capsys) -> None:
     tokens = ["refine", "--type", "record", "--id", "x", "--ledger", "127.0.0.1:1", "--timeout", "0.2"]
-    assert run([*tokens, "--request-id", "6f1f4b0e-9d3b-4a53-8f3e-0d8a4c1f2b3a"]) == 1
+    tokens += ["--request-id", "6f1f4b0e-9d3b-4a53-8f3e-0d8a4c1f2b3a"]
+    assert run(tokens) == 3
     err = capsys.readouterr().err
     assert "--request-id 6f1f4b0e-9d3b-4a53-8f3e-0d8a4c1f2b3a" in err
     assert "(UNREACHABLE)" in err
-    assert "Is 'refinery up' running?" in err
+    assert "Is 'refinery up' running? The address is --ledger." in err
+    assert run([*tokens, "-o", "json"]) == 3
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert json.loads(err)["reason"] == "UNREACHABLE"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -159,15 +159,16 @@ async def test_a_branch_is_made_at_a_position(small: Any) -> None:
 
 async def test_nobody_there_is_one_refusal() -> None:
     async with Refinery.connect(ledger="127.0.0.1:1", timeout_seconds=0.3) as refinery:
-        with pytest.raises(Unreachable):
+        with pytest.raises(Unreachable, match="The ledger service cannot be reached"):
             await refinery.get_vibe("main@x?1")
 
 
 async def test_a_server_that_does_not_answer_is_a_deadline(small: Any) -> None:
     small.ledger.stalls = True
 
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as told:
         await small.refinery.get_vibe("main@x?1", timeout_seconds=0.1)
+    assert told.value.message == "The ledger service did not answer in time."
 
 
 async def test_no_time_at_all_is_not_endless_time(small: Any) -> None:

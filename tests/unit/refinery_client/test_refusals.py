@@ -5,10 +5,14 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.process.v1 import process_service_pb2 as process_pb
+from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Refused
 from refinery_client.refusals import refusal_from, refusal_in_stream
@@ -77,6 +81,33 @@ def test_what_this_client_does_not_know_is_told_as_it_came(reason: str, metadata
     assert type(caught) is Refused
     assert (caught.reason, caught.code, caught.message) == (reason, Code.NOT_FOUND, "It is so.")
     assert caught.metadata == metadata
+
+
+@pytest.mark.parametrize(
+    ("code", "request_", "sentence"),
+    [
+        ("UNAVAILABLE", pb.GetVibeRequest(), "The ledger service cannot be reached: somebody said so."),
+        ("UNAVAILABLE", resolver_pb.ResolveReferenceRequest(), "The resolver service cannot be reached: "),
+        ("UNAVAILABLE", process_pb.GetExecutionRequest(), "The process service cannot be reached: "),
+        (
+            "UNIMPLEMENTED",
+            pb.GetVibeRequest(),
+            "At the address of the ledger service seems to be another one",
+        ),
+        ("DEADLINE_EXCEEDED", pb.GetRefinementRequest(), "The ledger service did not answer in time."),
+        ("DEADLINE_EXCEEDED", pb.RefineRequest(), "send the same request_id again"),
+        ("DEADLINE_EXCEEDED", process_pb.SendEventRequest(), "send the same request_id again"),
+        ("DEADLINE_EXCEEDED", HealthCheckRequest(), "The called service did not answer in time."),
+    ],
+)
+def test_what_was_asked_tells_whom_and_what_may_have_come_of_it(
+    code: str, request_: Message, sentence: str
+) -> None:
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode[code], grpc.aio.Metadata(), grpc.aio.Metadata(), "somebody said so"
+    )
+
+    assert sentence in refusal_from(error, request_).message
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
