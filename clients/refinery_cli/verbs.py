@@ -13,7 +13,7 @@ Tables are for people; programs ask with -o json (one document) or -o jsonl
 (one to a line), and get refusals on standard error as such, too.
 
 Exit codes: 0 fine
-  1 the answer is "no" (invalid, findings, affected, not completed), or a refusal
+  1 the answer is "no" (invalid, affected, not completed …), or a refusal
   2 the command was wrong
   3 a service was not reached or did not answer: the same may be sent again
 130 interrupted

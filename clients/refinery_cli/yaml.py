@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
 from refinery_cli.failures import Usage
@@ -35,6 +35,22 @@ class _Json(SafeConstructor):
     def text(self, node: ScalarNode) -> str:
         """Take a scalar as it is written."""
         return str(node.value)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Make an object, whose keys are strings."""
+        self.flatten_mapping(node)
+        for key, _ in node.value:
+            if not isinstance(self.construct_object(key, deep=True), str):
+                name = f"'{key.value}'" if isinstance(key, ScalarNode) else "a list or an object"
+                problem = f"the key {name} is no string; write it in quotes"
+                raise ConstructorError(None, None, problem, key.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def check_mapping_key(self, _: Any, key_node: Any, mapping: Any, key: Any, __: Any) -> bool:
+        """See that a key stands once."""
+        if key in mapping:
+            raise ConstructorError(None, None, f"the key '{key}' occurs twice", key_node.start_mark)
+        return True
 
 
 _Json.add_constructor("tag:yaml.org,2002:int", _Json.number)
@@ -81,4 +97,8 @@ def check_size(value: Any, source: str) -> None:
 def _problem(fault: Exception) -> str:
     if isinstance(fault, RecursionError):
         return "it is nested too deeply"
+    mark = getattr(fault, "problem_mark", None)
+    if isinstance(fault, MarkedYAMLError) and mark is not None:
+        told = ", ".join(filter(None, (fault.context, fault.problem)))
+        return f"{told} (line {mark.line + 1}, column {mark.column + 1})"
     return " ".join(str(fault).split()).rstrip(".")

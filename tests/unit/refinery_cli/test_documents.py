@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,26 @@ def test_yaml_means_what_yaml_1_2_says_with_the_values_of_json(text: str, expect
 def test_yaml_that_cannot_be_kept_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(Usage, match=r"^it is not YAML: [^\n]+$"):
         read_yaml(text, "it")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\na: 2", "the key 'a' occurs twice (line 2, column 1)"),
+        ("1: a", "the key '1' is no string; write it in quotes (line 1, column 1)"),
+        ("a:\n  true: b", "the key 'true' is no string; write it in quotes (line 2, column 3)"),
+        ("~: a", "the key '~' is no string; write it in quotes (line 1, column 1)"),
+        ("[1]: a", "the key a list or an object is no string; write it in quotes (line 1, column 1)"),
+        ("? {a: 1}\n: b", "the key a list or an object is no string; write it in quotes (line 1, column 3)"),
+    ],
+)
+def test_keys_that_json_cannot_have_are_told_with_their_place(text: str, problem: str) -> None:
+    with pytest.raises(Usage, match=f"^it is not YAML: {re.escape(problem)}.$"):
+        read_yaml(text, "it")
+
+
+def test_a_merged_key_gives_way_to_the_one_that_is_written() -> None:
+    assert read_yaml("a: &x {b: 1}\nc:\n  <<: *x\n  b: 2", "it")["c"] == {"b": 2}
 
 
 def test_aliases_cannot_explode() -> None:
