@@ -58,7 +58,9 @@ def _check(type_: VibeType, solution: str, field: str) -> None:
             if schema.reference is None:
                 _check_schema(schema)
     except ProcessFault as fault:
-        raise InvalidProcess(field=field, path=fault.path or "(root)", problem=fault.problem) from None
+        raise InvalidProcess(
+            field=field, kind=type_.value.lower(), path=fault.path or "(root)", problem=fault.problem
+        ) from None
 
 
 def _check_schema(schema: Schema) -> None:

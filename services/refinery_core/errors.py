@@ -112,7 +112,7 @@ class InvalidSchema(RefineryError):
 
 
 class InvalidProcess(RefineryError):
-    """{field}: the process is refused at {path}: {problem}."""
+    """{field}: the {kind} is refused at {path}: {problem}."""
 
     reason, code = "INVALID_PROCESS", Code.INVALID_ARGUMENT
 

@@ -216,7 +216,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INVALID_PROCESS: _ErrorReason.ValueType  # 38
     """INVALID_ARGUMENT. "drafts[0].solution: the process is refused at /do/0/greet/sett: there is no task 'sett'; perhaps you mean 'set'."
 
-        {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
+        {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "kind": "process", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
     """
     ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 39
     """NOT_FOUND. "No schedule is named '6f3e…'."
@@ -427,7 +427,7 @@ ERROR_REASON_TEMPORAL_UNAVAILABLE: ErrorReason.ValueType  # 37
 ERROR_REASON_INVALID_PROCESS: ErrorReason.ValueType  # 38
 """INVALID_ARGUMENT. "drafts[0].solution: the process is refused at /do/0/greet/sett: there is no task 'sett'; perhaps you mean 'set'."
 
-    {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
+    {"reason": "INVALID_PROCESS", "domain": "refinery", "metadata": {"field": "drafts[0].solution", "kind": "process", "path": "/do/0/greet/sett", "problem": "there is no task 'sett'; perhaps you mean 'set'"}}
 """
 ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 39
 """NOT_FOUND. "No schedule is named '6f3e…'."
