@@ -12,8 +12,7 @@ from ledger_service.watch import Feed
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core import logs
 from refinery_core.postgres.composition import Composer
-from refinery_core.postgres.database import Database
-from refinery_core.postgres.pool import open_pool
+from refinery_core.postgres.opening import opened
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
@@ -26,13 +25,18 @@ async def main() -> None:
     """Settings, pool, service, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="ledger", form=settings.log_format, level=settings.log_level)
-    pool = await open_pool(
-        settings.database_url, application_name="refinery-ledger", max_size=settings.pool_size
-    )
-    database = Database(pool)
-    vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
     drain = Drain()
-    async with pool, aclosing(Feed(database)) as feed, aclosing(Committer(database)) as committer:
+    async with (
+        opened(
+            settings.database_url,
+            application_name="refinery-ledger",
+            max_size=settings.pool_size,
+            writes=True,
+        ) as database,
+        aclosing(Feed(database)) as feed,
+        aclosing(Committer(database)) as committer,
+    ):
+        vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
         await serve([service], listen=settings.listen, drain=drain, readiness=database.is_ready)

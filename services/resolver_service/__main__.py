@@ -5,8 +5,7 @@ from __future__ import annotations
 from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
 from refinery_core import logs
 from refinery_core.postgres.composition import Composer
-from refinery_core.postgres.database import Database
-from refinery_core.postgres.pool import open_pool
+from refinery_core.postgres.opening import opened
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
@@ -22,13 +21,14 @@ async def main() -> None:
     """Settings, pool, service, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="resolver", form=settings.log_format, level=settings.log_level)
-    pool = await open_pool(
-        settings.database_url, application_name="refinery-resolver", max_size=settings.pool_size
-    )
-    database = Database(pool)
-    vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-    schemas = Schemas(vibes, Composer(vibes), answer_bytes=settings.answers_mib << 20)
-    async with pool:
+    async with opened(
+        settings.database_url,
+        application_name="refinery-resolver",
+        max_size=settings.pool_size,
+        writes=False,
+    ) as database:
+        vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
+        schemas = Schemas(vibes, Composer(vibes), answer_bytes=settings.answers_mib << 20)
         servicer = ResolverServicer(schemas)
         service = Service(
             NAME, lambda server: pb_grpc.add_ResolverServiceServicer_to_server(servicer, server)

@@ -47,7 +47,7 @@ async def test_a_bad_expression_is_refused_before_anybody_runs_it(ledger: Ledger
 
 
 async def test_a_bad_capability_is_refused_with_the_pointer_of_what_is_wrong(ledger: Ledger) -> None:
-    with pytest.raises(InvalidProcess, match="the capability is refused .* needs 'endpoint'") as refused:
+    with pytest.raises(InvalidProcess, match=r"the capability is refused .* needs 'endpoint'") as refused:
         await ledger.refine(capability(solution={"call": "http", "with": {"method": "get"}}))
     assert refused.value.metadata["path"] == "/with"
     with pytest.raises(InvalidProcess) as refused:

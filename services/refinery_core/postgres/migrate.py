@@ -69,6 +69,12 @@ async def migrate(url: str, *, scripts: Traversable | None = None, patience: flo
         await connection.close()
 
 
+def state() -> list[str]:
+    """Name the migrations and seeds of this version, each of which a database at it has."""
+    scripts = files(__package__)
+    return [script.name for folder in ("migrations", "seeds") for script in _read(scripts, folder)]
+
+
 async def create_database(url: str) -> bool:
     """Make the database that the url names, if it is not there, through the database `postgres` beside it."""
     name = urlsplit(url).path.removeprefix("/")
