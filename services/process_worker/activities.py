@@ -95,7 +95,12 @@ class ScheduleActivities:
         except RefineryError as refusal:
             if is_for_now(refusal):
                 raise
-            raise ApplicationError(refusal.message, type=refusal.reason, non_retryable=True) from None
+            raise ApplicationError(
+                refusal.message,
+                type=refusal.reason,
+                non_retryable=True,
+                category=ApplicationErrorCategory.BENIGN,  # `schedule get` says it.
+            ) from None
         return Fired(None if started is None else str(started))
 
 

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import cache
 from typing import Final, TypeVar
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client, TLSConfig
 from temporalio.converter import DataConverter
+from temporalio.runtime import LoggingConfig, LoggingFormat, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
@@ -49,6 +51,7 @@ async def connect(settings: Settings, converter: DataConverter = DataConverter.d
             api_key=settings.temporal_api_key,
             tls=tls,
             data_converter=converter,
+            runtime=_runtime(),
         )
         await _make_attribute(client)
         return client
@@ -128,6 +131,13 @@ async def _see_attribute(client: Client, why: RPCError) -> None:
             f"The namespace '{client.namespace}' of Temporal needs a search attribute {PROCESS_KEY.name} of "
             f"type Keyword, and does not let us make it: {why.message}."
         ) from error
+
+
+@cache
+def _runtime() -> Runtime:
+    """What the SDK runs on. Its own lines are JSON; handed to Python's logging they may kill us as we end."""
+    filter_ = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter_, format=LoggingFormat.JSON)))
 
 
 def _tls(settings: Settings) -> TLSConfig | bool:

@@ -227,7 +227,7 @@ async def test_a_large_input_travels_by_ref(processes: Processes, client: Refine
 
 
 async def test_a_firing_that_is_refused_says_why_and_the_next_one_goes_on(
-    processes: Processes, client: Refinery
+    processes: Processes, client: Refinery, caplog: pytest.LogCaptureFixture
 ) -> None:
     await processes.process("processes/broken", DO, schedule=NEVER)
     id_ = (await client.schedule_process("aug:/processes/broken", author_ref=AUTHOR)).schedule.id
@@ -239,6 +239,7 @@ async def test_a_firing_that_is_refused_says_why_and_the_next_one_goes_on(
     assert firing.execution_id is None
     assert firing.problem == "'main@processes/broken?2' cannot be executed: it has no solution."
     assert schedule.state is ScheduleState.ACTIVE
+    assert not [record for record in caplog.records if record.exc_info], "that is nothing to wake anybody for"
 
 
 async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -61,6 +62,52 @@ async def test_to_look_at_the_author_writes_nothing(services: Services) -> None:
     before = await services.store.last_position()
     await see_author(Ledger(services.refinery), AUTHOR)
     assert await services.store.last_position() == before
+
+
+FORSAKEN = """
+import asyncio, sys
+from temporalio import activity
+from temporalio.worker import Worker
+from process_worker.connect import connect
+from process_worker.settings import Settings
+
+@activity.defn
+async def nothing() -> None: ...
+
+ways = []
+
+async def forward(reader, writer):
+    ways.append(writer)
+    while part := await reader.read(65_536):
+        writer.write(part)
+
+async def serve(reader, writer):
+    there, back = await asyncio.open_connection(*sys.argv[1].split(":"))
+    await asyncio.gather(forward(reader, back), forward(there, writer), return_exceptions=True)
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = await connect(Settings(temporal_address="127.0.0.1:%d" % server.sockets[0].getsockname()[1]))
+    async with Worker(client, task_queue="forsaken", activities=[nothing]):
+        await asyncio.sleep(1)
+        server.close()
+        for writer in ways:
+            writer.transport.abort()
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_what_the_client_of_temporal_tells_is_json_too(temporal_address: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FORSAKEN, temporal_address], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        process.kill()
+    assert told["level"] == "WARN"
+    assert told["fields"]["message"]
 
 
 async def test_without_temporal_the_worker_says_so() -> None:
