@@ -97,8 +97,11 @@ class Timetable:
         return [schedule for schedule in found if schedule is not None], pages.next_page_token
 
     async def pause(self, schedule_id: UUID, reason: str) -> bool:
-        """Have a schedule skip its times; False where there is none."""
-        return await self._asked(schedule_id, "pause", note=reason or _UNSAID)
+        """Have a schedule skip its times; False where there is none. Without a reason, that before stays."""
+        found = None if reason else await self.find(schedule_id)
+        return await self._asked(
+            schedule_id, "pause", note=reason or (found and found.pause_reason) or _UNSAID
+        )
 
     async def resume(self, schedule_id: UUID) -> bool:
         """Have a schedule go on; False where there is none."""

@@ -250,6 +250,7 @@ async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
     await client.pause_schedule(id_)
     assert (await client.get_schedule(id_)).pause_reason == ""
     await client.pause_schedule(id_, reason="the far side is away")
+    await client.pause_schedule(id_)
     paused = await client.get_schedule(id_)
     assert paused.pause_reason == "the far side is away"
     assert paused.state is ScheduleState.PAUSED
