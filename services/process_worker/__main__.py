@@ -46,7 +46,7 @@ async def main() -> None:
         executions = Executions(ledger, temporal)
         schedules = Schedules(executions, Timetable(client))
         async with (
-            reaching(refinery, gateway) as calls,
+            reaching(refinery, gateway, children=settings.expression_children) as calls,
             build(client, calls, schedules),
         ):
             servicer = ProcessServicer(executions, schedules, Capabilities(ledger, calls), drain)

@@ -28,6 +28,7 @@ class Settings:
     temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None)
     http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
     http_ca: str | None = setting("file: whom to trust where processes call, in PEM, and nobody else", None)
+    expression_children: int = setting("how many evaluate expressions, of 384 MiB each", 2, at_least=1)
     worker_author_ref: str = setting("the Role that authors what the worker keeps for itself", GENESIS)
     start_seconds: float = setting("how long to wait for those it needs at the start", 60.0, at_least=0)
     log_format: LogFormat = setting("json or console", "json")

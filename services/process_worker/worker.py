@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -83,10 +82,10 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
 
 
 @asynccontextmanager
-async def reaching(refinery: Refinery, gateway: Gateway) -> AsyncIterator[Calls]:
-    """Everything that can be called, by executions and alone, until the block is left."""
+async def reaching(refinery: Refinery, gateway: Gateway, *, children: int = 2) -> AsyncIterator[Calls]:
+    """Everything that can be called, by executions and alone, until the block is left; jq in `children`."""
     # Calls wait in threads; by default there would be a handful of them, whoever waits.
     threads = ThreadPoolExecutor(_ACTIVITIES + MAX_CALLS, "outside")
     asyncio.get_running_loop().set_default_executor(threads)
-    with Evaluator(children=max(2, os.cpu_count() or 2)) as evaluator:
+    with Evaluator(children) as evaluator:
         yield Calls.of(refinery, evaluator, gateway)

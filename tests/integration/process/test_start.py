@@ -11,7 +11,9 @@ import pytest
 
 from process_worker.connect import connect, see_author
 from process_worker.ledger import Ledger
+from process_worker.outside.gateway import Gateway
 from process_worker.settings import Settings
+from process_worker.worker import reaching
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
 from tests.integration.conftest import AUTHOR, Services
@@ -108,6 +110,11 @@ def test_what_the_client_of_temporal_tells_is_json_too(temporal_address: str) ->
         process.kill()
     assert told["level"] == "WARN"
     assert told["fields"]["message"]
+
+
+async def test_as_many_children_evaluate_as_the_operator_says(services: Services) -> None:
+    async with reaching(services.refinery, Gateway(), children=3) as calls:
+        assert len(calls.evaluator.pids) == 3
 
 
 async def test_without_temporal_the_worker_says_so() -> None:
