@@ -311,11 +311,12 @@ async def test_what_a_process_emits_is_recorded_once(executor: Executor) -> None
     handle = await executor.start(
         await executor.process(Scenario("e", [{"e": emit}])), {"n": 1}, record_ref=record
     )
-    assert await executor.output(handle) == {"n": 1}
+    sent = await executor.output(handle)
     emitted = [
         v async for v in executor.services.refinery.list_vibes(id_prefix="executions/x/emitted", full=True)
     ]
-    assert [(v.solution["type"], v.solution["data"]) for v in emitted] == [("org.x", {"n": 1})]
+    assert [each.solution for each in emitted] == [sent]
+    assert (sent["type"], sent["data"]) == ("org.x", {"n": 1})
 
 
 async def test_the_result_is_committed_once_whoever_starts_it_again(executor: Executor) -> None:
