@@ -23,6 +23,7 @@ from process_worker.freeze import exact_refs, freeze
 from process_worker.keys import result_key, workflow_id
 from process_worker.ledger import Ledger
 from process_worker.messages import Start
+from process_worker.pages import fitting
 from process_worker.temporal import Temporal
 from refinery_core.errors import (
     ExecutionEnded,
@@ -176,15 +177,20 @@ class Executions:
 
     async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
         """A page of executions, without their tasks: first those that run, then those that ended last."""
-        found, following = await self.temporal.page(filter_, size, unwrap_token(token, filter_))
-        places = asyncio.Semaphore(_AT_ONCE)
+        after, places = unwrap_token(token, filter_), asyncio.Semaphore(_AT_ONCE)
 
-        async def whole(execution: Execution) -> Execution:
+        async def whole(execution: Execution) -> Execution | None:
             async with places:
-                return await self._judged(await self.temporal.with_outcome(execution))
+                known = await self.temporal.with_outcome(execution)
+                return None if known is None else await self._judged(known)
 
-        executions = await asyncio.gather(*map(whole, found))
-        return ExecutionPage(tuple(executions), wrap_token(filter_, following))
+        async def read(size: int) -> tuple[list[Execution], bytes | None]:
+            found, following = await self.temporal.page(filter_, size, after)
+            executions = await asyncio.gather(*map(whole, found))
+            return [execution for execution in executions if execution is not None], following
+
+        page, following = await fitting(read, size)
+        return ExecutionPage(tuple(page), wrap_token(filter_, following))
 
     async def cancel(self, execution_id: UUID) -> None:
         """Ask an execution to stop; nothing happens where it did because it was asked before."""

@@ -12,6 +12,7 @@ from process_worker.executions import Executions
 from process_worker.freeze import exact_refs, freeze
 from process_worker.keys import end_key
 from process_worker.ledger import Ledger
+from process_worker.pages import fitting
 from process_worker.timetable import Timetable
 from refinery_client import Vibe
 from refinery_core.errors import (
@@ -102,8 +103,8 @@ class Schedules:
     async def list(self, process_ref: str, size: int, token: str) -> SchedulePage:
         """A page of the schedules that have not been ended."""
         after = unwrap_token(token, process_ref)
-        found, following = await self.timetable.page(process_ref, size, after)
-        return SchedulePage(tuple(found), wrap_token(process_ref, following))
+        page, following = await fitting(lambda size: self.timetable.page(process_ref, size, after), size)
+        return SchedulePage(tuple(page), wrap_token(process_ref, following))
 
     async def pause(self, schedule_id: UUID, reason: str) -> None:
         """Have a schedule skip its times."""

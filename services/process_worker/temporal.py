@@ -134,8 +134,8 @@ class Temporal:
                 return None
             raise
 
-    async def with_outcome(self, execution: Execution) -> Execution:
-        """Add what an execution that has ended came to."""
+    async def with_outcome(self, execution: Execution) -> Execution | None:
+        """Add what an execution that has ended came to; None where Temporal has forgotten it meanwhile."""
         if execution.state not in {State.COMPLETED, State.FAULTED}:
             return execution
         try:
@@ -143,6 +143,10 @@ class Temporal:
                 result = await self._handle(execution.id).result(rpc_timeout=RPC)
         except WorkflowFailureError as failure:
             return replace(execution, problem=_problem(failure.cause))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
         return replace(execution, result_ref=result.result_ref)
 
     async def progress(self, execution_id: UUID, after_number: int) -> Progress:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,8 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from process_worker import executions
+from process_worker import executions, pages
+from process_worker.commands import Execution, State
 from process_worker.connect import connect
 from process_worker.keys import result_key, workflow_id
 from process_worker.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
@@ -23,7 +24,7 @@ from process_worker.steps import Begin, Behalf
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
-from refinery_client import Draft, LineageDirection
+from refinery_client import Draft, LineageDirection, Refinery
 from refinery_core.errors import InvalidField, TemporalUnavailable
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
@@ -261,6 +262,44 @@ async def test_executions_are_listed_by_process_and_state(processes: Processes) 
     page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=one, page_size=1))
     moved = pb.ListExecutionsRequest(process_ref=other, page_size=1, page_token=page.next_page_token)
     assert (await reason(processes.stub.ListExecutions(moved)))[0] == "INVALID_PAGE_TOKEN"
+
+
+async def test_a_list_goes_on_where_an_answer_had_no_more_room(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes.process("processes/roomy")
+    requests = [asked(process, {"listen": 1}) for _ in range(5)]
+    for request in requests:
+        await processes.stub.ExecuteProcess(request)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1_000)
+    async with Refinery.connect(process=processes.address) as client, asyncio.timeout(10):
+        while True:  # Temporal lists with a short delay.
+            listed = [str(each.id) async for each in client.list_executions(process_ref=process)]
+            if sorted(listed) == sorted(request.request_id for request in requests):
+                break
+            await asyncio.sleep(0.1)
+    page = await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=process))
+    assert 0 < len(page.executions) < 5
+    assert page.next_page_token
+
+
+async def test_what_temporal_forgets_while_it_is_listed_is_left_out(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Temporal.page
+
+    async def page(temporal: Temporal, *arguments: Any) -> Any:
+        found, following = await real(temporal, *arguments)
+        ended = [
+            Execution(uuid.uuid4(), AUTHOR, state, datetime.now(UTC), AUTHOR)
+            for state in (State.COMPLETED, State.FAULTED)
+        ]
+        return [*found, *ended], following
+
+    monkeypatch.setattr(Temporal, "page", page)
+    assert (
+        await processes.stub.ListExecutions(pb.ListExecutionsRequest(process_ref=AUTHOR))
+    ).executions == []
 
 
 async def test_what_others_run_in_the_namespace_is_not_listed(processes: Processes) -> None:

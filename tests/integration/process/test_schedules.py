@@ -14,6 +14,7 @@ import pytest
 from temporalio.client import Schedule as TheirSchedule
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleBackfill, ScheduleSpec
 
+from process_worker import pages
 from process_worker.commands import ExecutionFilter
 from process_worker.keys import end_key, temporal_schedule_id
 from process_worker.timetable import Timetable
@@ -347,6 +348,21 @@ async def test_schedules_are_listed_by_process_page_by_page(processes: Processes
         await processes.stub.ListSchedules(
             pb.ListSchedulesRequest(process_ref=other, page_token=page.next_page_token)
         )
+
+
+async def test_a_list_goes_on_where_an_answer_had_no_more_room(
+    processes: Processes, client: Refinery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes.process("processes/many", DO, schedule=NEVER)
+    made = {(await client.schedule_process(process, author_ref=AUTHOR)).schedule.id for _ in range(5)}
+    monkeypatch.setattr(pages, "PAGE_BYTES", 1_500)
+    async with asyncio.timeout(PATIENCE):  # Temporal's list lags behind.
+        while {each.id async for each in client.list_schedules(process_ref=process)} != made:
+            await asyncio.sleep(0.05)
+    assert len([each async for each in client.list_schedules(process_ref=process)]) == 5
+    page = await processes.stub.ListSchedules(pb.ListSchedulesRequest(process_ref=process))
+    assert 0 < len(page.schedules) < 5
+    assert page.next_page_token
 
 
 async def test_what_others_schedule_in_the_namespace_is_not_listed(

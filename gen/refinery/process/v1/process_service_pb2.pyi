@@ -453,7 +453,9 @@ class ListExecutionsRequest(_message.Message):
     state: Global___ExecutionState.ValueType
     """state lists the executions that stand so. If absent, all."""
     page_size: _builtins.int
-    """page_size is how many at the most. If absent 100; at most 1,000."""
+    """page_size is how many at the most; fewer are sent where they do not fit in a
+    message. If absent 100; at most 1,000.
+    """
     page_token: _builtins.str
     """page_token is the next_page_token of the page before."""
     def __init__(
@@ -1048,7 +1050,9 @@ class ListSchedulesRequest(_message.Message):
     exactly: a ref. If absent, of any.
     """
     page_size: _builtins.int
-    """page_size is how many at the most. If absent 100; at most 1,000."""
+    """page_size is how many at the most; fewer are sent where they do not fit in a
+    message. If absent 100; at most 1,000.
+    """
     page_token: _builtins.str
     """page_token is the next_page_token of the page before."""
     def __init__(

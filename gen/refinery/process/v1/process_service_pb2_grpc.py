@@ -135,7 +135,9 @@ class ProcessServiceServicer:
     def ListExecutions(self, request, context):
         """ListExecutions lists executions as far back as Temporal remembers: first
         those that run, newest first, then the others, last ended first. What
-        Temporal forgot, GetExecution and the ledger still know.
+        Temporal forgot, GetExecution and the ledger still know. Pages are not of one
+        moment: an execution that ends between two of them may come twice, and a long
+        one, whose history Temporal begins anew, may be left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

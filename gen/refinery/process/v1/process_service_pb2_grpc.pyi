@@ -32,7 +32,9 @@ class ProcessServiceStub:
     ListExecutions: _aio.UnaryUnaryMultiCallable[_process_service_pb2.ListExecutionsRequest, _process_service_pb2.ListExecutionsResponse]
     """ListExecutions lists executions as far back as Temporal remembers: first
     those that run, newest first, then the others, last ended first. What
-    Temporal forgot, GetExecution and the ledger still know.
+    Temporal forgot, GetExecution and the ledger still know. Pages are not of one
+    moment: an execution that ends between two of them may come twice, and a long
+    one, whose history Temporal begins anew, may be left out.
     """
     WatchExecution: _aio.UnaryStreamMultiCallable[_process_service_pb2.WatchExecutionRequest, _process_service_pb2.WatchExecutionResponse]
     """WatchExecution sends what happened and what happens, until the execution
@@ -114,7 +116,9 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_process_service_pb2.ListExecutionsResponse]:
         """ListExecutions lists executions as far back as Temporal remembers: first
         those that run, newest first, then the others, last ended first. What
-        Temporal forgot, GetExecution and the ledger still know.
+        Temporal forgot, GetExecution and the ledger still know. Pages are not of one
+        moment: an execution that ends between two of them may come twice, and a long
+        one, whose history Temporal begins anew, may be left out.
         """
 
     @_abc_1.abstractmethod
