@@ -109,12 +109,14 @@ class Schedules:
     async def pause(self, schedule_id: UUID, reason: str) -> None:
         """Have a schedule skip its times."""
         await self._running(schedule_id)
-        await self.timetable.pause(schedule_id, reason)
+        if not await self.timetable.pause(schedule_id, reason):
+            raise ScheduleEnded(id=schedule_id)  # Meanwhile.
 
     async def resume(self, schedule_id: UUID) -> None:
         """Have a schedule go on."""
         await self._running(schedule_id)
-        await self.timetable.resume(schedule_id)
+        if not await self.timetable.resume(schedule_id):
+            raise ScheduleEnded(id=schedule_id)  # Meanwhile.
 
     async def end(self, schedule_id: UUID) -> None:
         """End a schedule: first in the ledger. Nothing happens where that was done before."""

@@ -438,6 +438,25 @@ async def test_who_asks_how_a_schedule_stands_while_it_is_ended_does_not_bring_i
     assert await timetable.find(made.id) is None
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_schedule_that_is_ended_meanwhile_is_neither_paused_nor_resumed(
+    processes: Processes, client: Refinery, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    await processes.process("processes/over", DO, schedule=NEVER)
+    made = (await client.schedule_process("aug:/processes/over", author_ref=AUTHOR)).schedule
+    find = Timetable.find
+
+    async def ends_then(self: Timetable, schedule_id: UUID) -> Schedule | None:
+        monkeypatch.setattr(Timetable, "find", find)
+        found = await find(self, schedule_id)
+        await client.end_schedule(schedule_id)
+        return found  # type: ignore[return-value]
+
+    monkeypatch.setattr(Timetable, "find", ends_then)
+    with pytest.raises(ScheduleEnded):
+        await getattr(client, f"{verb}_schedule")(made.id)
+
+
 async def test_a_schedule_that_was_ended_only_in_the_ledger_is_ended_by_whoever_asks_next(
     processes: Processes, client: Refinery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
