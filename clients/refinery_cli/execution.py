@@ -14,6 +14,8 @@ from refinery_cli.output import (
     Columns,
     Form,
     json_text,
+    print_document,
+    print_done,
     print_facts,
     print_json,
     print_stream,
@@ -24,6 +26,7 @@ from refinery_cli.plain import moment, plain
 from refinery_cli.progress import screen
 from refinery_client.connection import Refinery
 from refinery_client.executions import Execution, ExecutionEvent, ExecutionState, Problem
+from refinery_core.errors import RefineryError
 from refinery_core.vibe.model import Context
 
 app = App(name="execution", help="Find, follow and stop executions.", help_format="plaintext")
@@ -104,10 +107,11 @@ async def list_(
 
 
 @app.command
-async def cancel(id: Id, /, *, services: Services = HERE) -> None:  # noqa: A002 -- as above
+async def cancel(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
     """Ask an execution to stop. It may compensate first."""
     async with services.connect() as refinery:
         await refinery.cancel_execution(execution_id(id))
+    print_done(output, f"Execution {id} is asked to stop.", id=id, asked="cancel")
 
 
 @app.command
@@ -116,11 +120,13 @@ async def terminate(
     /,
     *,
     reason: Annotated[str, Parameter(help="Why, for those who ask later.")] = "",
+    output: Output = "text",
     services: Services = HERE,
 ) -> None:
     """Stop an execution at once. It compensates nothing."""
     async with services.connect() as refinery:
         await refinery.terminate_execution(execution_id(id), reason=reason)
+    print_done(output, f"Execution {id} is terminated.", id=id, asked="terminate")
 
 
 async def ref_of(refinery: Refinery, process: str | None, branch: str) -> str:
@@ -155,9 +161,22 @@ async def follow(refinery: Refinery, id_: UUID, after: int, output: Form) -> int
     if output == "text":
         say()
         print_execution(last)
+        await _print_result(refinery, last)
     else:
         print_json(plain(last), output)
     return 0 if last.state is ExecutionState.COMPLETED else 1
+
+
+async def _print_result(refinery: Refinery, execution: Execution) -> None:
+    if execution.result_ref is None:
+        return
+    try:
+        result = await refinery.get_vibe(execution.result_ref)
+    except RefineryError as refusal:
+        note(f"The result cannot be shown: {refusal.message}")
+        return
+    say()
+    print_document(result.solution)
 
 
 def print_execution(execution: Execution) -> None:

@@ -62,6 +62,14 @@ def print_json(value: Any, form: Form) -> None:
     sys.stdout.write(f"{json_text(value, pretty=form == 'json')}\n")
 
 
+def print_done(form: Form, sentence: str, **facts: str) -> None:
+    """Print that something was done: a sentence for people, what and to whom for programs."""
+    if form == "text":
+        say(sentence)
+    else:
+        print_json(facts, form)
+
+
 def print_facts(facts: Mapping[str, object]) -> None:
     """Print what is known of one thing, a line each; what is None or empty is left out."""
     known = {name: fact for name, fact in facts.items() if fact not in (None, "", ())}

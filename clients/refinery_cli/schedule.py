@@ -24,7 +24,7 @@ from refinery_cli.options import (
     document,
     request_id_of,
 )
-from refinery_cli.output import Columns, print_facts, print_json, print_stream, print_table, say
+from refinery_cli.output import Columns, print_done, print_facts, print_json, print_stream, print_table, say
 from refinery_cli.plain import clock, moment, plain
 from refinery_client.schedules import Firing, Schedule
 
@@ -120,25 +120,29 @@ async def pause(
     /,
     *,
     reason: Annotated[str, Parameter(help="Why, for those who ask later.")] = "",
+    output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Have a schedule skip its times until it is resumed."""
+    """Have a schedule skip its times until it is resumed. A reason stays until another is given."""
     async with services.connect() as refinery:
         await refinery.pause_schedule(_schedule_id(id), reason=reason)
+    print_done(output, f"Schedule {id} is paused.", id=id, asked="pause")
 
 
 @app.command
-async def resume(id: Id, /, *, services: Services = HERE) -> None:  # noqa: A002 -- as above
+async def resume(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
     """Have a paused schedule go on with its next time."""
     async with services.connect() as refinery:
         await refinery.resume_schedule(_schedule_id(id))
+    print_done(output, f"Schedule {id} goes on.", id=id, asked="resume")
 
 
 @app.command
-async def end(id: Id, /, *, services: Services = HERE) -> None:  # noqa: A002 -- as above
+async def end(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
     """End a schedule for good. Executions under way go on."""
     async with services.connect() as refinery:
         await refinery.end_schedule(_schedule_id(id))
+    print_done(output, f"Schedule {id} is ended.", id=id, asked="end")
 
 
 def _schedule_id(text: str) -> UUID:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refinery_client import ExecutionState
+from refinery_client import Draft, ExecutionState
+from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 
@@ -60,6 +61,7 @@ async def test_run_follows_an_execution_to_its_result(processes: Processes) -> N
     assert "started      /do/0/first" in said.out
     assert "state" in said.out
     assert "COMPLETED" in said.out
+    assert json.loads(said.out.rpartition("\n\n")[2]) == {"heard": None, "input": {}}
 
 
 async def test_run_says_no_where_an_execution_faulted(processes: Processes) -> None:
@@ -91,14 +93,40 @@ async def test_an_execution_is_approved_and_found(processes: Processes) -> None:
     assert "EXECUTION_ENDED" in found.out
 
 
+async def test_who_approves_where_nobody_waits_for_it_is_told(processes: Processes) -> None:
+    roles = [Draft(type=VibeType.ROLE, id=f"roles/{name}", solution={}) for name in ("controller", "other")]
+    await processes.services.refine(*roles)
+    wanted = {"type": "refinery.approval.v1", "author_ref": "aug:/roles/controller"}
+    await processes.process("processes/asking", [{"ask": {"listen": {"to": {"one": {"with": wanted}}}}}])
+    id_ = str(uuid.uuid4())
+    await refinery(processes, "run", "aug:/processes/asking", "--request-id", id_)
+    async with asyncio.timeout(20):
+        while "listening" not in (await refinery(processes, "execution", "get", id_)).out:
+            pass
+    nobody = "Nobody in the execution waits for this now; it is kept for a task that will.\n"
+    for wrong in (
+        ("approve", id_),
+        ("approve", id_, "--role", "aug:/roles/other"),
+        ("send-event", id_, "--type", "heard", "--author", "aug:/roles/controller"),
+    ):
+        said = await refinery(processes, *wrong)
+        assert said.err == nobody
+        assert "event" in said.out
+    right = ("approve", id_, "--role", "main@roles/controller?1", "--request-id", str(uuid.uuid4()))
+    assert (await refinery(processes, *right)).err == ""
+    await refinery(processes, "execution", "watch", id_)
+
+
 async def test_executions_are_listed_told_and_stopped(processes: Processes) -> None:
     process = await processes.process("processes/commanded")
     ids = [str(uuid.uuid4()) for _ in range(3)]
     for id_ in ids:
         await refinery(processes, "run", process, "--input", '{"listen": 1}', "--request-id", id_)
     await refinery(processes, "send-event", ids[0], "--type", "heard", "--id", "e1", "--data", "[1]")
-    await refinery(processes, "execution", "cancel", ids[1])
-    await refinery(processes, "execution", "terminate", ids[2], "--reason", "enough")
+    said = await refinery(processes, "execution", "cancel", ids[1])
+    assert said.out == f"Execution {ids[1]} is asked to stop.\n"
+    said = await refinery(processes, "execution", "terminate", ids[2], "--reason", "enough", "-o", "json")
+    assert said.json == {"id": ids[2], "asked": "terminate"}
     for id_, state in zip(ids, ("COMPLETED", "CANCELLED", "TERMINATED"), strict=True):
         told = await refinery(
             processes, "execution", "watch", id_, "-o", "json", expect=int(state != "COMPLETED")
@@ -120,15 +148,23 @@ async def test_executions_are_listed_told_and_stopped(processes: Processes) -> N
     assert "is not the id of an execution" in wrong.err
 
 
-async def test_schedules_are_listed_by_what_a_reference_means(processes: Processes) -> None:
+async def test_schedules_are_listed_by_what_a_reference_means_and_told(processes: Processes) -> None:
     for name in ("one", "other"):
         await processes.process(f"processes/{name}", schedule={"every": "PT1H"})
-        await refinery(processes, "schedule", "make", f"aug:/processes/{name}")
+        made = await refinery(processes, "schedule", "make", f"aug:/processes/{name}", "-o", "json")
     listed: list[Any] = []
     async with asyncio.timeout(20):
         while not listed:
             listed = (await refinery(processes, "schedule", "list", "aug:/processes/one", "-o", "json")).json
     assert [each["process"] for each in listed] == ["aug:/processes/one"]
+    id_ = made.json["schedule"]["id"]
+    for verb, said in (("pause", "is paused"), ("resume", "goes on"), ("end", "is ended")):
+        told = await refinery(processes, "schedule", verb, id_)
+        assert told.out == f"Schedule {id_} {said}.\n"
+    assert (await refinery(processes, "schedule", "end", id_, "-o", "json")).json == {
+        "id": id_,
+        "asked": "end",
+    }
 
 
 async def test_a_capability_is_called_and_its_output_printed(processes: Processes) -> None:
