@@ -23,7 +23,8 @@ def run(tokens: Sequence[str]) -> int:
     """Do what the command line says, and give the exit code; every failure is told on standard error."""
     try:
         _check_encoding(tokens)
-        code = command()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        called = command(*tokens[:1])
+        code = called(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as fault:
         report_usage(str(fault))
@@ -48,7 +49,7 @@ def run(tokens: Sequence[str]) -> int:
 
 def _form_of(tokens: Sequence[str]) -> Form:
     """The form that was asked for; the same tokens have been read before."""
-    _, bound, _ = command().parse_args(tokens, exit_on_error=False, print_error=False)
+    _, bound, _ = command(*tokens[:1]).parse_args(tokens, exit_on_error=False, print_error=False)
     form: Form = bound.arguments.get("output", "text")
     return form
 

@@ -111,8 +111,9 @@ async def impact(
     """
     Say what a changed schema does to the latest versions that use it.
 
-    Those that reach it through floating references are checked against the change: valid, invalid
-    or unresolvable. Those that pinned it exactly are unaffected.
+    Those that reach it through floating references are checked against the
+    change: valid, invalid or unresolvable. Those that pinned it exactly are
+    unaffected.
 
     Exit code 1 where the change would break something.
     """

@@ -44,10 +44,11 @@ async def import_schemas(
     """
     Make Vibes of JSON Schema files, in one refine: all of them, or none.
 
-    References between the files, by file name first and then by $id, become aug: references with
-    their fragments. Files that refer to each other in a ring become one Vibe. Nothing is fetched:
-    a reference that leads to no file and no meta-schema is refused. The id of a file is the prefix
-    and its name without .schema.json or .json, unless --map says another.
+    References between the files, by file name first and then by $id, become aug:
+    references with their fragments. Files that refer to each other in a ring
+    become one Vibe. Nothing is fetched: a reference that leads to no file and no
+    meta-schema is refused. The id of a file is the prefix and its name without
+    .schema.json or .json, unless --map says another.
     """
     files = read_schemas(found(patterns))
     try:

@@ -35,8 +35,9 @@ async def lineage(
     """
     Draw what made a Vibe, or what came of it.
 
-    Every Vibe stands once, at its nearest place; the words before it say why it is joined to the
-    one above, and a star that it is joined to others of that distance as well.
+    Every Vibe stands once, at its nearest place; the words before it say why it
+    is joined to the one above. A * behind it says that it is joined to others of
+    that distance as well: -o json has all.
     """
     async with services.connect() as refinery:
         steps = refinery.trace_lineage(

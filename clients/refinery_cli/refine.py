@@ -101,10 +101,10 @@ async def refine(
     """
     Commit Vibes: all of the request, or nothing.
 
-    A request file has the fields of a RefineRequest, with documents as they are: author_ref,
-    branch, target_refs, instruction_refs, budget_refs, request_id, and drafts, each with type, id
-    and what else a draft has. Whatever this prints is durable; its chain is what
-    `verify --expect POSITION:CHAIN` takes.
+    A request file has the fields of a RefineRequest, with documents as they are:
+    author_ref, branch, target_refs, instruction_refs, budget_refs, request_id,
+    and drafts, each with type, id and what else a draft has. Whatever this prints
+    is durable; its chain is what `verify --expect POSITION:CHAIN` takes.
     """
     if file is not None and draft != NO_DRAFT:
         raise Usage("--file brings its own drafts; leave out the options of the Vibe to be.")

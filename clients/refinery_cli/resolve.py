@@ -38,8 +38,9 @@ async def resolve(
     """
     Say which Vibe a reference means; or with --form, --schema or --repin compose a schema.
 
-    pinned: the author's words, and beside each reference what it stands for. embedded: with what
-    is referred to inside, for reading. bundled: for any JSON Schema validator.
+    pinned: the author's words, and beside each reference what it stands for.
+    embedded: with what is referred to inside, for reading. bundled: for any JSON
+    Schema validator.
     """
     if (reference is None) == (schema is None):
         raise Usage("resolve takes a reference or a --schema, one of the two.")

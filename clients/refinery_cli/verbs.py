@@ -53,8 +53,8 @@ VERBS: Final = (
 )
 
 
-def command() -> App:
-    """Make the command."""
+def command(called: str = "") -> App:
+    """Make the command. The help of the verb that is called is all that it has to say, not one sentence."""
     app = App(
         name="refinery",
         help=HELP,
@@ -63,5 +63,7 @@ def command() -> App:
     )
     groups = {group: Group(group, sort_key=at) for at, (group, *_) in enumerate(VERBS)}
     for group, name, place, help_ in VERBS:
-        app.command(f"refinery_cli.{place}", name=name, group=groups[group], help=help_)
+        app.command(
+            f"refinery_cli.{place}", name=name, group=groups[group], help=None if name == called else help_
+        )
     return app

@@ -32,6 +32,20 @@ def test_every_verb_stands_in_the_help_and_explains_itself(capsys: Capsys) -> No
 
 
 @pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("lineage", "A * behind it says that it is joined to others"),
+        ("refine", "A request file has the fields of a RefineRequest"),
+        ("run", "Exit code 1 with --watch where the execution did not complete."),
+        ("branch", "Make and list branches."),
+    ],
+)
+def test_the_help_of_a_verb_is_all_that_it_has_to_say(capsys: Capsys, verb: str, words: str) -> None:
+    assert run([verb, "--help"]) == 0
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
     ("tokens", "sentence"),
     [
         (["frob"], 'Unknown command "frob"'),
