@@ -166,7 +166,7 @@ async def processes(services: Services, temporal: Client, evaluator: Evaluator) 
     executions = Executions(ledger, Temporal(client))
     schedules, drain = Schedules(executions, Timetable(client)), Drain()
     async with web() as served:
-        gateway = Gateway.of(served.base.removeprefix("http://"))
+        gateway = Gateway.of(f"{served.base.removeprefix('http://')},{services.address}")
         calls = Calls.of(services.refinery, evaluator, gateway)
         functions = dict(calls.functions)
         capabilities = Capabilities(ledger, replace(calls, functions=functions))
