@@ -56,6 +56,7 @@ async def down(*, data: Data = HERE) -> None:
     """Stop the `refinery up` that runs on a folder, and return when all of it has ended."""
     if not await stop(data):
         raise Usage(f"No 'refinery up' is running on {data}.")
+    say("Stopped.")
 
 
 async def migrate_(
