@@ -9,7 +9,7 @@ from uuid import UUID
 from cyclopts import App, Parameter
 
 from refinery_cli.failures import Usage, note
-from refinery_cli.options import HERE, Branch, Limit, Output, Services
+from refinery_cli.options import HERE, LOCAL_ROLE, Author, Branch, Limit, Output, Services
 from refinery_cli.output import (
     Columns,
     Form,
@@ -120,12 +120,13 @@ async def terminate(
     /,
     *,
     reason: Annotated[str, Parameter(help="Why, for those who ask later.")] = "",
+    author: Author = LOCAL_ROLE,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
     """Stop an execution at once. It compensates nothing."""
     async with services.connect() as refinery:
-        await refinery.terminate_execution(execution_id(id), reason=reason)
+        await refinery.terminate_execution(execution_id(id), reason=reason, author_ref=author)
     print_done(output, f"Execution {id} is terminated.", id=id, asked="terminate")
 
 

@@ -138,10 +138,17 @@ async def resume(id: Id, /, *, output: Output = "text", services: Services = HER
 
 
 @app.command
-async def end(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
+async def end(
+    id: Id,  # noqa: A002 -- as above
+    /,
+    *,
+    author: Author = LOCAL_ROLE,
+    output: Output = "text",
+    services: Services = HERE,
+) -> None:
     """End a schedule for good. Executions under way go on."""
     async with services.connect() as refinery:
-        await refinery.end_schedule(_schedule_id(id))
+        await refinery.end_schedule(_schedule_id(id), author_ref=author)
     print_done(output, f"Schedule {id} is ended.", id=id, asked="end")
 
 

@@ -196,10 +196,11 @@ class Processes:
         id: UUID,  # noqa: A002 -- the contract's word
         *,
         reason: str = "",
+        author_ref: str = "",
         timeout_seconds: float | None = None,
     ) -> None:
         """Stop an execution at once. It compensates nothing."""
-        request = pb.TerminateExecutionRequest(id=str(id), reason=reason)
+        request = pb.TerminateExecutionRequest(id=str(id), reason=reason, author_ref=author_ref)
         await self._patience.call(self._processes.TerminateExecution, request, timeout_seconds)
 
     async def call_capability(

@@ -160,10 +160,11 @@ class Schedules:
         self,
         id: UUID,  # noqa: A002 -- the contract's word
         *,
+        author_ref: str = "",
         timeout_seconds: float | None = None,
     ) -> None:
         """End a schedule for good. Executions under way go on."""
-        request = pb.EndScheduleRequest(id=str(id))
+        request = pb.EndScheduleRequest(id=str(id), author_ref=author_ref)
         await self._patience.call(self._schedules.EndSchedule, request, timeout_seconds)
 
 

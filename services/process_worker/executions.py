@@ -201,7 +201,7 @@ class Executions:
             return
         await self.refuse_ended(execution_id, unless=State.CANCELLED)
 
-    async def terminate(self, execution_id: UUID, reason: str) -> None:
+    async def terminate(self, execution_id: UUID, reason: str, author_ref: str = "") -> None:
         """
         Stop an execution at once; nothing happens where it was stopped before.
 
@@ -209,12 +209,12 @@ class Executions:
         """
         execution = await self.stands(execution_id)
         if execution.state is State.RUNNING:
-            execution = await self._terminated(execution, reason)
+            execution = await self._terminated(execution, reason, author_ref)
         if execution.state is not State.TERMINATED:
             raise ExecutionEnded(id=execution_id, state=execution.state)
         await self.temporal.terminate(execution_id, reason)
 
-    async def _terminated(self, execution: Execution, reason: str) -> Execution:
+    async def _terminated(self, execution: Execution, reason: str, author_ref: str) -> Execution:
         """Commit that an execution was stopped, unless its result was there before."""
         recorded = await self._recorded(execution.id)
         if recorded is None:
@@ -222,7 +222,7 @@ class Executions:
         with suppress(RequestIdReused):
             await self.ledger.refine(
                 request_id=result_key(workflow_id(execution.id)),
-                author_ref=recorded.refinement.author_ref,
+                author_ref=author_ref or recorded.refinement.author_ref,
                 branch=recorded.start.branch,
                 drafts=[records.terminated(execution.id, recorded.content, reason)],
                 target_refs=[execution.record_ref],

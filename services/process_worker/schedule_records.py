@@ -85,7 +85,7 @@ async def firing(ledger: Ledger, record_ref: str, execution_id: UUID) -> Execute
     )
 
 
-async def end(ledger: Ledger, schedule_id: UUID, record: Vibe, refinement: Refinement) -> None:
+async def end(ledger: Ledger, schedule_id: UUID, record: Vibe, author_ref: str) -> None:
     """Commit the end of a schedule, once, as the second revision of its RECORD."""
     draft = Draft(
         type=VibeType.RECORD,
@@ -94,7 +94,7 @@ async def end(ledger: Ledger, schedule_id: UUID, record: Vibe, refinement: Refin
     )
     await ledger.refine(
         request_id=end_key(schedule_id),
-        author_ref=refinement.author_ref,
+        author_ref=author_ref,
         branch=Ref.parse(record.ref).branch,
         drafts=[draft],
         target_refs=[record.ref],

@@ -118,11 +118,13 @@ class Schedules:
         if not await self.timetable.resume(schedule_id):
             raise ScheduleEnded(id=schedule_id)  # Meanwhile.
 
-    async def end(self, schedule_id: UUID) -> None:
+    async def end(self, schedule_id: UUID, author_ref: str = "") -> None:
         """End a schedule: first in the ledger. Nothing happens where that was done before."""
         recorded = await self._known(schedule_id)
         if recorded.end is None:
-            await schedule_records.end(self.ledger, schedule_id, recorded.record, recorded.refinement)
+            author = author_ref or recorded.refinement.author_ref
+            with suppress(RequestIdReused):  # Somebody else has ended it meanwhile.
+                await schedule_records.end(self.ledger, schedule_id, recorded.record, author)
         await self.timetable.end(schedule_id)
 
     async def fire(self, record_ref: str, execution_id: UUID) -> UUID | None:

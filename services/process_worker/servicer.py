@@ -83,8 +83,8 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         self, request: pb.TerminateExecutionRequest, context: Context[Any, Any]
     ) -> pb.TerminateExecutionResponse:
         """Stop an execution at once."""
-        reason = wire.text(request.reason, "reason")
-        await self.executions.terminate(uuid_from(request.id, "id"), reason)
+        id_, reason = uuid_from(request.id, "id"), wire.text(request.reason, "reason")
+        await self.executions.terminate(id_, reason, wire.author_or_none(request.author_ref))
         return pb.TerminateExecutionResponse()
 
     async def ScheduleProcess(
@@ -131,7 +131,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         self, request: pb.EndScheduleRequest, context: Context[Any, Any]
     ) -> pb.EndScheduleResponse:
         """End a schedule."""
-        await self.schedules.end(uuid_from(request.id, "id"))
+        await self.schedules.end(uuid_from(request.id, "id"), wire.author_or_none(request.author_ref))
         return pb.EndScheduleResponse()
 
     async def CallCapability(

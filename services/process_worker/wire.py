@@ -143,6 +143,11 @@ def _segment(text: str, field: str) -> str:
     return text
 
 
+def author_or_none(text: str) -> str:
+    """Read who says so; "" where nobody is named."""
+    return str(reference_from(text, "author_ref")) if text else ""
+
+
 def text(text: str, field: str, *, required: bool = False) -> str:
     """Read a short text."""
     if required and not text:

@@ -214,6 +214,32 @@ async def test_a_watch_gives_each_event_once_and_resumes(processes: Processes) -
     assert numbers == [0, 3, 4]
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_who_terminates_an_execution_is_the_author_of_its_end(
+    processes: Processes, named: bool
+) -> None:
+    await processes.services.refine(Draft(type=VibeType.ROLE, id="roles/operator"))
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+    author = "aug:/roles/operator" if named else ""
+    end = pb.TerminateExecutionRequest(id=request.request_id, author_ref=author)
+    await processes.stub.TerminateExecution(end)
+    last = await processes.services.refinery.get_vibe(f"main@executions/{request.request_id}?2")
+    assert last.author_ref == ("main@roles/operator?1" if named else AUTHOR)
+
+
+async def test_nobody_terminates_in_the_name_of_who_is_not_there(processes: Processes) -> None:
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+    for author, why in (("aug:/roles/nobody", "UNKNOWN_REFERENCE"), ("nobody", "INVALID_REFERENCE")):
+        end = pb.TerminateExecutionRequest(id=request.request_id, author_ref=author)
+        assert (await reason(processes.stub.TerminateExecution(end)))[0] == why
+    story = await processes.stub.GetExecution(pb.GetExecutionRequest(id=request.request_id))
+    assert story.execution.state == pb.EXECUTION_STATE_RUNNING
+
+
 async def test_a_watch_ends_politely_when_the_server_drains(processes: Processes) -> None:
     await processes.process("processes/small")
     request = asked("aug:/processes/small", {"listen": True})

@@ -279,6 +279,29 @@ async def test_what_was_ended_stays_ended(processes: Processes, client: Refinery
             await ask(id_)
     last = await processes.services.refinery.get_vibe(f"main@schedules/{id_}?2")
     assert last.solution["ended"] is True
+    assert last.author_ref == AUTHOR
+
+
+async def test_who_ends_a_schedule_is_the_author_of_its_end(processes: Processes, client: Refinery) -> None:
+    await processes.services.refine(
+        *(Draft(type=VibeType.ROLE, id=f"roles/{name}") for name in ("one", "other"))
+    )
+    await processes.process("processes/over", DO, schedule=NEVER)
+    id_ = (await client.schedule_process("aug:/processes/over", author_ref=AUTHOR)).schedule.id
+    await client.end_schedule(id_, author_ref="aug:/roles/one")
+    await client.end_schedule(id_, author_ref="aug:/roles/other")
+    ends = [each async for each in processes.services.refinery.list_revisions(f"schedules/{id_}")]
+    assert [each.author_ref for each in ends] == ["main@roles/one?1", AUTHOR]
+
+
+async def test_two_who_end_a_schedule_at_once_have_both_ended_it(
+    processes: Processes, client: Refinery
+) -> None:
+    await processes.services.refine(*(Draft(type=VibeType.ROLE, id=f"roles/{n}") for n in range(4)))
+    await processes.process("processes/over", DO, schedule=NEVER)
+    id_ = (await client.schedule_process("aug:/processes/over", author_ref=AUTHOR)).schedule.id
+    await asyncio.gather(*(client.end_schedule(id_, author_ref=f"aug:/roles/{n}") for n in range(4)))
+    assert (await client.get_schedule(id_)).state is ScheduleState.ENDED
 
 
 async def test_a_schedule_that_temporal_never_heard_of_is_started_by_whoever_asks_next(

@@ -742,21 +742,27 @@ class TerminateExecutionRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    AUTHOR_REF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the execution's id. Required."""
     reason: _builtins.str
     """reason is why, for those who ask later; at most 1,024 characters. If absent,
     none.
     """
+    author_ref: _builtins.str
+    """author_ref is the Role or Process that says so. If absent, the author of the
+    execution.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        author_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "id", b"id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1189,16 +1195,22 @@ class EndScheduleRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    AUTHOR_REF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the schedule's id. Required."""
+    author_ref: _builtins.str
+    """author_ref is the Role or Process that says so. If absent, the author of the
+    schedule.
+    """
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        author_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
