@@ -164,6 +164,7 @@ def _environment(server: EmbeddedPostgres) -> dict[str, str]:
     return {
         "REFINERY_DATABASE_URL": server.url(DATABASE, "refinery_app"),
         "REFINERY_LOG_FORMAT": os.environ.get("REFINERY_LOG_FORMAT", "console"),
+        "REFINERY_METRICS_LISTEN": "",  # One address cannot be that of three services.
     }
 
 

@@ -13,7 +13,14 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client, TLSConfig
 from temporalio.converter import DataConverter
-from temporalio.runtime import LoggingConfig, LoggingFormat, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LoggingConfig,
+    LoggingFormat,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.ledger import Ledger
@@ -51,7 +58,7 @@ async def connect(settings: Settings, converter: DataConverter = DataConverter.d
             api_key=settings.temporal_api_key,
             tls=tls,
             data_converter=converter,
-            runtime=_runtime(),
+            runtime=_runtime(settings.temporal_metrics_listen),
         )
         await _make_attribute(client)
         return client
@@ -134,10 +141,15 @@ async def _see_attribute(client: Client, why: RPCError) -> None:
 
 
 @cache
-def _runtime() -> Runtime:
+def _runtime(metrics_listen: str | None) -> Runtime:
     """What the SDK runs on. Its own lines are JSON; handed to Python's logging they may kill us as we end."""
     filter_ = TelemetryFilter(core_level="WARN", other_level="ERROR")
-    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter_, format=LoggingFormat.JSON)))
+    metrics = None if metrics_listen is None else PrometheusConfig(bind_address=metrics_listen)
+    logging = LoggingConfig(filter_, format=LoggingFormat.JSON)
+    try:
+        return Runtime(telemetry=TelemetryConfig(logging=logging, metrics=metrics))
+    except ValueError as fault:
+        raise CannotStart(f"Cannot serve Temporal's metrics on {metrics_listen}: {fault}.") from fault
 
 
 def _tls(settings: Settings) -> TLSConfig | bool:

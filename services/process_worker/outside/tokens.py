@@ -99,7 +99,9 @@ def _request(uri: str, fields: Mapping[str, str]) -> Asked:
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     elif method == "client_secret_post":
         asked |= {f"client_{name}": _field(fields, f"client.{name}") for name in ("id", "secret")}
-    elif method == "none" and "client.id" in fields:
+    elif method != "none":  # As only a secret can say it.
+        raise standard("authentication", f"clients that prove themselves by '{method}' are not supported")
+    elif "client.id" in fields:
         asked["client_id"] = fields["client.id"]
     headers["Content-Type"] = fields.get("request.encoding", _FORM)
     content = orjson.dumps(asked) if headers["Content-Type"] == _JSON else form(asked).encode()

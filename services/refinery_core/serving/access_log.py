@@ -1,4 +1,4 @@
-"""One line in the log for each call: what was asked, by whom, how it ended, how long it took."""
+"""A line in the log for each call: what was asked, by whom, how it ended, how long it took; and a count."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import grpc
 import structlog
 
 from refinery_core.serving.around import Call
+from refinery_core.serving.metrics import count
 
 _log = structlog.get_logger("refinery.access")
 
@@ -33,14 +34,18 @@ class AccessLog:
         call = self._call
         line = _log.debug if call.infrastructure else _log.info
         cancelled = isinstance(error, asyncio.CancelledError)
+        code = "CANCELLED" if cancelled else _code_name(call.context.code())
+        reason = None if call.refusal is None else call.refusal.reason
+        seconds = time.perf_counter() - self._start
+        count(call.method, code, reason, seconds, streaming=call.streaming)
         line(
             "call",
             method=call.method,
-            code="CANCELLED" if cancelled else _code_name(call.context.code()),
-            ms=round((time.perf_counter() - self._start) * 1e3, 2),
+            code=code,
+            ms=round(seconds * 1e3, 2),
             principal=call.principal,
             peer=call.context.peer(),
-            **({} if call.refusal is None else {"reason": call.refusal.reason}),
+            **({} if reason is None else {"reason": reason}),
         )
 
 

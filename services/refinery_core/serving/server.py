@@ -22,6 +22,7 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.health import Health, Readiness
 from refinery_core.serving.layers import LAYERS
+from refinery_core.serving.metrics import exposed
 from refinery_core.serving.reflection import add_reflection
 from refinery_core.settings import CannotStart, from_environment, setting
 
@@ -67,10 +68,11 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class _Loop:
+class _Process:
     """Read before everything else, which runs in it."""
 
     uvloop: bool = setting("0 turns uvloop off", True)
+    metrics_listen: str | None = setting("where to serve metrics for Prometheus, HOST:PORT", None)
 
 
 async def _always_ready() -> bool:
@@ -199,16 +201,14 @@ def _try(family: int, address: Any) -> OSError | None:
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """
-    Run a service: on uvloop, unless REFINERY_UVLOOP=0.
+    Run a service: on uvloop, unless REFINERY_UVLOOP=0, and with its metrics at REFINERY_METRICS_LISTEN.
 
     What it cannot start with is one sentence on stderr, and exit code 1.
     """
     try:
-        loop = from_environment(_Loop)
-        if loop.uvloop:
-            uvloop.run(main())
-        else:
-            asyncio.run(main())
+        process = from_environment(_Process)
+        with exposed(process.metrics_listen):
+            (uvloop.run if process.uvloop else asyncio.run)(main())
     except CannotStart as refusal:
         sys.stderr.write(f"{refusal}\n")
         sys.exit(1)

@@ -77,6 +77,8 @@ class Running:
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, str(data), json.dumps(options)],
+            # As services have it one by one; together they would get in each other's way.
+            env={**os.environ, "REFINERY_METRICS_LISTEN": f"127.0.0.1:{free_port()}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -36,7 +36,7 @@ from process_worker.temporal import Temporal
 from process_worker.timetable import Timetable
 from process_worker.worker import build
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
-from refinery_client import ABSENT, Draft
+from refinery_client import ABSENT, Draft, Refinery
 from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
@@ -202,3 +202,10 @@ async def executor(services: Services, temporal: Client) -> AsyncIterator[Execut
     """The real worker, with everything that it needs."""
     async with executing(services, temporal) as executor:
         yield executor
+
+
+@pytest.fixture
+async def client(processes: Processes) -> AsyncIterator[Refinery]:
+    """A client of the process service."""
+    async with Refinery.connect(process=processes.address) as refinery:
+        yield refinery

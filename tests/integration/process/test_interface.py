@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ from tests.integration.process.conftest import Processes
 INPUT = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 RESULT = {"type": "object", "required": ["total"], "properties": {"total": {"maximum": 100}}}
 ADD: list[Any] = [{"add": {"set": {"total": "${ .n + 1 }"}}}]
-
-
-@pytest.fixture
-async def client(processes: Processes) -> AsyncIterator[Refinery]:
-    async with Refinery.connect(process=processes.address) as refinery:
-        yield refinery
 
 
 async def executed(client: Refinery, process: str, input_: Any, **fields: Any) -> Execution:

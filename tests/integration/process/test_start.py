@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +154,22 @@ async def test_temporal_is_spoken_to_with_tls_and_both_sides_say_who_they_are(
         ):
             with pytest.raises(CannotStart, match="does not answer"):
                 await connect(wrong)
+
+
+async def test_metrics_of_the_sdk_are_served_or_it_is_told(temporal_address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(temporal_address=temporal_address, temporal_metrics_listen=listen)
+        with pytest.raises(CannotStart, match=r"metrics on 127\.0\.0\.1:.*in use"):
+            await connect(settings)
+    await (await connect(settings)).service_client.check_health()
+    told = await asyncio.to_thread(_scraped, listen)
+    assert "temporal_request" in told
+
+
+def _scraped(listen: str) -> str:
+    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
 
 
 async def test_a_namespace_that_is_not_there_is_told(temporal_address: str) -> None:

@@ -129,6 +129,8 @@ async def test_a_client_says_who_it_is_as_it_should(credentials: Credentials, se
     assert form(served.bodies[0]) == {"grant_type": ["client_credentials"]}
     await credentials.headers(oauth2(served, **{"client.authentication": "none"}))
     assert form(served.bodies[1]) == {"grant_type": ["client_credentials"], "client_id": ["me"]}
+    with pytest.raises(Fault, match="'private_key_jwt' are not supported"):
+        await credentials.headers(oauth2(served, **{"client.authentication": "private_key_jwt"}))
 
 
 async def test_a_password_can_be_given_for_a_token(credentials: Credentials, served: Web) -> None:
