@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 GEN := gen
+# Two halves of the tests at a time, each with a PostgreSQL and a Temporal of its own; the tests of one file stay together.
+AT_ONCE ?= -n 2 --dist loadfile
 POSTGRES_15 ?= /usr/lib/postgresql/15/bin
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 
@@ -62,10 +64,10 @@ format: setup ## Format the code and the contract
 
 .PHONY: test
 test: check ## Check, then the whole test suite but its long tiers; the database suite on PostgreSQL 15 too, if installed
-	$(BIN)/python -m pytest -m 'not long'
+	$(BIN)/python -m pytest -m 'not long' $(AT_ONCE)
 	@if [ -x $(POSTGRES_15)/postgres ]; then \
 	  echo "The database suite again, on $$($(POSTGRES_15)/postgres --version):"; \
-	  REFINERY_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/python -m pytest -m 'not long' tests/sql tests/integration/postgres; fi
+	  REFINERY_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/python -m pytest -m 'not long' $(AT_ONCE) tests/sql tests/integration/postgres; fi
 
 .PHONY: test/long
 test/long: setup ## The tests that take minutes

@@ -94,7 +94,7 @@ EVENTS = [
         "what is done for an event is done to its end",
         listen(
             {"any": [typed("a")], "until": {"one": typed("stop")}},
-            foreach={"item": "e", "do": [{"w": {"wait": {"seconds": 10}}}, {"s": says(n="${ $e }")}]},
+            foreach={"item": "e", "do": [{"w": {"wait": {"milliseconds": 20}}}, {"s": says(n="${ $e }")}]},
         ),
         events=[event("1", "a", data=1), event("2", "a", data=2), event("3", "stop")],
         output=[{"n": 1}, {"n": 2}],
