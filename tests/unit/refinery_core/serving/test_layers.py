@@ -34,11 +34,20 @@ async def test_a_call_leaves_one_line(server: Any) -> None:
 async def test_the_line_of_a_refused_call_has_its_code_and_reason(server: Any) -> None:
     server.shapes.error = VibeNotFound(reference="x")
 
-    with structlog.testing.capture_logs() as lines, pytest.raises(grpc.aio.AioRpcError):
-        await server.many("refuse")
+    with structlog.testing.capture_logs() as lines:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await server.many("refuse")
+        await until_logged(lines)
 
     (line,) = [line for line in lines if line["event"] == "call"]
     assert (line["code"], line["reason"]) == ("NOT_FOUND", "VIBE_NOT_FOUND")
+
+
+async def until_logged(lines: list[Any]) -> None:
+    """Wait for the line of a call: who is refused hears it before the call has ended."""
+    async with asyncio.timeout(5):
+        while not any(line["event"] == "call" for line in lines):
+            await asyncio.sleep(0.005)
 
 
 async def test_the_line_of_a_cancelled_call_says_so(server: Any) -> None:
@@ -46,9 +55,7 @@ async def test_the_line_of_a_cancelled_call_says_so(server: Any) -> None:
         call = server.watch()
         await anext(aiter(call))
         call.cancel()
-        async with asyncio.timeout(2):
-            while not any(line["event"] == "call" for line in lines):
-                await asyncio.sleep(0.005)
+        await until_logged(lines)
 
     assert [line["code"] for line in lines if line["event"] == "call"] == ["CANCELLED"]
 

@@ -46,6 +46,9 @@ async def test_each_call_is_counted_as_it_ended(server: Any) -> None:
     await server.one("b")
     with pytest.raises(grpc.aio.AioRpcError):
         await server.one("refuse")
+    async with asyncio.timeout(5):
+        while handled("One", "NOT_FOUND") == before[1]:  # Who is refused hears it before the call has ended.
+            await asyncio.sleep(0.005)
     after = [handled("One", "OK"), handled("One", "NOT_FOUND"), refused("VIBE_NOT_FOUND"), timed("One")]
     assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1, 1, 3]
 
