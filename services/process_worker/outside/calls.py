@@ -71,7 +71,8 @@ class Calls:
                 authorization = await self.credentials.headers(asked.what["authentication"])
                 ref = asked.what["descriptor"]
                 descriptor = None if ref is None else await self.documents.solution(ref)
-                return await rpc.call(self.gateway, asked.what, authorization, descriptor)
+                with self.credentials.shown(authorization):
+                    return await rpc.call(self.gateway, asked.what, authorization, descriptor)
             case "capability":
                 return await self._capability(asked)
             case "python":
@@ -105,10 +106,9 @@ class Calls:
     async def _http(self, asked: Perform) -> Any:
         authorization = await self.credentials.headers(asked.what["authentication"])
         request = http.asked_of(asked.what, authorization, asked.key)
-        reply = await self.gateway.send(request, follow=asked.what["redirect"])
-        if reply.status == http.UNAUTHORIZED:
-            self.credentials.refused(authorization)
-        return http.output_of(asked.what, request, reply)
+        with self.credentials.shown(authorization):
+            reply = await self.gateway.send(request, follow=asked.what["redirect"])
+            return http.output_of(asked.what, request, reply)
 
     async def _openapi(self, asked: Perform) -> Any:
         source, base = asked.what["document"], asked.what["document"].get("uri")
@@ -118,7 +118,8 @@ class Calls:
             get = {"method": "GET", "uri": base, "answer": "content", "redirect": False}
             authorization = await self.credentials.headers(asked.what["document_authentication"])
             request = http.asked_of(get, authorization, asked.key)
-            document = http.output_of(get, request, await self.gateway.send(request))
+            with self.credentials.shown(authorization):
+                document = http.output_of(get, request, await self.gateway.send(request))
         what = openapi.request_of(document, asked.what, base)
         what["authentication"] = asked.what["authentication"]
         return await self._http(replace(asked, what=what))

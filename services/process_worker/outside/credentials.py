@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from process_worker.engine.faults import standard
+from process_worker.engine.faults import Fault, standard
 from process_worker.outside.secrets import Secrets
 from process_worker.outside.tokens import Tokens
 
 _HEADER: Final = "Authorization"
+_UNAUTHENTICATED: Final = 401
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ class Credentials:
         texts = {path: _text(value) for path, value in fields.items()}
         return {_HEADER: f"Bearer {await self.tokens.get(scheme, texts)}"}
 
-    def refused(self, headers: Mapping[str, str]) -> None:
-        """Somebody did not take this header: a token in it is asked for anew, the next time."""
-        self.tokens.forget(headers.get(_HEADER, "").removeprefix("Bearer "))
+    @contextmanager
+    def shown(self, headers: Mapping[str, str]) -> Iterator[None]:
+        """Show them to somebody: a token that is not taken there is asked for anew, the next time."""
+        try:
+            yield
+        except Fault as fault:
+            if fault.problem.status == _UNAUTHENTICATED:
+                self.tokens.forget(headers.get(_HEADER, "").removeprefix("Bearer "))
+            raise
 
 
 def _by_path(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,9 +104,9 @@ class Documents:
             key = from_value(wanted).text
             if key not in composed:
                 composed[key] = (await self._refinery.resolve_schema(schema=wanted)).text
-            if sum(map(len, composed.values())) > _SCHEMAS_BYTES:
-                detail = f"the schemas have more than {_SCHEMAS_BYTES} bytes together"
-                raise standard("configuration", detail, schema.pointer)
+                if sum(map(len, composed.values())) > _SCHEMAS_BYTES:
+                    detail = f"the schemas have more than {_SCHEMAS_BYTES} bytes together"
+                    raise standard("configuration", detail, schema.pointer)
             bundles[schema.pointer] = composed[key]
         return bundles
 

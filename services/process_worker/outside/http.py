@@ -16,7 +16,6 @@ from process_worker.engine.faults import standard
 from process_worker.outside.gateway import Asked, Reply
 from refinery_core.vibe.documents import MAX_BYTES
 
-UNAUTHORIZED: Final = 401
 _OWN_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from process_worker.engine.faults import Fault
+from process_worker.engine.faults import Fault, standard
 from process_worker.expressions import Evaluator
 from process_worker.outside import tokens
 from process_worker.outside.credentials import Credentials
@@ -110,9 +110,11 @@ async def test_a_token_that_expires_or_is_refused_is_asked_for_anew(
     credentials: Credentials, served: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await credentials.headers(oauth2(served))
-    credentials.refused(first)
-    await credentials.headers(oauth2(served))
-    assert len(served.asked) == 2
+    for status, asked in ((503, 1), (401, 2)):
+        with pytest.raises(Fault), credentials.shown(first):
+            raise standard("communication", "no", status=status)
+        await credentials.headers(oauth2(served))
+        assert len(served.asked) == asked
     served.script(
         {"/oauth2/token": [(200, {"access_token": "t2", "expires_in": 29}), (200, {"access_token": "t3"})]}
     )
