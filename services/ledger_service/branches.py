@@ -11,13 +11,15 @@ import orjson
 
 from ledger_service.commands import Draft, Refine, Refined
 from ledger_service.refine import Refiner
-from refinery_core.errors import BranchExists, InvalidField, RevisionConflict
+from refinery_core.errors import BranchExists, BranchTooDeep, InvalidField, RevisionConflict
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, VibeType
 from refinery_core.vibe.refs import AugUri
 
 FOLDER = "system/branches/"
+MAX_LEVELS = 32
+"""Branches from a branch to main, both counted: an id that is new is looked up on each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,24 @@ class CreateBranch:
         return hashlib.sha256(orjson.dumps(content)).digest()
 
 
-async def create_branch(refiner: Refiner, vibes: Vibes, command: CreateBranch) -> tuple[Branch, Refined]:
+async def create_branch(
+    refiner: Refiner, vibes: Vibes, command: CreateBranch, caller: str
+) -> tuple[Branch, Refined]:
     """
     Create a branch, once.
 
     Raises:
         BranchExists: by another request.
         BranchNotFound: the parent does not exist.
+        BranchTooDeep: the parent is as far from main as a branch may be.
         PositionOutOfRange: the ledger does not reach to the fork.
     """
     if command.name == "main":
         raise BranchExists(branch="main")
     await vibes.check_branch(command.parent)
+    levels = (await refiner.levels.of([command.parent]))[command.parent]
+    if levels >= MAX_LEVELS:
+        raise BranchTooDeep(field="parent", branch=command.parent, levels=levels - 1)
     field = "fork_time" if isinstance(command.fork, datetime) else "fork_position"
     as_of = await vibes.as_of(Context(command.parent, command.fork), field=field)
     fork = min(as_of, await vibes.database.last_position())
@@ -79,7 +87,7 @@ async def create_branch(refiner: Refiner, vibes: Vibes, command: CreateBranch) -
         drafts=(draft,),
     )
     try:
-        refined = await refiner.refine(refine)
+        refined = await refiner.refine(refine, caller)
     except RevisionConflict as conflict:
         raise BranchExists(branch=command.name) from conflict
     solution = (await vibes.by_names([refined.vibes[0].ref]))[refined.vibes[0].ref].solution

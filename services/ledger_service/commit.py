@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
 import structlog
 
+from ledger_service.fair import FairQueue
 from refinery_core.errors import Draining, OutcomeUnknown, RefineryError
 from refinery_core.postgres.database import Database
 
-MAX_REQUESTS = 64
-MAX_BYTES = 8 << 20
+MAX_REQUESTS: Final = 64
+MAX_MILLISECONDS: Final = 100.0
+"""Of the lock, as estimated, for one batch; a request that takes longer goes alone."""
+LARGE_MILLISECONDS: Final = 10.0
+"""From here on a request waits in the lane of the large ones."""
+SMALL_FLUSHERS: Final = 2
+"""So that the database does not wait for Python; the lock inside refine() orders them."""
 
 _log = structlog.get_logger("refinery.commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    One request as refinery.refine() takes it, see functions/refine.sql.
+
+    `head` is its JSON; the documents of its drafts stand beside it, one of each for every draft.
+    `milliseconds` is how long it is estimated to hold the lock.
+    """
+
+    head: bytes
+    contexts: Sequence[str | None]
+    schemas: Sequence[str | None]
+    solutions: Sequence[str | None]
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Waiting:
-    request: bytes
+    request: Request
     answer: asyncio.Future[Outcome]
 
 
@@ -46,38 +67,50 @@ class Committer:
     """
     Sends requests to refinery.refine() in batches: while one is committed, the next one gathers.
 
-    Two flushers, so that the database does not wait for Python; the lock inside refine() orders them.
+    Callers are served in turn. Large requests have a lane of their own with one batch in flight, so that a
+    small one waits for one large batch at most, however many of them are sent.
     """
 
-    def __init__(self, database: Database, *, flushers: int = 2) -> None:
-        self._database = database
-        self._queue: deque[_Waiting] = deque()
-        self._filled = asyncio.Event()
-        self._flushers = [asyncio.create_task(self._flush_for_ever()) for _ in range(flushers)]
+    def __init__(self, database: Database) -> None:
+        self._small = _Lane(database, flushers=SMALL_FLUSHERS)
+        self._large = _Lane(database, flushers=1)
 
-    async def commit(self, request: bytes) -> Outcome:
+    async def commit(self, request: Request, caller: str) -> Outcome:
         """
-        Commit one request, JSON as functions/refine.sql describes it, and wait until it is durable.
-
-        Who stops waiting before the request is sent takes it back.
+        Commit one request, and wait until it is durable. Cancelling before it is sent withdraws it.
 
         Raises:
             OutcomeUnknown, DatabaseUnavailable: as Database.write says.
         """
+        lane = self._large if request.milliseconds > LARGE_MILLISECONDS else self._small
+        return await lane.commit(request, caller)
+
+    async def aclose(self) -> None:
+        """Refuse what waits, and stop."""
+        await asyncio.gather(self._small.aclose(), self._large.aclose())
+
+
+class _Lane:
+    def __init__(self, database: Database, *, flushers: int) -> None:
+        self._database = database
+        self._queue: FairQueue[_Waiting] = FairQueue()
+        self._filled = asyncio.Event()
+        self._flushers = [asyncio.create_task(self._flush_for_ever()) for _ in range(flushers)]
+
+    async def commit(self, request: Request, caller: str) -> Outcome:
         waiting = _Waiting(request, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        self._queue.put(caller, waiting)
         self._filled.set()
         return await waiting.answer
 
     async def aclose(self) -> None:
-        """Refuse what waits, and stop."""
         for flusher in self._flushers:
             flusher.cancel()
         for flusher in self._flushers:
             with suppress(asyncio.CancelledError):
                 await flusher
         while self._queue:
-            _settle(self._queue.popleft(), Draining())
+            _settle(self._queue.take(), Draining())
 
     async def _flush_for_ever(self) -> None:
         while True:
@@ -88,15 +121,15 @@ class Committer:
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
-        size = 0
+        milliseconds = 0.0
         while self._queue and len(batch) < MAX_REQUESTS:
-            if self._queue[0].answer.done():
-                self._queue.popleft()
+            if self._queue.peek().answer.done():
+                self._queue.take()
                 continue
-            size += len(self._queue[0].request)
-            if batch and size > MAX_BYTES:
+            milliseconds += self._queue.peek().request.milliseconds
+            if batch and milliseconds > MAX_MILLISECONDS:
                 break
-            batch.append(self._queue.popleft())
+            batch.append(self._queue.take())
         if not self._queue:
             self._filled.clear()
         return batch
@@ -122,8 +155,14 @@ class Committer:
             _settle(waiting, outcome)
 
     async def _refine(self, batch: list[_Waiting]) -> list[Outcome]:
-        requests = b"[" + b",".join(waiting.request for waiting in batch) + b"]"
-        rows = await self._database.write("refine", requests.decode())
+        requests = [waiting.request for waiting in batch]
+        rows = await self._database.write(
+            "refine",
+            (b"[" + b",".join(request.head for request in requests) + b"]").decode(),
+            [text for request in requests for text in request.contexts],
+            [text for request in requests for text in request.schemas],
+            [text for request in requests for text in request.solutions],
+        )
         return [Outcome.from_row(row) for row in rows]
 
 

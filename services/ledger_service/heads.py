@@ -1,8 +1,11 @@
-"""What the latest versions were when somebody last looked: a guess that the commit checks."""
+"""What a ledger process remembers of lines and branches: guesses that the commit checks, and facts."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
+
+from refinery_core.postgres.database import Database
 
 Line = tuple[str, str]
 """A branch and an id."""
@@ -34,3 +37,27 @@ class Heads:
     def forget(self, line: Line) -> None:
         """Drop what turned out to be stale."""
         self._refs.pop(line, None)
+
+
+class Levels:
+    """How many branches a line is looked up on: its own, and those that it was forked from, up to main."""
+
+    def __init__(self, database: Database, limit: int = 50_000) -> None:
+        self._database = database
+        self._known: OrderedDict[str, int] = OrderedDict(main=1)
+        self._limit = limit
+
+    async def of(self, branches: Collection[str]) -> Mapping[str, int]:
+        """
+        The levels of each branch. One that does not exist counts as one: the commit refuses it.
+
+        A branch never changes, so what was asked once is kept.
+        """
+        unknown = [name for name in branches if name not in self._known]
+        if unknown:
+            for row in await self._database.fetch("branch_levels", unknown):
+                self._known[row["name"]] = row["levels"]
+        levels = {name: self._known.get(name, 1) for name in branches}
+        while len(self._known) > self._limit:
+            self._known.popitem(last=False)
+        return levels

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from ledger_service.commands import Refine, Refined
 from ledger_service.commit import Committer, Outcome
-from ledger_service.heads import Heads
-from ledger_service.prepare import Preparation, Prepared, PreparedDraft
+from ledger_service.heads import Heads, Levels
+from ledger_service.prepare import Preparation
+from ledger_service.prepared import Prepared, PreparedDraft
 from refinery_core.errors import (
     CATALOGUE,
     Contention,
@@ -36,16 +37,19 @@ class Refiner:
         self._composer = composer
         self._committer = committer
         self._heads = Heads()
+        self.levels = Levels(vibes.database)
 
-    async def refine(self, command: Refine) -> Refined:
+    async def refine(self, command: Refine, caller: str) -> Refined:
         """
         Commit the drafts of a request, all or nothing, once, and answer when they are durable.
+
+        Callers are served in turn; `caller` says whose turn this request needs.
 
         Raises:
             RefineryError: nothing was written, except for OutcomeUnknown, which says that nobody knows.
         """
         try:
-            return await self._attempt(command)
+            return await self._attempt(command, caller)
         except RefineryError as refusal:
             # What was committed under this request_id is answered, whatever the ledger would say today.
             if refusal.reason in ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "REQUEST_ID_REUSED"):
@@ -55,13 +59,13 @@ class Refiner:
                 raise
             return before
 
-    async def _attempt(self, command: Refine) -> Refined:
+    async def _attempt(self, command: Refine, caller: str) -> Refined:
         for attempt in range(MAX_ATTEMPTS):
             prepared = await self._prepare(command, trust=attempt == 0)
             if command.validate_only:
                 outcome = await self._forecast(prepared)
             else:
-                outcome = await self._committer.commit(prepared.request())
+                outcome = await self._committer.commit(prepared.request(), caller)
             if outcome.kind == "committed":
                 return self._answer(prepared, outcome.answer)
             if outcome.kind == "refused":
@@ -82,14 +86,15 @@ class Refiner:
 
     async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
         try:
-            return await Preparation(
-                command, self._vibes, self._composer, self._heads, trust=trust and not command.validate_only
-            ).run()
+            return await self._preparation(command, trust=trust and not command.validate_only).run()
         except RefineryError:
             if not trust:
                 raise
-        # What was remembered may be why it was refused: look again before saying so.
-        return await Preparation(command, self._vibes, self._composer, self._heads, trust=False).run()
+        # A remembered head may be why it was refused: look again before saying so.
+        return await self._preparation(command, trust=False).run()
+
+    def _preparation(self, command: Refine, *, trust: bool) -> Preparation:
+        return Preparation(command, self._vibes, self._composer, self._heads, self.levels, trust=trust)
 
     async def _committed_before(self, command: Refine) -> Refined | None:
         row = await self._vibes.database.first("refinement_by_request_id", command.request_id)
@@ -109,7 +114,7 @@ class Refiner:
 
     async def _forecast(self, prepared: Prepared) -> Outcome:
         """What refine() would answer; it is taken back before anybody can see it."""
-        rows = await self._vibes.database.write("forecast", prepared.request().decode())
+        rows = await self._vibes.database.write("forecast", prepared.request().head.decode())
         return Outcome.from_row(rows[0])
 
     def _answer(self, prepared: Prepared, answer: dict[str, Any]) -> Refined:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from grpc.aio import ServicerContext as Context
 
 from ledger_service import branches, lineage, reads, wire
+from ledger_service.intake import Intake
 from ledger_service.refine import Refiner
 from ledger_service.watch import Feed, watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core.answers import Answers
-from refinery_core.errors import Draining, InvalidField
+from refinery_core.errors import InvalidField
 from refinery_core.fields import (
     context_from,
     position_from,
@@ -27,12 +28,11 @@ from refinery_core.fields import (
 from refinery_core.pages import page_size
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.refusals import as_refusal
+from refinery_core.serving.principal import caller_of
 from refinery_core.vibe.model import Vibe
 from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
 
 MAX_BATCH = 1_000
-STREAM_IN_FLIGHT = 256
 DIGEST_BYTES = 32
 
 
@@ -46,57 +46,22 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     drain: Drain
     answers: Answers[pb.GetVibeResponse] = field(default_factory=lambda: Answers(32 << 20))
 
+    @cached_property
+    def intake(self) -> Intake:
+        """The way in for refines."""
+        return Intake(self.refiner, self.drain)
+
     async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
         """Commit one refine."""
-        return wire.refine_response(await self.refiner.refine(wire.refine_command(request)))
+        return await self.intake.refine(request, caller_of(context))
 
     async def RefineStream(
         self, request_iterator: AsyncIterator[pb.RefineStreamRequest], context: Context[Any, Any]
     ) -> AsyncIterator[pb.RefineStreamResponse]:
         """Commit many, each for itself, a bounded number at once."""
-        answers: asyncio.Queue[pb.RefineStreamResponse | None] = asyncio.Queue()
-        places = asyncio.Semaphore(STREAM_IN_FLIGHT)
-
-        async def one(request: pb.RefineRequest) -> None:
-            try:
-                answers.put_nowait(await self._answer(request))
-            finally:
-                places.release()
-
-        async def all_of_them() -> None:
-            cut: Draining | None = None
-            try:
-                async with asyncio.TaskGroup() as group:
-                    try:
-                        async with self.drain.cutting():
-                            async for message in request_iterator:
-                                await places.acquire()
-                                group.create_task(one(message.refine))
-                    except Draining as draining:
-                        cut = draining  # What was read before is still answered.
-                if cut is not None:
-                    raise cut
-            finally:
-                answers.put_nowait(None)
-
-        reading = asyncio.create_task(all_of_them())
-        try:
-            while (answer := await answers.get()) is not None:
+        async with aclosing(self.intake.stream(request_iterator, caller_of(context))) as answers:
+            async for answer in answers:
                 yield answer
-            await reading
-        finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError, BaseExceptionGroup):
-                await reading
-
-    async def _answer(self, request: pb.RefineRequest) -> pb.RefineStreamResponse:
-        try:
-            refined = await self.refiner.refine(wire.refine_command(request))
-        except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
-            refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))
-            return pb.RefineStreamResponse(request_id=request.request_id, refusal=refusal)
-        response = wire.refine_response(refined)
-        return pb.RefineStreamResponse(request_id=request.request_id, response=response)
 
     async def GetVibe(self, request: pb.GetVibeRequest, context: Context[Any, Any]) -> pb.GetVibeResponse:
         """Find one Vibe. What a ref means never changes, so such answers are kept as they are sent."""
@@ -206,7 +171,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     ) -> pb.CreateBranchResponse:
         """Make a branch."""
         command = wire.create_branch(request)
-        branch, refined = await branches.create_branch(self.refiner, self.vibes, command)
+        branch, refined = await branches.create_branch(self.refiner, self.vibes, command, caller_of(context))
         return wire.create_branch_response(branch, refined)
 
     async def ListBranches(

@@ -227,6 +227,18 @@ class ResolutionTooLarge(RefineryError):
     reason, code = "RESOLUTION_TOO_LARGE", Code.FAILED_PRECONDITION
 
 
+class RefineTooLarge(RefineryError):
+    """{field}: the refine becomes more than {limit} {what}; send it in parts."""
+
+    reason, code = "REFINE_TOO_LARGE", Code.FAILED_PRECONDITION
+
+
+class BranchTooDeep(RefineryError):
+    """{field}: '{branch}' is {levels} branches away from main, the most; fork from one nearer to it."""
+
+    reason, code = "BRANCH_TOO_DEEP", Code.FAILED_PRECONDITION
+
+
 class ProcessNotExecutable(RefineryError):
     """'{ref}' cannot be executed: {problem}."""
 

@@ -58,7 +58,15 @@ REQUEST = {
     "budgets": ["main@x/10?3"],
     "pins": [{"branch": "main", "id": "x/12", "ref": "main@x/12?10"}],
     "drafts": [
-        {"type": "RECORD", "id": "x/11", "branches": ["main", "dev/7"], "content_digest": "00" * 32},
+        {
+            "type": "RECORD",
+            "id": "x/11",
+            "branches": ["main", "dev/7"],
+            "prototype_ref": "main@x/11?2",
+            "inherits": ["solution"],
+            "schema_pins": ["main@x/13?1"],
+            "content_digest": "00" * 32,
+        },
         {"type": "RECORD", "id": "new", "branches": ["main"], "content_digest": "00" * 32},
     ],
 }
@@ -70,8 +78,10 @@ FIRST: dict[str, tuple[object, ...]] = {
     "resolve_references": (["main", "dev/7", "main"], ["x/7", "x/7", "x/8"], [None, None, 3], MOST),
     "last_position": (),
     "next_revisions": ("x/7", ["main", "dev/7"]),
+    "highest_revisions": (["main", "dev/7"], ["x/7", "x/7"]),
+    "branch_levels": (["main", "dev/7"],),
     "position_at_time": (datetime(2030, 1, 1, 1, tzinfo=UTC),),
-    "refine": (json.dumps([REQUEST]),),
+    "refine": (json.dumps([REQUEST]), [None, None], [None, "true"], ["1", None]),
     "forecast": (json.dumps(REQUEST),),
     "refinement_by_id": (UUID(bytes=md5(b"i5").digest()),),
     "refinement_by_request_id": (UUID(bytes=md5(b"r5").digest()),),

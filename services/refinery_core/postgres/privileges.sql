@@ -5,5 +5,5 @@ grant select, insert on refinery.refinements, refinery.vibes, refinery.vibe_refs
 grant select on all tables in schema refinery to refinery_app, refinery_reader;
 revoke execute on all functions in schema refinery from public;
 grant execute on all functions in schema refinery to refinery_app, refinery_reader;
-revoke execute on function refinery.refine(jsonb), refinery.record(jsonb, integer[], jsonb[], timestamptz)
-    from refinery_reader;
+revoke execute on function refinery.refine(jsonb, jsonb[], jsonb[], jsonb[]),
+    refinery.record(jsonb, jsonb[], jsonb[], jsonb[], jsonb[], timestamptz) from refinery_reader;

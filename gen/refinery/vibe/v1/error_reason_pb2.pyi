@@ -233,6 +233,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
+    ERROR_REASON_REFINE_TOO_LARGE: _ErrorReason.ValueType  # 43
+    """FAILED_PRECONDITION. "drafts[8]: the refine becomes more than 8388608 bytes of documents; send it in parts."
+
+        {"reason": "REFINE_TOO_LARGE", "domain": "refinery", "metadata": {"field": "drafts[8]", "what": "bytes of documents", "limit": "8388608"}}
+    """
+    ERROR_REASON_BRANCH_TOO_DEEP: _ErrorReason.ValueType  # 44
+    """FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
+
+        {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -443,5 +453,15 @@ ERROR_REASON_TOO_MANY_EVENTS: ErrorReason.ValueType  # 41
 """FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
 
     {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+"""
+ERROR_REASON_REFINE_TOO_LARGE: ErrorReason.ValueType  # 43
+"""FAILED_PRECONDITION. "drafts[8]: the refine becomes more than 8388608 bytes of documents; send it in parts."
+
+    {"reason": "REFINE_TOO_LARGE", "domain": "refinery", "metadata": {"field": "drafts[8]", "what": "bytes of documents", "limit": "8388608"}}
+"""
+ERROR_REASON_BRANCH_TOO_DEEP: ErrorReason.ValueType  # 44
+"""FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
+
+    {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,72 +1,82 @@
--- All that judge() needs to know of the ledger for a batch of requests, in a few statements:
---   heads  "<branch> <id>" -> [ref, revision] of the latest; a line whose branch exists is there, with nulls if it is new
---   vibes  name -> [ref, type, digest]; a name is a ref, an alias, or "<branch> <id>?<revision>"
---   types  id -> type
---   busy   the ids that several of the batch name: what one of them does to such an id, the next ones have to see
+-- All that judge() needs to know of the ledger for a batch of requests, in one statement. `slots` gives each key its place
+-- in the arrays; the keys are of three kinds, which cannot be mistaken for each other:
+--   "<branch> <id>"              a line: the latest ref on it, its revision, and, where an input floats on it, type and
+--                                digest; nulls where the line is new, no slot where the branch does not exist
+--   "<ref>", "<branch> <id>?<n>" a name of a Vibe: its ref, type and digest; nulls where there is none yet
+--   "<id>"                       an id of a draft: its type; null where the id is new
+-- `awaited` has the ids of the names that mean nothing yet: a draft of the batch may give them their meaning.
 create or replace function refinery.look_up(requests jsonb) returns refinery.known
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-    _known refinery.known;
     _now constant bigint := 9223372036854775807;
-    _drafts jsonb[] := array(select d from jsonb_array_elements(requests) r, jsonb_array_elements(r -> 'drafts') d);
-    _inputs jsonb[] := array(
-        select distinct i
-        from jsonb_array_elements(requests) r,
-             jsonb_array_elements(
-                 jsonb_build_array(r -> 'author') || (r -> 'targets') || (r -> 'instructions') || (r -> 'budgets')) i);
+    _known refinery.known;
 begin
-    select coalesce(jsonb_object_agg(l.branch || ' ' || l.id, jsonb_build_array(h.ref, h.revision)), '{}') into _known.heads
-    from (
-        select b, d ->> 'id' from unnest(_drafts) d, jsonb_array_elements_text(d -> 'branches') b
-        union
-        select p ->> 'branch', p ->> 'id' from jsonb_array_elements(requests) r, jsonb_array_elements(r -> 'pins') p
-        union
-        select i ->> 'branch', i ->> 'id' from unnest(_inputs) i
-        where jsonb_typeof(i) = 'object' and i ->> 'revision' is null
-    ) as l (branch, id),
-    lateral (select from refinery.branches k where k.name = l.branch limit 1) known,
-    lateral refinery.latest(l.branch, l.id, _now) h;
-
-    with named (name, ref) as (
-        select i #>> '{}', refinery.canonical_ref(i #>> '{}') from unnest(_inputs) i where jsonb_typeof(i) = 'string'
-        union
-        select (i ->> 'branch') || ' ' || (i ->> 'id') || '?' || (i ->> 'revision'),
-               refinery.numbered(i ->> 'branch', i ->> 'id', (i ->> 'revision')::integer, _now)
-        from unnest(_inputs) i, lateral (select from refinery.branches k where k.name = i ->> 'branch' limit 1) known
-        where i ->> 'revision' is not null
-        union
-        select p.ref, p.ref from unnest(_drafts) d, refinery.schema_pins(d -> 'schema') p where d ? 'schema'
-        union
-        select d ->> 'prototype_ref', d ->> 'prototype_ref' from unnest(_drafts) d where d ? 'prototype_ref'
-        union
-        select h.value ->> 0, h.value ->> 0 from jsonb_each(_known.heads) h where h.value ->> 0 is not null
-    )
-    select coalesce(jsonb_object_agg(n.name, jsonb_build_array(n.ref, v.type, encode(v.digest, 'hex'))), '{}') into _known.vibes
-    from (select name, ref from named union select ref, ref from named) n,
-    lateral (select w.type, w.digest from refinery.vibes w where w.ref = n.ref limit 1) v;
-
-    select coalesce(jsonb_object_agg(i.id, v.type), '{}') into _known.types
-    from (select distinct d ->> 'id' from unnest(_drafts) d) as i (id),
-    lateral (select w.type from refinery.vibes w where w.id = i.id order by w.position, w.ordinal limit 1) v;
-
-    _known.busy := array(
-        select m.id
+    with request as materialized (
+        select value as request from jsonb_array_elements(requests)
+    ), draft as materialized (
+        select d.value as draft, d.value ->> 'id' as id from request r, jsonb_array_elements(r.request -> 'drafts') d
+    ), input as materialized (
+        select distinct i.value as input, jsonb_typeof(i.value) = 'string' as exact
+        from request r, jsonb_array_elements(
+            jsonb_build_array(r.request -> 'author') || (r.request -> 'targets') || (r.request -> 'instructions')
+            || (r.request -> 'budgets')) i
+    ), line as (
+        select l.branch, l.id, bool_or(l.floats) as floats
         from (
-            select d ->> 'id' from unnest(_drafts) d
+            select b, d.id, false from draft d, jsonb_array_elements_text(d.draft -> 'branches') b
             union all
-            select p ->> 'id' from jsonb_array_elements(requests) r, jsonb_array_elements(r -> 'pins') p
+            select p ->> 'branch', p ->> 'id', false from request r, jsonb_array_elements(r.request -> 'pins') p
             union all
-            select i ->> 'id' from unnest(_inputs) i where jsonb_typeof(i) = 'object'
+            select i.input ->> 'branch', i.input ->> 'id', true from input i where not i.exact and i.input ->> 'revision' is null
+        ) as l (branch, id, floats)
+        group by l.branch, l.id
+    ), branch as materialized (
+        select b.name, c.names, c.untils
+        from (select distinct branch as name from line) b, lateral refinery.branch_chain(b.name, _now) c
+    ), name as (
+        select i.input #>> '{}' as name, refinery.canonical_ref(i.input #>> '{}') as ref from input i where i.exact
+        union
+        select (i.input ->> 'branch') || ' ' || (i.input ->> 'id') || '?' || (i.input ->> 'revision'),
+               refinery.numbered(i.input ->> 'branch', i.input ->> 'id', (i.input ->> 'revision')::integer, _now)
+        from input i, lateral (select from refinery.branches k where k.name = i.input ->> 'branch' limit 1) known
+        where i.input ->> 'revision' is not null
+        union
+        select n.ref, n.ref
+        from draft d, lateral (
+            select d.draft ->> 'prototype_ref' where d.draft ? 'prototype_ref'
             union all
-            select split_part(split_part(n.name, '@', 2), '?', 1)
-            from (
-                select i #>> '{}' from unnest(_inputs) i where jsonb_typeof(i) = 'string'
-                union all select p.ref from unnest(_drafts) d, refinery.schema_pins(d -> 'schema') p where d ? 'schema'
-                union all select d ->> 'prototype_ref' from unnest(_drafts) d where d ? 'prototype_ref'
-            ) as n (name)
-            where not _known.vibes ? n.name
-        ) as m (id)
-        group by m.id having count(*) > 1);
+            select jsonb_array_elements_text(d.draft -> 'schema_pins') where d.draft ? 'schema_pins'
+        ) as n (ref)
+    ), slot as materialized (
+        select l.branch || ' ' || l.id as key, h.ref, h.revision, v.type, v.digest
+        from line l
+        join branch k on k.name = l.branch
+        left join lateral (
+            select b.ref, b.revision
+            from unnest(k.names, k.untils) with ordinality as c (name, until, depth),
+                 lateral (
+                     select w.ref, w.revision from refinery.vibe_branches w
+                     where w.branch = c.name and w.id = l.id and w.position <= c.until
+                     order by w.position desc, w.revision desc limit 1) b
+            order by c.depth limit 1) h on true
+        left join lateral (select w.type, w.digest from refinery.vibes w where l.floats and w.ref = h.ref limit 1) v on true
+        union all
+        select n.name, v.ref, null, v.type, v.digest
+        from name n
+        left join lateral (select w.ref, w.type, w.digest from refinery.vibes w where w.ref = n.ref limit 1) v on true
+        union all
+        select i.id, null, null, v.type, null
+        from (select distinct d.id from draft d) i
+        left join lateral (
+            select w.type from refinery.vibes w where w.id = i.id order by w.position, w.ordinal limit 1) v on true
+    )
+    select jsonb_object_agg(s.key, s.number), array_agg(s.ref order by s.number), array_agg(s.revision order by s.number),
+           array_agg(s.type order by s.number), array_agg(s.digest order by s.number),
+           coalesce(
+               jsonb_object_agg(split_part(split_part(translate(s.key, ' ', '@'), '@', 2), '?', 1), true)
+               filter (where s.digest is null and strpos(s.key, '?') > 0), '{}')
+    into _known
+    from (select *, row_number() over () as number from slot) s;
     return _known;
 end
 $$;

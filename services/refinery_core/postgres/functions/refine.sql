@@ -7,82 +7,85 @@
 -- judge one request after the other in memory, insert everything at once.
 --
 -- A request: {request_id, request_digest, principal, author, targets, instructions, budgets, pins, drafts}.
---   author, targets …   see pin_inputs.sql
+--   author, targets …   see request_inputs.sql
 --   pins                [{branch, id, ref}]: floating references of schemas and prototypes, which must still be the latest
---   drafts              [{type, id, branches, expected_revision?, foretold?, prototype_ref?, context?, schema?, solution?,
---                         content_digest}]: schema is pinned; foretold is the ref that other drafts count on
+--   drafts              [{type, id, branches, expected_revision?, foretold?, prototype_ref?, inherits?, schema_pins?,
+--                         content_digest}]: foretold is the ref that other drafts count on; schema_pins the refs that the
+--                       schema is pinned to; inherits the documents that are taken over from the stored prototype as they
+--                       stand there
+-- The documents come beside the requests, so that reading a request does not copy them: contexts, schemas (pinned) and
+-- solutions of all drafts of the batch, in order; NULL where a draft has none, or takes it over.
 --
 -- Plans are made when tables may be empty and are kept while they grow to millions: only indexes will do.
-create or replace function refinery.refine(requests jsonb) returns table (outcome text, answer jsonb)
+create or replace function refinery.refine(requests jsonb, contexts jsonb[], schemas jsonb[], solutions jsonb[])
+returns table (outcome text, answer jsonb)
 language plpgsql volatile
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
     _position bigint;
     _time timestamptz;
     _chain bytea;
-    _known refinery.known;
     _row record;
-    _commits jsonb := '{}';
-    _places integer[] := '{}';
+    _outcomes text[] := '{}';
     _answers jsonb[] := '{}';
-    _replayed boolean := false;
+    _commits jsonb[] := array_fill(null::jsonb, array[jsonb_array_length(requests)]);
 begin
     perform pg_advisory_xact_lock(5927000001);
 
     select r.position, greatest(r.time, clock_timestamp()), r.chain into _position, _time, _chain
     from refinery.refinements r order by r.position desc limit 1;
-    _known := refinery.look_up(requests);
 
     for _row in
-        select q.request, q.place::integer - 1 as place, r.position, encode(r.request_digest, 'hex') as digest
+        select q.request ->> 'request_id' as request_id, r.position,
+               encode(r.request_digest, 'hex') = q.request ->> 'request_digest' as same,
+               row_number() over (partition by q.request ->> 'request_id' order by q.place) > 1 as again
         from jsonb_array_elements(requests) with ordinality as q (request, place)
         left join lateral (
             select f.position, f.request_digest from refinery.refinements f
             where f.request_id = (q.request ->> 'request_id')::uuid limit 1) r on true
         order by q.place
     loop
-        if _row.position is null and _commits ? (_row.request ->> 'request_id') then
-            _row.position := (_commits -> (_row.request ->> 'request_id') ->> 0)::bigint;
-            _row.digest := _commits -> (_row.request ->> 'request_id') ->> 1;
-        end if;
-
-        if _row.position is not null and _row.digest = _row.request ->> 'request_digest' then
-            outcome := 'replayed';
-            answer := jsonb_build_object('position', _row.position);
-            _replayed := true;
-        elsif _row.position is not null then
-            outcome := 'refused';
-            answer := refinery.refusal(
-                'REQUEST_ID_REUSED', jsonb_build_object('request_id', _row.request ->> 'request_id'));
-        else
-            select j.outcome, j.answer into outcome, answer from refinery.judge(_row.request, _known) j;
-            if outcome = 'accepted' then
-                _position := _position + 1;
-                _chain := refinery.chain(
-                    _chain, _position, _time, _row.request ->> 'principal', (_row.request ->> 'request_id')::uuid,
-                    decode(_row.request ->> 'request_digest', 'hex'),
-                    array(select decode(d, 'hex') from jsonb_array_elements_text(answer -> 'digests') d));
-                outcome := 'committed';
-                answer := answer || jsonb_build_object(
-                    'id', refinery.refinement_id((_row.request ->> 'request_id')::uuid), 'position', _position,
-                    'time', (extract(epoch from _time) * 1000000)::bigint, 'chain', encode(_chain, 'hex'));
-                _commits := _commits || jsonb_build_object(
-                    _row.request ->> 'request_id', jsonb_build_array(_position, _row.request -> 'request_digest'));
-                _places := _places || _row.place;
-                _answers := _answers || answer;
-                _known := refinery.with_busy_vibes(_known, _row.request -> 'drafts', answer);
-            end if;
-        end if;
-        return next;
+        _outcomes := _outcomes || case
+            when _row.same then 'replayed'
+            when _row.position is not null then 'refused'
+            when _row.again then 'stale' -- Sent again, it finds what became of the first.
+            else 'accepted' end;
+        _answers := _answers || case
+            when _row.same then jsonb_build_object('position', _row.position)
+            when _row.position is not null then refinery.refusal(
+                'REQUEST_ID_REUSED', jsonb_build_object('request_id', _row.request_id)) end;
     end loop;
 
-    if _places <> '{}' then
-        perform refinery.record(requests, _places, _answers, _time);
+    for _row in
+        select j.place, j.outcome, j.answer, requests -> (j.place - 1) as request
+        from refinery.judge(requests, _outcomes) j
+    loop
+        if _row.outcome = 'accepted' then
+            _position := _position + 1;
+            _chain := refinery.chain(
+                _chain, _position, _time, _row.request ->> 'principal', (_row.request ->> 'request_id')::uuid,
+                decode(_row.request ->> 'request_digest', 'hex'),
+                array(select decode(d, 'hex') from jsonb_array_elements_text(_row.answer -> 'digests') d));
+            _row.outcome := 'committed';
+            _row.answer := _row.answer || jsonb_build_object(
+                'id', refinery.refinement_id((_row.request ->> 'request_id')::uuid), 'position', _position,
+                'time', (extract(epoch from _time) * 1000000)::bigint, 'chain', encode(_chain, 'hex'));
+            _commits[_row.place] := _row.answer;
+        end if;
+        _outcomes[_row.place] := _row.outcome;
+        _answers[_row.place] := _row.answer;
+    end loop;
+
+    if 'committed' = any (_outcomes) then
+        perform refinery.record(requests, contexts, schemas, solutions, _commits, _time);
         perform pg_notify('refinery', _position::text);
-    elsif _replayed then
+    elsif 'replayed' = any (_outcomes) then
         -- A transaction that wrote nothing would not wait for a synchronous standby; an acknowledged replay must.
         perform pg_logical_emit_message(true, 'refinery', 'replay');
     end if;
+    return query select u.outcome, u.answer from unnest(_outcomes, _answers) with ordinality as u (outcome, answer, place)
+    order by u.place;
 end
 $$;

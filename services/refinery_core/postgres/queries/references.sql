@@ -16,3 +16,15 @@ select position from refinery.refinements where time <= $1 order by time desc, p
 -- The number that a new version of an id would get on some branches.
 select coalesce(max(l.revision), 0) + 1 as revision
 from unnest($2::text[]) as b (branch), lateral refinery.latest(b.branch, $1, 9223372036854775807) l;
+
+-- name: highest_revisions
+-- The number of the latest version of each line, in order; 0 where there is none. $1 branches, $2 ids.
+select coalesce(h.revision, 0) as revision
+from unnest($1::text[], $2::text[]) with ordinality as l (branch, id, place),
+     lateral refinery.latest(l.branch, l.id, 9223372036854775807) h
+order by l.place;
+
+-- name: branch_levels
+-- How many branches each of some branches is looked up on: itself, and those that it was forked from. $1 names.
+select b.name, cardinality(c.names) as levels
+from unnest($1::text[]) as b (name), lateral refinery.branch_chain(b.name, 0) c;

@@ -25,8 +25,8 @@ select * from refinery.described_refinements
 where author_ref = $4 and position > $1 and position <= $2 order by position limit $3;
 
 -- name: refine
--- The one write: a batch of requests, each answered for itself.
-select outcome, answer::text from refinery.refine($1::text::jsonb);
+-- The one write: a batch of requests, each answered for itself. $2..$4: contexts, schemas, solutions of all its drafts.
+select outcome, answer::text from refinery.refine($1::text::jsonb, $2::jsonb[], $3::jsonb[], $4::jsonb[]);
 
 -- name: forecast
 -- What the one write would answer to one request.

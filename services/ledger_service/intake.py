@@ -1,0 +1,137 @@
+"""Takes refines in from the door: small ones at once, large ones a few at a time and off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from ledger_service import wire
+from ledger_service.fair import Turns
+from ledger_service.refine import Refiner
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core.errors import Draining, Overloaded
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.refusals import as_refusal
+
+LARGE_BYTES: Final = 64 << 10
+LARGE_DRAFTS: Final = 32
+"""From here on a request takes the event loop long enough for other calls to notice."""
+LARGE_AT_ONCE: Final = 4
+LARGE_WAITING_BYTES: Final = 256 << 20
+"""Of large requests in this process; more are refused instead of filling the memory."""
+STREAM_IN_FLIGHT: Final = 256
+STREAM_BYTES: Final = 8 << 20
+"""Of one stream in flight; it is not read on while there are more."""
+
+
+class Intake:
+    """The way of every refine into this process."""
+
+    def __init__(self, refiner: Refiner, drain: Drain) -> None:
+        self._refiner = refiner
+        self._drain = drain
+        self._turns = Turns(LARGE_AT_ONCE)
+        self._bytes = 0
+
+    async def refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
+        """
+        Commit one refine.
+
+        Raises:
+            RefineryError: it is refused.
+        """
+        size = request.ByteSize()
+        if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
+            return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))
+        if self._bytes + size > LARGE_WAITING_BYTES:
+            raise Overloaded
+        self._bytes += size
+        try:
+            async with self._turns.turn(caller):
+                command = await asyncio.to_thread(wire.refine_command, request)
+                return wire.refine_response(await self._refiner.refine(command, caller))
+        finally:
+            self._bytes -= size
+
+    async def stream(
+        self, requests: AsyncIterator[pb.RefineStreamRequest], caller: str
+    ) -> AsyncGenerator[pb.RefineStreamResponse]:
+        """
+        Commit many, each for itself; answers come as they are ready.
+
+        Raises:
+            Draining: the server stops; each request that was read is answered before.
+        """
+        answers: asyncio.Queue[pb.RefineStreamResponse | None] = asyncio.Queue()
+        reading = asyncio.create_task(self._read(requests, caller, answers))
+        try:
+            while (answer := await answers.get()) is not None:
+                yield answer
+            await reading
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError, BaseExceptionGroup):
+                await reading
+
+    async def _read(
+        self,
+        requests: AsyncIterator[pb.RefineStreamRequest],
+        caller: str,
+        answers: asyncio.Queue[pb.RefineStreamResponse | None],
+    ) -> None:
+        room = _Room()
+
+        async def one(request: pb.RefineRequest, size: int) -> None:
+            try:
+                answers.put_nowait(await self._answer(request, caller))
+            finally:
+                room.give_back(size)
+
+        cut: Draining | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    async with self._drain.cutting():
+                        async for message in requests:
+                            size = message.ByteSize()
+                            await room.take(size)
+                            group.create_task(one(message.refine, size))
+                except Draining as draining:
+                    cut = draining  # What was read before is still answered.
+            if cut is not None:
+                raise cut
+        finally:
+            answers.put_nowait(None)
+
+    async def _answer(self, request: pb.RefineRequest, caller: str) -> pb.RefineStreamResponse:
+        try:
+            response = await self.refine(request, caller)
+        except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
+            refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))
+            return pb.RefineStreamResponse(request_id=request.request_id, refusal=refusal)
+        return pb.RefineStreamResponse(request_id=request.request_id, response=response)
+
+
+class _Room:
+    """How much of one stream is in flight: a number of requests, and their bytes."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._bytes = 0
+        self._freed = asyncio.Event()
+
+    async def take(self, size: int) -> None:
+        """Wait until there is room for a request; the first one always fits."""
+        while self._count and (self._count == STREAM_IN_FLIGHT or self._bytes + size > STREAM_BYTES):
+            self._freed.clear()
+            await self._freed.wait()
+        self._count += 1
+        self._bytes += size
+
+    def give_back(self, size: int) -> None:
+        """Say that a request was answered."""
+        self._count -= 1
+        self._bytes -= size
+        self._freed.set()
