@@ -33,6 +33,10 @@ ABSENT: Final = Absent.ABSENT
 """No document at all, which is another thing than None: None is the document `null`."""
 
 
+SECONDS_PER_DRAFT: Final = 0.01
+SECONDS_PER_MIB: Final = 5.0
+
+
 class JsonText(str):
     """A document given as JSON text; it is sent as it is, and the server reads it strictly."""
 
@@ -103,6 +107,11 @@ class Refine:
             drafts=[draft.message(f"drafts[{at}]") for at, draft in enumerate(self.drafts)],
             validate_only=self.validate_only,
         )
+
+
+def extra_seconds(request: pb.RefineRequest) -> float:
+    """Give how much longer than others a refine may take: up to half a minute for the largest."""
+    return SECONDS_PER_DRAFT * len(request.drafts) + SECONDS_PER_MIB * request.ByteSize() / (1 << 20)
 
 
 def document_message(value: Any, field: str) -> vibe_pb2.Document | None:

@@ -27,7 +27,7 @@ from refinery_client.answers import (
     refined_from,
     vibe_from,
 )
-from refinery_client.drafts import Draft, Refine, context_message
+from refinery_client.drafts import Draft, Refine, context_message, extra_seconds
 from refinery_client.many import Flow, Outcome
 from refinery_client.pages import items_of
 from refinery_client.retry import Patience
@@ -72,7 +72,7 @@ class Ledger:
         Commit one to 1,000 Vibes, all or nothing; when this returns they are durable.
 
         Give a request_id of your own where the intention outlives this process: the same one with
-        the same content gives the first answer again.
+        the same content gives the first answer again. A deadline that is not given grows with the request.
         """
         refine = Refine(
             author_ref=author_ref,
@@ -84,7 +84,10 @@ class Ledger:
             validate_only=validate_only,
             request_id=request_id or uuid.uuid4(),
         )
-        answer = await self._patience.call(self._ledger.Refine, refine.message(), timeout_seconds)
+        message = refine.message()
+        if timeout_seconds is None:
+            timeout_seconds = self._patience.seconds(None) + extra_seconds(message)
+        answer = await self._patience.call(self._ledger.Refine, message, timeout_seconds)
         return refined_from(answer, refine.request_id)
 
     def refine_many(

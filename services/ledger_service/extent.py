@@ -16,7 +16,7 @@ from refinery_core.vibe.refs import AugUri
 
 MAX_BYTES: Final = 8 << 20
 """Of documents that are stored, taken over from prototypes or sent."""
-MAX_EDGES: Final = 20_000
+MAX_EDGES: Final = 12_000
 """Rows of vibe_refs: author and inputs for each draft, prototypes, and what each schema is pinned to."""
 MAX_LINES: Final = 10_000
 """For each draft and each of its branches: the branch, and those that it was forked from."""

@@ -41,7 +41,13 @@ class Preparation:
         self._composer = composer
         self._levels = levels
         self._references = References(command, vibes, heads, trust=trust)
+        self._taken_over: dict[str, PinnedSchema] = {}
         self._prepared = Prepared(command, pins=self._references.pins, foretold=self._references.foretold)
+
+    @property
+    def remembered(self) -> bool:
+        """Whether it rests on a head that may be stale."""
+        return self._references.remembered
 
     async def run(self) -> Prepared:
         """
@@ -75,7 +81,7 @@ class Preparation:
         prototype = await self._prototype(draft.prototype, field_)
         context = _own_or(draft.context, prototype.context)
         solution = _own_or(draft.solution, prototype.solution)
-        pinned = await self._schema(draft, prototype.schema, f"{field_}.schema")
+        pinned = await self._schema(draft, prototype, f"{field_}.schema")
         schema = None if pinned is None else pinned.text
         inherits = _inherited(draft, prototype, schema)
         # A solution that was taken over together with its schema satisfied it when it was committed.
@@ -129,14 +135,22 @@ class Preparation:
         vibe = found[ref]
         return Prototype(vibe.ref, vibe.type, vibe.context, vibe.schema, vibe.solution, stored=True)
 
-    async def _schema(self, draft: Draft, inherited: str | None, field_: str) -> PinnedSchema | None:
-        document: Document | None = draft.schema
-        if document is None and inherited is not None:
-            document = restore(inherited)
-        if document is None:
+    async def _schema(self, draft: Draft, prototype: Prototype, field_: str) -> PinnedSchema | None:
+        if draft.schema is not None:
+            return await self._pin(draft.schema, draft, field_)
+        if prototype.schema is None:
             return None
+        # All its references are pinned: it is the same for every draft that takes it over.
+        if not draft.repin and (known := self._taken_over.get(prototype.ref)) is not None:
+            return known
+        pinned = await self._pin(restore(prototype.schema), draft, field_)
+        if not draft.repin:
+            self._taken_over[prototype.ref] = pinned
+        return pinned
+
+    async def _pin(self, schema: Document, draft: Draft, field_: str) -> PinnedSchema:
         return await self._composer.pin(
-            document.value,
+            schema.value,
             self._references.resolve,
             field=field_,
             extra=self._references.extra,

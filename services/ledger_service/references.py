@@ -27,9 +27,11 @@ class References:
 
     `pins` has each floating reference that was resolved, for the commit to check. `foretold` has the ref that
     a draft will have, by its index, where another draft counts on it; `extra` its schema, by that ref.
+    `remembered` says that a head was used that may be stale.
     """
 
     def __init__(self, command: Refine, vibes: Vibes, heads: Heads, *, trust: bool) -> None:
+        self.remembered = False
         self.pins: dict[Line, str] = {}
         self.foretold: dict[int, str] = {}
         self.extra: dict[str, str] = {}
@@ -61,6 +63,7 @@ class References:
                 answers[uri] = self.pins[line]
             elif uri.floats and self._trust and (known := self._heads.get(line)) is not None:
                 answers[uri] = self.pins[line] = known
+                self.remembered = True
             else:
                 asked.append(uri)
         if asked:

@@ -85,10 +85,11 @@ class Refiner:
             await self._vibes.check_branch(branch)
 
     async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
+        preparation = self._preparation(command, trust=trust and not command.validate_only)
         try:
-            return await self._preparation(command, trust=trust and not command.validate_only).run()
+            return await preparation.run()
         except RefineryError:
-            if not trust:
+            if not preparation.remembered:
                 raise
         # A remembered head may be why it was refused: look again before saying so.
         return await self._preparation(command, trust=False).run()

@@ -118,8 +118,14 @@ async def test_the_privileges_of_the_services_are_these_and_no_others(
 
 
 async def test_the_reader_may_not_refine(connection: asyncpg.Connection) -> None:
-    assert await sqlstate(connection, "refinery_reader", "select refinery.refine('[]', '{}', '{}', '{}')") == DENIED
-    assert await sqlstate(connection, "refinery_app", "select refinery.refine('[]', '{}', '{}', '{}')") == "00000"
+    assert (
+        await sqlstate(connection, "refinery_reader", "select refinery.refine('[]', '{}', '{}', '{}')")
+        == DENIED
+    )
+    assert (
+        await sqlstate(connection, "refinery_app", "select refinery.refine('[]', '{}', '{}', '{}')")
+        == "00000"
+    )
 
 
 async def test_nobody_else_may_even_look(connection: asyncpg.Connection) -> None:
