@@ -22,8 +22,9 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from benchmarks import processes
+from benchmarks import processes, proof
 from benchmarks.load import Callers, free_port, refine_request
+from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
@@ -76,6 +77,10 @@ class Bench:
         """Print one figure that is compared with nothing but itself at the other size."""
         self.figures[what] = 1 / seconds
         self._print(what, _shown(seconds), "", "", "", "")
+
+    def took(self, what: str, seconds: float, mib: float, target: str) -> None:
+        """Print how long something took as a whole, and how much memory at most."""
+        self._print(what, f"{seconds:,.1f} s, {mib:,.0f} MiB", "", "", "", target)
 
     def rate(self, what: str, ours: float, target: str) -> None:
         """Print a rate that has a target of its own."""
@@ -178,12 +183,7 @@ class Bench:
     async def populate(self) -> None:
         """Fill the ledger up to the size."""
         connection = await asyncpg.connect(self.postgres.url(self.database))
-        sql = (HERE / "sql" / "populate.sql").read_text()
-        last = await connection.fetchval("select max(position) from refinery.refinements")
-        while last < self.size:
-            until = min(last + 20_000, self.size)
-            await connection.execute(sql, last, until)
-            last = until
+        await populate(connection, self.size)
         await connection.execute("vacuum analyze")
         await connection.execute("checkpoint")
         await connection.close()
@@ -256,6 +256,7 @@ async def main(folder: Path) -> None:
                 await measure(bench)
                 if size == max(SIZES):
                     await processes.measure(bench, f"127.0.0.1:{port}", SECONDS, ROUNDS)
+                    await proof.measure(bench)
                 await callers.close()
             benches.append(bench)
     growth(benches)

@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 import asyncpg
 import pytest
 
 from refinery_client import Draft
+from refinery_core.postgres import verify_stretch
 from refinery_core.postgres.embedded import EmbeddedPostgres
-from refinery_core.postgres.verify import Finding, verify
+from refinery_core.postgres.verify import Finding, Report, verify
+from refinery_core.postgres.verify_child import Child
+from refinery_core.postgres.verify_stretch import Stretch
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import SYSTEM_CAPABILITIES, Ledger, record, running
@@ -30,6 +36,16 @@ USER = {
     }
 }
 
+
+CUT_OFF = """
+import asyncio, asyncpg, sys
+async def cut_off():
+    connection = await asyncpg.connect(sys.argv[1])
+    for table in ("vibe_refs", "vibe_branches", "vibes", "refinements"):
+        await connection.execute(f"delete from refinery.{table} where position > 11")
+    await connection.close()
+asyncio.run(cut_off())
+"""
 
 IMPORT = {
     "document": {"dsl": "1.0.3", "namespace": "tests", "name": "import", "version": "1.0.0"},
@@ -86,12 +102,19 @@ class Clone:
     """A ledger with content, and a superuser who means no good."""
 
     superuser: asyncpg.Connection
+    superuser_url: str
     reader_url: str
 
     async def edit(self, sql: str, *arguments: object) -> None:
         """Edit rows, every one of which the triggers would protect."""
         status = await self.superuser.execute(sql, *arguments)
         assert status.split()[-1] != "0", f"nothing was edited: {status}"
+
+    async def chain(self, position: int) -> bytes:
+        """The chain at a position."""
+        return await self.superuser.fetchval(  # type: ignore[no-any-return]
+            "select chain from refinery.refinements where position = $1", position
+        )
 
     async def end(self) -> tuple[int, bytes]:
         """What a witness keeps: the last position, and its chain."""
@@ -100,8 +123,8 @@ class Clone:
         )
         return row["position"], row["chain"]
 
-    async def findings(self, expect: tuple[int, bytes] | None = None) -> list[Finding]:
-        return (await verify(self.reader_url, expect=expect)).findings
+    async def findings(self, **options: Any) -> list[Finding]:
+        return (await verify(self.reader_url, **options)).findings
 
 
 @pytest.fixture
@@ -110,7 +133,7 @@ async def clone(postgres: EmbeddedPostgres, content: str) -> AsyncIterator[Clone
         connection = await asyncpg.connect(postgres.url(name))
         for table in TABLES:
             await connection.execute(f"alter table refinery.{table} disable trigger all")
-        yield Clone(connection, postgres.url(name, "refinery_reader"))
+        yield Clone(connection, postgres.url(name), postgres.url(name, "refinery_reader"))
         await connection.close()
 
 
@@ -206,6 +229,14 @@ EDITS: dict[str, Edit] = {
     "a branch": ("branch", "dev/deep", "delete from refinery.branches where name = 'dev/deep'"),
     "a branch too many": ("branch", "new", "insert into refinery.branches values ('new', 'main', 3, 'main@last?1')"),
     "main": ("branch", "main", "delete from refinery.branches where name = 'main'"),
+    "a branch's parent, to none that there is": ("branch", "dev", "update refinery.branches set parent = 'gone' where name = 'dev'"),
+    "a branch's parent, to itself": ("branch", "dev", "update refinery.branches set parent = 'dev' where name = 'dev'"),
+    "where a branch's Vibe says that it forks": ("content", "main@system/branches/dev?1", "update refinery.vibes set solution = solution || '{\"fork_position\": \"here\"}' where id = 'system/branches/dev'"),
+    # What no driver and no reader of JSON takes.
+    "a time before all calendars": ("time", "position 5", "update refinery.refinements set time = '0044-03-15 BC' where position = 5"),
+    "a number beyond all doubles, beside a pin": ("content", "main@users/1?2", "update refinery.vibes set schema = schema || jsonb_build_object('maximum', repeat('9', 400)::numeric) where ref = 'main@users/1?2'"),
+    "a number that skips some": ("revision", "main@last?7", "with v as (update refinery.vibes set ref = 'main@last?7', revision = 7 where ref = 'main@last?1' returning 1), e as (update refinery.vibe_refs set from_ref = 'main@last?7', from_revision = 7 where from_ref = 'main@last?1' returning 1) update refinery.vibe_branches set ref = 'main@last?7', revision = 7 where ref = 'main@last?1'"),
+    "a position beyond all others": ("position", "position 9223372036854775807", "update refinery.refinements set position = 9223372036854775807 where position = 13"),
 }  # fmt: skip
 
 
@@ -215,6 +246,162 @@ async def test_an_edit_behind_the_ledgers_back_is_found(clone: Clone, what: str)
     await clone.edit(sql)
     findings = await clone.findings()
     assert any(kind == found.kind and place in found.place for found in findings), findings
+
+
+SMALL = (("REFINEMENTS_AT_ONCE", 2), ("SIZES_AT_ONCE", 2), ("PAGE_BYTES", 1))
+
+
+@pytest.mark.parametrize("what", EDITS)
+async def test_what_is_found_does_not_depend_on_where_the_ledger_is_cut(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await clone.edit(EDITS[what][2])
+    whole = await verify(clone.reader_url)
+    for name, size in SMALL:
+        monkeypatch.setattr(verify_stretch, name, size)
+    parts = await verify(clone.reader_url, stretch=1, parallel=1)
+    assert sorted(parts.findings, key=astuple) == sorted(whole.findings, key=astuple)
+    assert replace(parts, findings=[]) == replace(whole, findings=[])
+
+
+async def test_processes_side_by_side_find_the_same_in_the_same_order(clone: Clone) -> None:
+    for what in ("a solution", "a chain link", "a target", "an edge from nowhere", "a type of one version"):
+        await clone.edit(EDITS[what][2])
+    alone = await verify(clone.reader_url, stretch=2, parallel=1)
+    assert {finding.kind for finding in alone.findings} >= {"content", "chain", "digest", "edge", "type"}
+    told: list[tuple[int, int]] = []
+    progress = lambda done, all_: told.append((done, all_))  # noqa: E731
+    assert await verify(clone.reader_url, stretch=2, parallel=3, progress=progress) == alone
+    assert told == [(done, 13) for done in (2, 4, 6, 8, 10, 12, 13)]
+
+
+async def test_processes_side_by_side_see_one_snapshot(clone: Clone) -> None:
+    before = await clone.end()
+    edited = False
+
+    def edit(_done: int, _all: int) -> None:
+        nonlocal edited
+        if not edited:
+            edited = True
+            subprocess.run([sys.executable, "-c", CUT_OFF, clone.superuser_url], check=True, timeout=60)
+
+    report = await verify(clone.reader_url, stretch=1, parallel=2, progress=edit)
+    assert report.findings == []
+    assert (report.position, report.chain) == before
+    assert (await clone.end())[0] == 11
+
+
+async def test_a_process_that_cannot_read_the_database_says_why(clone: Clone) -> None:
+    child = await Child.start(clone.reader_url, "00000000-00000000-1")
+    with pytest.raises(OSError, match="00000000-00000000-1"):
+        await child.verify(Stretch(0, 1))
+    with pytest.raises(OSError, match="has ended"):
+        await child.verify(Stretch(0, 1))
+    await child.stop()
+
+
+# --- What is new ----------------------------------------------------------------------------
+
+
+async def test_what_was_verified_before_is_not_looked_at_again(clone: Clone) -> None:
+    since = 9, await clone.chain(9)
+    whole, new = await verify(clone.reader_url), await verify(clone.reader_url, since=since)
+    assert new.findings == []
+    assert (new.position, new.chain) == (whole.position, whole.chain)
+    assert (new.vibes, new.edges) == (4, await clone.superuser.fetchval(
+        "select count(*) from refinery.vibe_refs where position > 9"))  # fmt: skip
+    nothing = await verify(clone.reader_url, since=await clone.end())
+    assert nothing == Report(*await clone.end())
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a solution taken away",
+        "an edge from nowhere",
+        "a Vibe too many",
+        "the order of targets",
+        "a position on a branch",
+        "a version on another branch too",
+        "a time that never comes",
+    ],
+)
+async def test_what_was_edited_is_found_where_it_is_new_and_only_there(clone: Clone, what: str) -> None:
+    kind, place, sql = EDITS[what]
+    position = 9 if what == "the order of targets" else 12
+    first, last = (position - 1, await clone.chain(position - 1)), await clone.end()
+    await clone.edit(sql)
+    findings = await clone.findings(since=first)
+    assert any(kind == found.kind and place in found.place for found in findings), findings
+    if what != "a time that never comes":
+        assert await clone.findings(since=(13, last[1])) == []
+
+
+async def test_a_past_that_is_not_the_one_that_was_verified_is_told(clone: Clone) -> None:
+    since = 9, await clone.chain(9)
+    await clone.edit("update refinery.refinements set chain = sha256('x') where position = 9")
+    (before, chain) = await clone.findings(since=since)
+    assert (before.kind, before.place) == ("chain", "position 10")
+    assert (chain.kind, chain.place) == ("chain", "position 9")
+    assert "is not the chain that was expected" in chain.sentence
+    (tail,) = await clone.findings(since=(99, since[1]))
+    assert (tail.kind, tail.place) == ("tail", "position 99")
+    assert tail.sentence == "is missing: the ledger ends at 13"
+
+
+# --- At size --------------------------------------------------------------------------------
+
+DAMAGED = """
+with p as (select n from generate_series($1::int, $2) n),
+     r as (insert into refinery.refinements
+           select md5('i' || n)::uuid, n + 13, md5('r' || n)::uuid, sha256('r'), 'test', '2030-01-01', $3, '{}', '{}', '{}', sha256('c') from p)
+insert into refinery.vibes (ref, id, branches, revision, type, author_ref, refinement_id, position, ordinal, content_digest, digest)
+select 'main@n/' || n || '?1', 'n/' || n, '{main}', 1, 'RECORD', $3, md5('i' || n)::uuid, n + 13, 0, sha256('c'), sha256('d' || n::text::bytea)
+from p
+"""
+LARGE = "update refinery.vibes set solution = to_jsonb(repeat('x', 1000000)) where position between 14 and 13 + $1"
+PEAK = """
+import asyncio, re, resource, sys
+from pathlib import Path
+from refinery_core.postgres.verify import verify
+report = asyncio.run(verify(sys.argv[1], parallel=1))
+status = Path("/proc/self/status")  # On Linux, what the parent took counts in ru_maxrss too.
+peak = re.search(r"VmHWM:\\s*([0-9]+) kB", status.read_text())[1] if status.exists() else (
+    resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+print(report.found.total(), len(report.findings), int(peak) >> 10)
+"""
+
+
+async def _peak(clone: Clone) -> tuple[int, int, int]:
+    """Findings, those of them that are listed, and the memory of a process that verifies, in MiB."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PEAK, clone.reader_url, stdout=subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    found, listed, peak = map(int, out.split())
+    return found, listed, peak
+
+
+async def test_memory_does_not_grow_with_the_ledger_nor_with_what_is_wrong_in_it(clone: Clone) -> None:
+    peaks = []
+    for added in ((1, 3_000), (3_001, 12_000)):
+        await clone.edit(DAMAGED, *added, "main@system/genesis?1")
+        peaks.append(await _peak(clone))
+    (some, _, small), (many, listed, large) = peaks
+    assert many > 3 * some > 30_000
+    assert listed < 10_000
+    assert large < min(small + 8, 200)
+
+
+async def test_large_documents_are_read_a_few_at_a_time(clone: Clone) -> None:
+    await clone.edit(DAMAGED, 1, 40, "main@system/genesis?1")
+    peaks = []
+    for count in (10, 40):
+        await clone.edit(LARGE, count)
+        peaks.append((await _peak(clone))[2])
+    small, large = peaks
+    assert large < min(small + 8, 200)
 
 
 async def _rewrite(clone: Clone, ref: str, solution: str) -> None:

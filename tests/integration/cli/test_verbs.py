@@ -294,6 +294,8 @@ def test_the_running_ledger_proves_itself_by_the_chain_that_was_answered(
     assert report["sound"] is False
     assert len(report["findings"]) == 1
     assert "chain" in refinery("verify", "--data", str(refinery.data), "--expect", wrong, expect=1).out
+    again = refinery("verify", "--data", str(refinery.data), "--from", expect, "-o", "json").json
+    assert (again["vibes"], again["position"]) == (0, refined["position"])
 
 
 # --- as a program -------------------------------------------------------------------------

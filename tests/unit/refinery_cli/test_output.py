@@ -23,7 +23,7 @@ from refinery_cli.output import (
     progress,
 )
 from refinery_cli.plain import plain
-from refinery_cli.proof import expectation_of
+from refinery_cli.proof import known_of
 from refinery_client.answers import Dependency, LineageStep
 from refinery_client.refusals import NotServed, Unreachable
 from refinery_core.errors import InvalidReference, RefineryError, SolutionInvalid, VibeNotFound, Violation
@@ -198,7 +198,7 @@ def test_a_request_id_is_a_uuid() -> None:
 
 
 def test_an_expectation_is_position_and_chain() -> None:
-    assert expectation_of(f"7:{'ab' * 32}") == (7, b"\xab" * 32)
+    assert known_of(f"7:{'ab' * 32}", "--expect") == (7, b"\xab" * 32)
     for wrong in ("7", "7:ab", f"0:{'ab' * 32}", f"x:{'ab' * 32}", f"7:{'xy' * 32}"):
         with pytest.raises(Usage, match="is not POSITION:CHAIN"):
-            expectation_of(wrong)
+            known_of(wrong, "--expect")

@@ -1,0 +1,134 @@
+"""Reads a stretch of the ledger, some megabytes at a time, and has its rows compared with each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+from refinery_core.postgres.queries import QUERIES
+from refinery_core.postgres.verify_rows import (
+    Derived,
+    Link,
+    Report,
+    Row,
+    compare_edges,
+    verify_digest,
+    verify_refinement,
+    verify_vibe,
+)
+
+REFINEMENTS_AT_ONCE = 200
+SIZES_AT_ONCE = 1_000
+PAGE_BYTES = 4 << 20
+"""Of Vibes that are read together, as weighed by `_weight`."""
+
+BEFORE_ALL, AFTER_ALL = -(2**63), 2**63 - 1
+_LAST_ORDINAL = 2**31 - 1
+_BY_SETS = (
+    ("verify_index", "branch index", "differs from the Vibe"),
+    ("verify_numbers", "revision", "does not follow the number before it"),
+    ("verify_types", "type", "changes from one version to another"),
+)
+"""What one query over a stretch finds: query, kind, sentence."""
+
+
+class Stretch(NamedTuple):
+    """The positions after one and up to another."""
+
+    after: int
+    until: int
+
+
+class _Page(NamedTuple):
+    """Vibes that are read together; each end is a position and an ordinal."""
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+
+async def verify_stretch(connection: asyncpg.Connection, stretch: Stretch) -> Report:
+    """Derive again what stands in a stretch, and compare; it hangs on the link that is stored before it."""
+    report = Report()
+    row = await connection.fetchrow(QUERIES["verify_before"], stretch.after)
+    link = Link.of(row) if row else Link()
+    report.position, report.chain = link.position, link.chain
+    after, is_last = stretch.after, False
+    while not is_last:
+        rows = await connection.fetch(
+            QUERIES["verify_refinements"], after, stretch.until, REFINEMENTS_AT_ONCE
+        )
+        is_last = len(rows) < REFINEMENTS_AT_ONCE
+        part = Stretch(after, stretch.until if is_last else rows[-1]["position"])
+        made = await _verify_vibes(connection, report, part, rows)
+        for row in rows:
+            link = verify_refinement(report, link, row, made[row["position"]])
+        after = part.until
+    for query, kind, sentence in _BY_SETS:
+        for row in await connection.fetch(QUERIES[query], *stretch):
+            report.find(kind, row["place"], sentence)
+    return report
+
+
+async def _verify_vibes(
+    connection: asyncpg.Connection, report: Report, part: Stretch, rows: Sequence[Row]
+) -> defaultdict[int, list[bytes]]:
+    """Verify the Vibes of a part, and give their digests by position."""
+    refinements = {row["position"]: row for row in rows}
+    made: defaultdict[int, list[bytes]] = defaultdict(list)
+    last, is_last = (part.after, _LAST_ORDINAL), False
+    while not is_last:
+        sizes = await connection.fetch(QUERIES["verify_sizes"], *part, *last, SIZES_AT_ONCE)
+        is_last = len(sizes) < SIZES_AT_ONCE
+        for page in _pages(sizes):
+            await _verify_page(connection, report, page, refinements, made)
+            last = page.last
+    return made
+
+
+async def _verify_page(
+    connection: asyncpg.Connection,
+    report: Report,
+    page: _Page,
+    refinements: Mapping[int, Row],
+    made: defaultdict[int, list[bytes]],
+) -> None:
+    vibes = await connection.fetch(QUERIES["verify_vibes"], *page.first, *page.last)
+    rows = await connection.fetch(QUERIES["verify_inputs"], page.first[0], page.last[0])
+    inputs = {row["position"]: row for row in rows}
+    derived = [Derived(vibe, inputs.get(vibe["position"])) for vibe in vibes]
+    edges = await connection.fetch(QUERIES["verify_edges"], [vibe["ref"] for vibe in vibes])
+    compare_edges(report, derived, edges)
+    del edges
+    named = list(set().union(*(each.named for each in derived)))
+    known = {row["ref"]: row for row in await connection.fetch(QUERIES["verify_digests"], named)}
+    for each in derived:
+        position, ref = each.vibe["position"], each.vibe["ref"]
+        report.vibes += 1
+        if position not in refinements:
+            report.find("vibe", ref, "stands at a position without refinement")
+            continue
+        verify_vibe(report, refinements[position], each, len(made[position]))
+        verify_digest(report, each, known)
+        made[position].append(each.vibe["digest"])
+
+
+def _pages(sizes: Iterable[Row]) -> Iterator[_Page]:
+    """Cut Vibes into pages that take a few megabytes, or are one Vibe."""
+    page, weight = None, 0
+    for row in sizes:
+        place, more = (row["position"], row["ordinal"]), _weight(row)
+        if page is not None and weight + more > PAGE_BYTES:
+            yield page
+            page, weight = None, 0
+        page, weight = _Page(page.first if page else place, place), weight + more
+    if page is not None:
+        yield page
+
+
+def _weight(row: Row) -> int:
+    """What a Vibe weighs once it is read: a pin in a schema becomes an edge, and so does each input."""
+    documents = (row["context"] or 0) + 8 * (row["schema"] or 0) + (row["solution"] or 0)
+    return int(documents + 1_000 * (row["inputs"] or 0) + 1_000)
