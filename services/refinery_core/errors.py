@@ -344,6 +344,12 @@ class AnswerTooLarge(RefineryError):
     reason, code = "ANSWER_TOO_LARGE", Code.RESOURCE_EXHAUSTED
 
 
+class QuestionTooLarge(RefineryError):
+    """This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."""
+
+    reason, code = "QUESTION_TOO_LARGE", Code.RESOURCE_EXHAUSTED
+
+
 class DataCorrupted(RefineryError):
     """The database reports damaged data; an operator has to look at it."""
 

@@ -26,6 +26,7 @@ class Database:
         Raises:
             Overloaded: no connection became free in time.
             DatabaseUnavailable: the database cannot be reached.
+            QuestionTooLarge: the query took too long.
         """
         async with reading(self.pool) as connection:
             rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
@@ -43,6 +44,7 @@ class Database:
         Raises:
             OutcomeUnknown: the connection was lost after the query was sent.
             DatabaseUnavailable: there was no connection to send it on.
+            Overloaded: no connection became free in time, or the query took too long; nothing was written.
         """
         async with writing(self.pool) as connection:
             rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)

@@ -35,6 +35,7 @@ async def open_pool(
     min_size: int = 2,
     max_size: int = 10,
     connect_timeout: float = 5.0,
+    statement_timeout: float = 8.0,
     command_timeout: float = 10.0,
     patience: float = 60.0,
 ) -> asyncpg.Pool:
@@ -50,7 +51,9 @@ async def open_pool(
         min_size: Connections kept open.
         max_size: Connections at the most.
         connect_timeout: Seconds to wait for one new connection.
-        command_timeout: Seconds to wait for one statement; more, and the connection is given up.
+        statement_timeout: Seconds that the server takes for one statement; then it ends it, and says so.
+        command_timeout: Seconds to wait for the answer to one statement. It is longer than the server takes:
+            where nothing is heard by then, the server is away, and the connection is given up.
         patience: Seconds to wait for the database at start.
 
     Raises:
@@ -72,6 +75,7 @@ async def open_pool(
                     "application_name": application_name,
                     "search_path": "pg_catalog",
                     "jit": "off",
+                    "statement_timeout": str(round(statement_timeout * 1_000)),
                 },
             )
         except _NO_SUCH_THING as error:
@@ -93,6 +97,7 @@ async def reading(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator
     Raises:
         Overloaded: No connection became free within `patience` seconds.
         DatabaseUnavailable: The database cannot be reached, or the connection was lost.
+        QuestionTooLarge: The server ended a statement that took too long.
         RefineryError: Whatever else the store refuses with.
     """
     connection = await _acquire(pool, patience)
@@ -113,6 +118,7 @@ async def writing(pool: asyncpg.Pool, *, patience: float = 5.0) -> AsyncIterator
 
     Raises:
         OutcomeUnknown: The connection was lost after a statement was sent.
+        Overloaded: As for reading(); or the server ended a statement that took too long, with what it did.
         RefineryError: As for reading(); nothing was written.
     """
     connection = await _acquire(pool, patience)

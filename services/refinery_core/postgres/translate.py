@@ -18,6 +18,7 @@ from refinery_core.errors import (
     DataCorrupted,
     OutcomeUnknown,
     Overloaded,
+    QuestionTooLarge,
     RefineryError,
     StorageFull,
 )
@@ -27,6 +28,9 @@ OUR_REFUSAL = "RF000"
 
 NOT_WRITABLE = "25006"
 """The SQLSTATE of a server that has become a standby; its connections are of no use to a writer."""
+
+TOO_LONG = "57014"
+"""The SQLSTATE of a statement that the server ended because it ran for longer than statement_timeout."""
 
 STORE_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What a database call can raise. InterfaceError and InternalClientError are no PostgresErrors, and
@@ -40,7 +44,7 @@ _CERTAIN: dict[str, type[RefineryError]] = {
     "53200": Overloaded,
     "53300": Overloaded,
     "53400": Overloaded,
-    "57014": Overloaded,  # statement_timeout
+    TOO_LONG: QuestionTooLarge,
     "57P03": DatabaseUnavailable,
     "XX001": DataCorrupted,
     "XX002": DataCorrupted,
@@ -83,6 +87,8 @@ def translated(error: BaseException, *, during_commit: bool = False) -> Refinery
             return Contention(attempts=1)
         if state == "0A000" and not isinstance(error, asyncpg.InvalidCachedStatementError):
             return None
+        if state == TOO_LONG and during_commit:
+            return Overloaded()  # A write waits for its turn too, and the same may be quick when it is free.
         if state in _CERTAIN:
             return _CERTAIN[state]()
         if state not in _LOST and not state.startswith("08"):

@@ -1,4 +1,4 @@
-"""Derives what the rows of a ledger must say from each other: pure, and apart from the SQL that wrote them."""
+"""Derives what the rows of a ledger must say from each other: pure, apart from the SQL that wrote them."""
 
 from __future__ import annotations
 

@@ -12,12 +12,14 @@ from refinery_core.errors import (
     DatabaseUnavailable,
     OutcomeUnknown,
     Overloaded,
+    QuestionTooLarge,
     RefineryError,
 )
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.translate import store_errors
 from refinery_core.settings import CannotStart
+from tests.cases.proxy import Proxy
 from tests.conftest import Database
 
 
@@ -92,7 +94,7 @@ async def test_our_own_refusals_arrive_with_their_data(database: Database) -> No
         ("55P03", "CONTENTION"),
         ("53100", "STORAGE_FULL"),
         ("53300", "OVERLOADED"),
-        ("57014", "OVERLOADED"),
+        ("57014", "QUESTION_TOO_LARGE"),
         ("57P03", "DATABASE_UNAVAILABLE"),
         ("08006", "DATABASE_UNAVAILABLE"),
         ("XX001", "DATA_CORRUPTED"),
@@ -136,6 +138,60 @@ async def test_a_pool_with_everything_in_use_is_overloaded(database: Database) -
         with pytest.raises(Overloaded):
             async with reading(pool, patience=0.1):
                 pass
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_told_as_such(database: Database) -> None:
+    async with await open_pool(
+        database.app_url, application_name="t", min_size=1, max_size=1, statement_timeout=0.1
+    ) as pool:
+        pids = []
+        for using, refusal in (
+            (reading, QuestionTooLarge),
+            (writing, Overloaded),
+            (reading, QuestionTooLarge),
+        ):
+            with pytest.raises(refusal):
+                async with using(pool) as connection:
+                    pids.append(connection.get_server_pid())
+                    await connection.fetchval("select pg_sleep(60)")
+        assert len(set(pids)) == 1, "the connection is as good as before"
+
+
+async def test_a_write_that_takes_too_long_has_written_nothing(database: Database) -> None:
+    async with await open_pool(
+        database.owner_url, application_name="t", min_size=1, max_size=1, statement_timeout=0.1
+    ) as pool:
+        with pytest.raises(Overloaded):
+            async with writing(pool) as connection:
+                await connection.execute("create table public.t (n int); select pg_sleep(60)")
+        async with reading(pool) as connection:
+            assert await connection.fetchval("select to_regclass('public.t')") is None
+
+
+async def test_a_database_that_falls_silent_is_away_and_all_connections_to_it_are_given_up(
+    database: Database,
+) -> None:
+    proxy = Proxy(database.app_url)
+    async with (
+        proxy.listening(),
+        await open_pool(
+            proxy.url,
+            application_name="t",
+            min_size=1,
+            max_size=1,
+            statement_timeout=0.2,
+            command_timeout=0.5,
+        ) as pool,
+    ):
+        async with reading(pool) as connection:
+            before = connection.get_server_pid()
+        for using, refusal in ((reading, DatabaseUnavailable), (writing, OutcomeUnknown)):
+            proxy.silence(new_ones_too=False)
+            with pytest.raises(refusal):
+                async with using(pool) as connection:
+                    await connection.fetchval("select 1")
+            async with reading(pool) as connection:
+                assert connection.get_server_pid() != before
 
 
 async def test_a_standby_is_unavailable_and_all_connections_are_given_up(database: Database) -> None:

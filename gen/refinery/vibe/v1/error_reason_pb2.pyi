@@ -233,6 +233,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
+    ERROR_REASON_QUESTION_TOO_LARGE: _ErrorReason.ValueType  # 42
+    """RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."
+
+        {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
+    """
     ERROR_REASON_REFINE_TOO_LARGE: _ErrorReason.ValueType  # 43
     """FAILED_PRECONDITION. "drafts[8]: the refine becomes more than 8388608 bytes of documents; send it in parts."
 
@@ -453,6 +458,11 @@ ERROR_REASON_TOO_MANY_EVENTS: ErrorReason.ValueType  # 41
 """FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
 
     {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
+"""
+ERROR_REASON_QUESTION_TOO_LARGE: ErrorReason.ValueType  # 42
+"""RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."
+
+    {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_REFINE_TOO_LARGE: ErrorReason.ValueType  # 43
 """FAILED_PRECONDITION. "drafts[8]: the refine becomes more than 8388608 bytes of documents; send it in parts."
