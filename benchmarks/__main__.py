@@ -20,9 +20,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
+import grpc
 import uvloop
 
-from benchmarks import processes, proof
+from benchmarks import limits, processes, proof
 from benchmarks.load import Callers, free_port, refine_request
 from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -41,13 +42,13 @@ HERE = Path(__file__).parent
 
 
 @contextlib.contextmanager
-def server(url: str, port: int, echo_port: int) -> Iterator[None]:
-    """The process under measurement."""
+def server(url: str, port: int, echo_port: int) -> Iterator[int]:
+    """The process under measurement; its pid."""
     environment = {**os.environ, "REFINERY_DATABASE_URL": url, "REFINERY_LISTEN": f"127.0.0.1:{port}"}
     command = [sys.executable, "-m", "benchmarks.server", str(echo_port)]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -259,7 +260,19 @@ async def main(folder: Path) -> None:
                     await proof.measure(bench)
                 await callers.close()
             benches.append(bench)
-    growth(benches)
+        growth(benches)
+        await at_the_limits(postgres)
+
+
+async def at_the_limits(postgres: EmbeddedPostgres) -> None:
+    """The largest legal requests, on a ledger of their own."""
+    port, echo_port = free_port(), free_port()
+    await create_database(postgres.url("bench_limits"))
+    await migrate(postgres.url("bench_limits"))
+    with server(postgres.url("bench_limits", "refinery_app"), port, echo_port) as pid:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            await asyncio.wait_for(channel.channel_ready(), 60)
+        await limits.report(f"127.0.0.1:{port}", postgres.url("bench_limits"), pid)
 
 
 async def measure(bench: Bench) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.memory import peak
 
 if TYPE_CHECKING:
     from benchmarks.__main__ import Bench
@@ -24,7 +25,7 @@ async def measure(bench: Bench) -> None:
     peaks: dict[int, float] = {}
     ended = asyncio.ensure_future(process.wait())
     while not ended.done():
-        peaks |= {pid: peak for pid in _with_children(process.pid) if (peak := _peak(pid))}
+        peaks |= {pid: most for pid in _with_children(process.pid) if (most := peak(pid))}
         await asyncio.wait([ended], timeout=SECONDS_BETWEEN_LOOKS)
     if ended.result() != 0:
         raise SystemExit("the ledger of the benchmark is not sound")
@@ -36,13 +37,3 @@ def _with_children(pid: int) -> list[int]:
         return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
     except OSError:
         return [pid]
-
-
-def _peak(pid: int) -> float:
-    """The most memory that a process has had, in MiB; 0 where the system does not say, or it has ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"VmHWM:\s*([0-9]+) kB", status)
-    return int(found[1]) / 1024 if found else 0
