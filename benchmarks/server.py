@@ -54,7 +54,11 @@ async def main() -> None:
     pool = await open_pool(os.environ["REFINERY_DATABASE_URL"], application_name="bench", max_size=12)
     database = Database(pool)
     vibes, drain = Vibes(database), Drain()
-    async with pool, aclosing(Feed(database)) as feed, aclosing(Committer(database)) as committer:
+    async with (
+        pool,
+        aclosing(Feed(database)) as feed,
+        aclosing(Committer(database, committed=feed.committed)) as committer,
+    ):
         ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         resolver = ResolverServicer(Schemas(vibes, Composer(vibes)))
         services = [

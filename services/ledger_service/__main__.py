@@ -34,7 +34,7 @@ async def main() -> None:
             writes=True,
         ) as database,
         aclosing(Feed(database)) as feed,
-        aclosing(Committer(database)) as committer,
+        aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -71,9 +71,10 @@ class Committer:
     small one waits for one large batch at most, however many of them are sent.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._small = _Lane(database, flushers=SMALL_FLUSHERS)
-        self._large = _Lane(database, flushers=1)
+    def __init__(self, database: Database, *, committed: Callable[[int], None] = lambda _: None) -> None:
+        """Call `committed` with the last position of each batch, when its COMMIT has returned."""
+        self._small = _Lane(database, committed, flushers=SMALL_FLUSHERS)
+        self._large = _Lane(database, committed, flushers=1)
 
     async def commit(self, request: Request, caller: str) -> Outcome:
         """
@@ -91,8 +92,9 @@ class Committer:
 
 
 class _Lane:
-    def __init__(self, database: Database, *, flushers: int) -> None:
+    def __init__(self, database: Database, committed: Callable[[int], None], *, flushers: int) -> None:
         self._database = database
+        self._committed = committed
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._filled = asyncio.Event()
         self._flushers = [asyncio.create_task(self._flush_for_ever()) for _ in range(flushers)]
@@ -163,7 +165,11 @@ class _Lane:
             [text for request in requests for text in request.schemas],
             [text for request in requests for text in request.solutions],
         )
-        return [Outcome.from_row(row) for row in rows]
+        outcomes = [Outcome.from_row(row) for row in rows]
+        positions = [outcome.answer["position"] for outcome in outcomes if outcome.kind == "committed"]
+        if positions:
+            self._committed(max(positions))
+        return outcomes
 
 
 def _settle(waiting: _Waiting, outcome: Outcome | Exception) -> None:

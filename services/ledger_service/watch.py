@@ -7,9 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-import asyncpg
-import structlog
-
+from ledger_service.notifications import Notifications
 from ledger_service.reads import AFTER_ANY
 from refinery_core.errors import Draining, PositionOutOfRange, RefineryError
 from refinery_core.postgres.database import Database
@@ -19,11 +17,9 @@ from refinery_core.serving.drain import Drain
 from refinery_core.vibe.model import Refinement, Vibe
 
 HEARTBEAT_SECONDS = 10.0
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25
 PART_SIZE = 500
 PART_BYTES = 1 << 20
-
-_log = structlog.get_logger("refinery.watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +40,28 @@ class News:
 
 
 class Feed:
-    """Knows when the ledger grows: one connection listens for all watches, and a slow poll backs it."""
+    """Knows when the ledger grows: from this process's commits, from notifications, and by looking."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._grown = asyncio.Event()
-        self._listener = asyncio.create_task(self._listen_for_ever())
+        self._notifications = Notifications(database, self._wake)
 
     async def aclose(self) -> None:
         """Stop listening."""
-        self._listener.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._listener
+        await self._notifications.aclose()
+
+    def committed(self, position: int) -> None:
+        """Say that this process has committed up to this position: call it when COMMIT has returned."""
+        self._wake()
+        self._notifications.tell(position)
 
     def next_growth(self) -> asyncio.Event:
         """What will be set when the ledger grows after now. Take it before looking, then wait for it."""
         return self._grown
 
-    def _wake(self, *_: object) -> None:
+    def _wake(self) -> None:
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
-
-    async def _listen_for_ever(self) -> None:
-        while True:
-            try:
-                async with self._database.pool.acquire() as connection:
-                    await connection.add_listener("refinery", self._wake)
-                    try:
-                        while not connection.is_closed():  # noqa: ASYNC110 - asyncpg has no such event
-                            await asyncio.sleep(POLL_SECONDS)
-                    finally:
-                        # A lost connection refuses even this, and must not swallow a cancellation by it.
-                        with suppress(asyncpg.InterfaceError):
-                            await connection.remove_listener("refinery", self._wake)
-            except (
-                OSError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-            ) as error:
-                _log.warning("cannot listen; watches poll", error=type(error).__name__)
-            await asyncio.sleep(POLL_SECONDS)
 
 
 async def watch(

@@ -96,7 +96,11 @@ async def running(database: Database) -> AsyncIterator[Ledger]:
     store, drain = Store(pool), Drain()
     vibes = Vibes(store)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    async with pool, aclosing(Feed(store)) as feed, aclosing(Committer(store)) as committer:
+    async with (
+        pool,
+        aclosing(Feed(store)) as feed,
+        aclosing(Committer(store, committed=feed.committed)) as committer,
+    ):
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         serving = asyncio.create_task(
             serve(

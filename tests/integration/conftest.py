@@ -86,7 +86,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
         writing,
         reading,
         aclosing(Feed(vibes.database)) as feed,
-        aclosing(Committer(vibes.database)) as committer,
+        aclosing(Committer(vibes.database, committed=feed.committed)) as committer,
     ):
         ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         resolver = ResolverServicer(schemas)

@@ -80,7 +80,6 @@ begin
 
     if 'committed' = any (_outcomes) then
         perform refinery.record(requests, contexts, schemas, solutions, _commits, _time);
-        perform pg_notify('refinery', _position::text);
     elsif 'replayed' = any (_outcomes) then
         -- A transaction that wrote nothing would not wait for a synchronous standby; an acknowledged replay must.
         perform pg_logical_emit_message(true, 'refinery', 'replay');

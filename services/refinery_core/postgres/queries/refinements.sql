@@ -31,3 +31,7 @@ select outcome, answer::text from refinery.refine($1::text::jsonb, $2::jsonb[], 
 -- name: forecast
 -- What the one write would answer to one request.
 select outcome, answer::text from refinery.forecast($1::text::jsonb);
+
+-- name: notify
+-- Tells all who listen how far the ledger reaches. Its COMMIT takes a lock that all databases of the server share, so it waits for no standby.
+select set_config('synchronous_commit', 'off', true), pg_notify('refinery', $1);

@@ -1,0 +1,91 @@
+"""NOTIFY after COMMIT: the ledgers on one database hear of each other's commits before they would look."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import structlog
+
+from refinery_core.errors import RefineryError
+from refinery_core.postgres.database import Database
+from refinery_core.postgres.pool import reading
+from refinery_core.postgres.queries import QUERIES
+
+CHANNEL = "refinery"
+PAUSE_SECONDS = 0.01
+"""Between two notifications: what is committed meanwhile goes into the second one."""
+RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger("refinery.notifications")
+
+
+class Notifications:
+    """
+    One session that sends notifications and receives them, best effort: a lost one is never sent again.
+
+    The COMMIT of a notification takes a lock that all databases of the server share. Inside refine() it
+    would hold that lock while it waits for a synchronous standby, and stop the commits of every other
+    ledger on the server. This session notifies after refine()'s COMMIT, and waits for no standby: see
+    the query `notify`.
+    """
+
+    def __init__(self, database: Database, heard: Callable[[], object]) -> None:
+        """Call `heard` for each notification, this process's own too, and whenever the session is new."""
+        self._database = database
+        self._heard = heard
+        self._untold = 0
+        self._woken = asyncio.Event()
+        self._session = asyncio.create_task(self._keep_a_session())
+
+    def tell(self, position: int) -> None:
+        """Tell the others, soon, that the ledger reaches this far. One notification is sent at a time."""
+        self._untold = max(self._untold, position)
+        self._woken.set()
+
+    async def aclose(self) -> None:
+        """End the session."""
+        self._session.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._session
+
+    async def _keep_a_session(self) -> None:
+        while True:
+            try:
+                async with self._listening() as connection:
+                    self._heard()
+                    await self._send(connection)
+            except RefineryError as refusal:
+                _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[Any]:
+        def heard(*_: object) -> None:
+            self._heard()
+
+        def ended(_: object) -> None:
+            self._woken.set()
+
+        async with reading(self._database.pool) as connection:
+            await connection.add_listener(CHANNEL, heard)
+            connection.add_termination_listener(ended)
+            try:
+                yield connection
+            finally:
+                # A lost connection refuses even this, and must not swallow a cancellation by it.
+                with suppress(asyncpg.InterfaceError):
+                    connection.remove_termination_listener(ended)
+                    await connection.remove_listener(CHANNEL, heard)
+
+    async def _send(self, connection: Any) -> None:
+        while not connection.is_closed():
+            await self._woken.wait()
+            self._woken.clear()
+            position, self._untold = self._untold, 0
+            if position and not connection.is_closed():
+                await connection.execute(QUERIES["notify"], str(position))
+                await asyncio.sleep(PAUSE_SECONDS)
