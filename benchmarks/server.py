@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 
 from ledger_service.__main__ import NAME as LEDGER
 from ledger_service.commit import Committer
+from ledger_service.feed import Feed
 from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
-from ledger_service.watch import Feed
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as ledger_grpc
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb

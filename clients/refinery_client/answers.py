@@ -24,7 +24,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Vibe:
-    """One immutable version of a thing. A document that is not there is ABSENT, as all are in lists."""
+    """
+    One immutable version of a thing. A document that is not there is ABSENT, as all are in lists.
+
+    `truncated` says that schema_refs was cut to what a message holds.
+    """
 
     ref: str
     id: str
@@ -42,16 +46,22 @@ class Vibe:
     context: Any = ABSENT
     schema: Any = ABSENT
     solution: Any = ABSENT
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """What was committed. Of a refine that only validated there is no refinement."""
+    """
+    What was committed. Of a refine that only validated there is no refinement.
+
+    `truncated` says that `vibes` was cut to what a message holds; list_vibes lists them all.
+    """
 
     request_id: UUID
     refinement: Refinement | None
     vibes: tuple[Vibe, ...]
     replayed: bool
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +203,7 @@ def vibe_from(message: vibe_pb2.Vibe) -> Vibe:
         context=_value(vibe.context),
         schema=_value(vibe.schema),
         solution=_value(vibe.solution),
+        truncated=vibe.truncated,
     )
 
 
@@ -208,6 +219,7 @@ def refined_from(message: ledger_pb.RefineResponse, request_id: UUID) -> Refined
         refinement=wire.refinement_from(message.refinement) if committed else None,
         vibes=tuple(vibe_from(vibe) for vibe in message.vibes),
         replayed=message.replayed,
+        truncated=message.truncated,
     )
 
 

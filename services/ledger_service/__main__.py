@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from ledger_service.commit import Committer
+from ledger_service.feed import Feed
 from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
 from ledger_service.settings import Settings
-from ledger_service.watch import Feed
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core import logs
 from refinery_core.postgres.composition import Composer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
 from ledger_service import wire
@@ -29,8 +29,12 @@ STREAM_BYTES: Final = 8 << 20
 class Intake:
     """The way of every refine into this process."""
 
-    def __init__(self, refiner: Refiner, drain: Drain) -> None:
+    def __init__(
+        self, refiner: Refiner, drain: Drain, giving_way: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Hold `giving_way` around each refine: watches send less meanwhile."""
         self._refiner = refiner
+        self._giving_way = giving_way
         self._drain = drain
         self._turns = Turns(LARGE_AT_ONCE)
         self._bytes = 0
@@ -42,6 +46,10 @@ class Intake:
         Raises:
             RefineryError: it is refused.
         """
+        with self._giving_way():
+            return await self._refine(request, caller)
+
+    async def _refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
         size = request.ByteSize()
         if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
             return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))

@@ -33,8 +33,8 @@ class Notifications:
     the query `notify`.
     """
 
-    def __init__(self, database: Database, heard: Callable[[], object]) -> None:
-        """Call `heard` for each notification, this process's own too, and whenever the session is new."""
+    def __init__(self, database: Database, heard: Callable[[int], object]) -> None:
+        """Call `heard` with the position of each notification, our own too; 0 is not known."""
         self._database = database
         self._heard = heard
         self._untold = 0
@@ -56,7 +56,7 @@ class Notifications:
         while True:
             try:
                 async with self._listening() as connection:
-                    self._heard()
+                    self._heard(0)
                     await self._send(connection)
             except RefineryError as refusal:
                 _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
@@ -64,8 +64,8 @@ class Notifications:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[Any]:
-        def heard(*_: object) -> None:
-            self._heard()
+        def heard(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+            self._heard(int(payload) if payload.isdecimal() else 0)
 
         def ended(_: object) -> None:
             self._woken.set()

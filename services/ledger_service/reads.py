@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from refinery_core.errors import InvalidPageToken, RefinementNotFound, VibeNotFound
-from refinery_core.pages import open_token, page_token
+from refinery_core.pages import Room, open_token, page_token
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.refinements import branch_from_row, refinement_from_row
 from refinery_core.postgres.vibes import Vibes, vibe_from_row
@@ -16,16 +17,35 @@ from refinery_core.vibe.model import Branch, Context, Refinement, Vibe, VibeType
 
 T = TypeVar("T")
 
-PAGE_BYTES = 3 << 20
-"""After so much a page of whole Vibes ends; a message takes 4 MiB."""
-READ_AT_ONCE = 32
-SIZE_WITHOUT_TEXTS = 3_000
+VIBES_AT_ONCE = 128
+"""Rows of Vibes read at once: at most 1 MiB each, as a schema has no more references than that."""
+REFINEMENTS_AT_ONCE = 20
+"""Likewise: a refinement has at most 10,000 inputs and 1,000 Vibes, 5 MB."""
+WHOLE_AT_ONCE = 16
+"""Whole Vibes read at once: at most 3 MiB each."""
+MOST_LEFT_OUT = 10_000
+"""After so many Vibes that do not match a page ends, however short it is."""
 
 MAX_INT4 = 2**31 - 1
 """The largest revision or ordinal: PostgreSQL takes no larger one, not even to find nothing."""
 
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
+
+Key = Sequence[Any]
+"""Where a list goes on: the last key of the candidates that were read."""
+Candidate = tuple[Key, T | None]
+"""An item of a list under its key; None where the filter leaves it out."""
+
+
+class Sized(Protocol):
+    """A message, which knows its size."""
+
+    def ByteSize(self) -> int:  # noqa: N802 - protobuf's name
+        """How many bytes it takes."""
+
+
+M = TypeVar("M", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +78,20 @@ class Revisions:
     context: Context
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
-    """A part of a list, and the token that goes on; empty where nothing does."""
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[T, M]):
+    """Which page, and how what is found is written: a page ends where its messages fill an answer."""
 
-    items: tuple[T, ...]
+    size: int
+    token: str
+    write: Callable[[T], M]
+
+
+@dataclass(frozen=True)
+class Page(Generic[M]):
+    """A part of a list, as messages, and the token that goes on; empty where nothing does."""
+
+    items: tuple[M, ...]
     next_page_token: str
 
 
@@ -79,100 +108,6 @@ async def vibe_by_digest(vibes: Vibes, digest: bytes) -> Vibe:
     return (await vibes.by_names([row["ref"]]))[row["ref"]]
 
 
-async def list_vibes(vibes: Vibes, filter_: VibeFilter, size: int, token: str, *, full: bool) -> Page[Vibe]:
-    """A page of Vibes: in ledger order; by id first where a prefix or only the latest is asked for."""
-    database = vibes.database
-    if filter_.branch:
-        await vibes.check_branch(filter_.branch)
-    by_id = bool(filter_.id_prefix) or filter_.latest_only
-    kinds = (str, int, int) if by_id else (int, int)
-    until = min(filter_.until or NOW, await database.last_position())
-    last: list[int | str] = ["", 0, -1] if by_id else [0, -1]
-    if token:
-        until, last = open_token(token, filter_, kinds)
-        if int(last[-1]) > MAX_INT4:
-            raise InvalidPageToken
-    query, arguments = _vibe_query(filter_, until, last, size + 1)
-    rows = await database.fetch(query, *arguments)
-    found = [vibe_from_row(row) for row in rows[:size]]
-    if full:
-        found = await whole(vibes, [vibe.ref for vibe in found])
-    if len(found) == len(rows):
-        return Page(tuple(found), "")
-    key = [rows[len(found) - 1][part] for part in (("id",) if by_id else ()) + ("position", "ordinal")]
-    return Page(tuple(found), page_token(filter_, until, key))
-
-
-async def whole(vibes: Vibes, refs: Sequence[str]) -> list[Vibe]:
-    """The Vibes with their documents: the first one, and those after it that fit into an answer."""
-    answer: list[Vibe] = []
-    room = PAGE_BYTES
-    for start in range(0, len(refs), READ_AT_ONCE):
-        names = refs[start : start + READ_AT_ONCE]
-        read = await vibes.by_names(names)
-        for name in names:
-            room -= _size(read[name])
-            if answer and room < 0:
-                return answer
-            answer.append(read[name])
-    return answer
-
-
-def _size(vibe: Vibe) -> int:
-    texts = (vibe.context, vibe.schema, vibe.solution, *vibe.schema_refs)
-    return SIZE_WITHOUT_TEXTS + sum(len(text.encode()) for text in texts if text)
-
-
-def _vibe_query(
-    filter_: VibeFilter, until: int, last: Sequence[int | str], size: int
-) -> tuple[str, tuple[object, ...]]:
-    """The query for the shape of a filter, and its arguments."""
-    after, prefix = filter_.after, filter_.id_prefix
-    types = [filter_.type] if filter_.type else list(VibeType)
-    branches = [filter_.branch] if filter_.branch else []
-    before = prefix + AFTER_ANY
-    if filter_.latest_only:
-        return "list_latest_vibes", (filter_.branch, until, types, prefix, before, last[0], size, after)
-    if prefix:
-        arguments = (after, until, types, *last, size, prefix, before, branches)
-        if filter_.author_ref:
-            return "list_vibes_by_author_under_prefix", (*arguments, filter_.author_ref)
-        return "list_vibes_under_prefix", arguments
-    if filter_.author_ref:
-        return "list_vibes_by_author", (after, until, types, *last, size, filter_.author_ref, branches)
-    if filter_.branch:
-        return "list_vibes_on_branch", (after, until, types, *last, size, filter_.branch)
-    if filter_.type:
-        return "list_vibes_of_type", (after, until, filter_.type, *last, size)
-    return "list_vibes", (after, until, *last, size)
-
-
-async def list_revisions(vibes: Vibes, asked: Revisions, size: int, token: str, *, full: bool) -> Page[Vibe]:
-    """The versions of an id that a context sees, newest first, along the branches it was forked from."""
-    until, below = await vibes.as_of(asked.context), MAX_INT4
-    if token:
-        until, (below,) = open_token(token, asked, (int,))
-        if below > MAX_INT4:
-            raise InvalidPageToken
-    chain = await vibes.database.fetch("branch_chain", asked.context.branch, until)
-    if not chain:
-        await vibes.check_branch(asked.context.branch)
-    found: list[Vibe] = []
-    for line in chain:
-        wanted = size + 1 - len(found)
-        if wanted <= 0:
-            break
-        rows = await vibes.database.fetch(
-            "list_revisions", line["name"], asked.id, line["seen_until"], below, wanted
-        )
-        found += [vibe_from_row(row) for row in rows]
-    if not found and not token:
-        raise VibeNotFound(reference=f"aug:/{asked.id}")
-    page = await whole(vibes, [vibe.ref for vibe in found[:size]]) if full else found[:size]
-    more = len(found) > len(page)
-    return Page(tuple(page), page_token(asked, until, [page[-1].revision]) if more else "")
-
-
 async def refinement(database: Database, query: str, name: UUID | int | str) -> Refinement:
     """
     One refinement, by the named query.
@@ -186,28 +121,203 @@ async def refinement(database: Database, query: str, name: UUID | int | str) -> 
     return refinement_from_row(row)
 
 
-async def list_refinements(
-    database: Database, filter_: RefinementFilter, size: int, token: str
-) -> Page[Refinement]:
-    """A page of refinements, in ledger order."""
-    until, after = min(filter_.until or NOW, await database.last_position()), filter_.after
-    if token:
-        until, (after,) = open_token(token, filter_, (int,))
+# --- Lists --------------------------------------------------------------------------------
+
+
+async def batch_get_vibes(
+    vibes: Vibes, refs: Sequence[str], write: Callable[[Vibe], M], *, full: bool
+) -> tuple[M, ...]:
+    """The Vibes of some refs, in order: as many as fit into an answer."""
+
+    async def read(key: Key, count: int) -> list[Candidate[Vibe]]:
+        (start,) = key
+        wanted = refs[start : start + count]
+        found = [vibe_from_row(row) for row in await vibes.database.fetch("vibes_by_ref", wanted)]
+        return [((place,), vibe) for place, vibe in enumerate(found, start + 1)]
+
+    async def named(key: Key, count: int) -> list[Candidate[Vibe]]:
+        (start,) = key
+        wanted = refs[start : start + count]
+        found = await vibes.by_names(wanted)
+        return [((place,), found[ref]) for place, ref in enumerate(wanted, start + 1)]
+
+    candidates = _in_chunks(named, (0,), WHOLE_AT_ONCE) if full else _in_chunks(read, (0,), VIBES_AT_ONCE)
+    items, _ = await _filled(candidates, len(refs), write)
+    return items
+
+
+async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *, full: bool) -> Page[M]:
+    """A page of Vibes: in ledger order; by id first where a prefix or only the latest is asked for."""
+    database = vibes.database
+    if filter_.branch:
+        await vibes.check_branch(filter_.branch)
+    by_id = bool(filter_.id_prefix) or filter_.latest_only
+    until = min(filter_.until or NOW, await database.last_position())
+    key: Key = (filter_.id_prefix, 0, 0) if by_id else (filter_.after, MAX_INT4)
+    if asked.token:
+        until, key = open_token(asked.token, filter_, (str, int, int) if by_id else (int, int))
+        if key[-1] > MAX_INT4:
+            raise InvalidPageToken
+
+    async def read(key: Key, count: int) -> list[Candidate[Vibe]]:
+        query, arguments = _vibe_query(filter_, until, key, count)
+        rows = await database.fetch(query, *arguments)
+        names = ("key", "at", "nth") if by_id else ("at", "nth")
+        return [
+            (tuple(row[name] for name in names), _vibe(row)) for row in rows if row["at"] <= until or by_id
+        ]
+
+    candidates = _in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    items, last = await _filled(_whole(vibes, candidates) if full else candidates, asked.size, asked.write)
+    return Page(items, page_token(filter_, until, [*last]) if last else "")
+
+
+def _vibe_query(filter_: VibeFilter, until: int, key: Key, size: int) -> tuple[str, tuple[object, ...]]:
+    """The query for the shape of a filter, and its arguments."""
+    after, prefix = filter_.after, filter_.id_prefix
+    types = [filter_.type] if filter_.type else list(VibeType)
+    branches = [filter_.branch] if filter_.branch else []
+    before = prefix + AFTER_ANY
+    if filter_.latest_only:
+        last = key[0] if key[1] else ""  # An id that is the prefix itself is listed, too.
+        return "list_latest_vibes", (last, size, prefix, before, after, until, types, filter_.branch)
+    if prefix:
+        rest = (before, after, until, types, branches, filter_.author_ref)
+        return "list_vibes_under_prefix", (*key, size, *rest)
     if filter_.author_ref:
-        rows = await database.fetch("list_refinements_by_author", after, until, size + 1, filter_.author_ref)
-    else:
-        rows = await database.fetch("list_refinements", after, until, size + 1)
-    found = tuple(refinement_from_row(row) for row in rows[:size])
-    more = len(rows) > size
-    return Page(found, page_token(filter_, until, [found[-1].position]) if more else "")
+        return "list_vibes_by_author", (*key, size, until, filter_.author_ref, types, branches)
+    if filter_.branch:
+        return "list_vibes_on_branch", (*key, size, until, filter_.branch, types)
+    if filter_.type:
+        return "list_vibes_of_type", (*key, size, until, filter_.type)
+    return "list_vibes", (*key, size, until)
 
 
-async def list_branches(database: Database, prefix: str, size: int, token: str) -> Page[Branch]:
+async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, M], *, full: bool) -> Page[M]:
+    """The versions of an id that a context sees, newest first, along the branches it was forked from."""
+    until = await vibes.as_of(revisions.context)
+    key: Key = (until, MAX_INT4)
+    if asked.token:
+        until, key = open_token(asked.token, revisions, (int, int))
+        if key[-1] > MAX_INT4:
+            raise InvalidPageToken
+    lines = await vibes.database.fetch("branch_chain", revisions.context.branch, until)
+    if not lines:
+        await vibes.check_branch(revisions.context.branch)
+
+    async def read(key: Key, count: int) -> list[Candidate[Vibe]]:
+        found: list[Mapping[str, Any]] = []
+        while lines and len(found) < count:
+            below = min((lines[0]["seen_until"], MAX_INT4), tuple(key))
+            wanted = count - len(found)
+            rows = await vibes.database.fetch(
+                "list_revisions", lines[0]["name"], revisions.id, *below, wanted
+            )
+            found += rows
+            if len(rows) < wanted:
+                del lines[0]
+        return [((row["at"], row["nth"]), _vibe(row)) for row in found]
+
+    candidates = _in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    items, last = await _filled(_whole(vibes, candidates) if full else candidates, asked.size, asked.write)
+    if not items and not asked.token:
+        raise VibeNotFound(reference=f"aug:/{revisions.id}")
+    return Page(items, page_token(revisions, until, [*last]) if last else "")
+
+
+async def list_refinements(
+    database: Database, filter_: RefinementFilter, asked: Asked[Refinement, M]
+) -> Page[M]:
+    """A page of refinements, in ledger order."""
+    until = min(filter_.until or NOW, await database.last_position())
+    key: Key = (filter_.after,)
+    if asked.token:
+        until, key = open_token(asked.token, filter_, (int,))
+
+    async def read(key: Key, count: int) -> list[Candidate[Refinement]]:
+        if filter_.author_ref:
+            rows = await database.fetch("list_refinements_by_author", *key, count, until, filter_.author_ref)
+        else:
+            rows = await database.fetch("list_refinements", *key, count, until)
+        return [((row["at"],), refinement_from_row(row)) for row in rows]
+
+    candidates = _in_chunks(read, key, min(REFINEMENTS_AT_ONCE, asked.size + 1))
+    items, last = await _filled(candidates, asked.size, asked.write)
+    return Page(items, page_token(filter_, until, [*last]) if last else "")
+
+
+async def list_branches(database: Database, prefix: str, asked: Asked[Branch, M]) -> Page[M]:
     """A page of branches, by name."""
-    last = ""
-    if token:
-        _, (last,) = open_token(token, ("branches", prefix), (str,))
-    rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, last, size + 1)
-    found = tuple(branch_from_row(row) for row in rows[:size])
-    more = len(rows) > size
-    return Page(found, page_token(("branches", prefix), 0, [found[-1].name]) if more else "")
+    filter_, key = ("branches", prefix), [""]
+    if asked.token:
+        _, key = open_token(asked.token, filter_, (str,))
+
+    async def read(key: Key, count: int) -> list[Candidate[Branch]]:
+        rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, *key, count)
+        return [((row["name"],), branch_from_row(row)) for row in rows]
+
+    items, last = await _filled(_in_chunks(read, key, asked.size + 1), asked.size, asked.write)
+    return Page(items, page_token(filter_, 0, [*last]) if last else "")
+
+
+# --- Candidates ---------------------------------------------------------------------------
+
+
+async def _in_chunks(
+    read: Callable[[Key, int], Awaitable[list[Candidate[T]]]], key: Key, size: int
+) -> AsyncGenerator[Candidate[T], None]:
+    """All candidates after a key, so many read at once: `read` gives fewer only where there are no more."""
+    while True:
+        candidates = await read(key, size)
+        for candidate in candidates:
+            yield candidate
+        if len(candidates) < size:
+            return
+        key, _ = candidates[-1]
+
+
+async def _whole(
+    vibes: Vibes, candidates: AsyncGenerator[Candidate[Vibe], None]
+) -> AsyncGenerator[Candidate[Vibe], None]:
+    """The same with their documents, some read at once."""
+    some: list[Candidate[Vibe]] = []
+    async with aclosing(candidates):
+        async for candidate in candidates:
+            some.append(candidate)
+            if len(some) == WHOLE_AT_ONCE:
+                for one in await _read_whole(vibes, some):
+                    yield one
+                some = []
+    for one in await _read_whole(vibes, some):
+        yield one
+
+
+async def _read_whole(vibes: Vibes, some: list[Candidate[Vibe]]) -> list[Candidate[Vibe]]:
+    found = await vibes.by_names([vibe.ref for _, vibe in some if vibe])
+    return [(key, vibe and found[vibe.ref]) for key, vibe in some]
+
+
+async def _filled(
+    candidates: AsyncGenerator[Candidate[T], None], size: int, write: Callable[[T], M]
+) -> tuple[tuple[M, ...], Key | None]:
+    """The items that a page of so many holds, written, and the key that it ends at if there may be more."""
+    items: list[M] = []
+    room, left_out = Room(), 0
+    last: Key | None = None
+    async with aclosing(candidates):
+        async for key, one in candidates:
+            if one is None:
+                left_out += 1
+                if left_out > MOST_LEFT_OUT:
+                    return tuple(items), key
+            else:
+                message = write(one)
+                if len(items) == size or not room.takes(message.ByteSize()):
+                    return tuple(items), last
+                items.append(message)
+            last = key
+    return tuple(items), None
+
+
+def _vibe(row: Mapping[str, Any]) -> Vibe | None:
+    return None if row["ref"] is None else vibe_from_row(row)

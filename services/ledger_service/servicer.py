@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Protocol, TypeVar
 
 from grpc.aio import ServicerContext as Context
 
 from ledger_service import branches, lineage, reads, wire
+from ledger_service.feed import Feed
 from ledger_service.intake import Intake
+from ledger_service.reads import Asked, M
 from ledger_service.refine import Refiner
-from ledger_service.watch import Feed, watch
+from ledger_service.watch import watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core.answers import Answers
@@ -32,6 +34,8 @@ from refinery_core.serving.principal import caller_of
 from refinery_core.vibe.model import Vibe
 from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
 
+T = TypeVar("T")
+
 MAX_BATCH = 1_000
 DIGEST_BYTES = 32
 
@@ -49,7 +53,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     @cached_property
     def intake(self) -> Intake:
         """The way in for refines."""
-        return Intake(self.refiner, self.drain)
+        return Intake(self.refiner, self.drain, self.feed.giving_way)
 
     async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
         """Commit one refine."""
@@ -101,8 +105,8 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             raise InvalidField(field="references", problem=problem)
         uris = references_from(request.references, "references")
         refs = await self.vibes.locate(uris, context_from(request.context))
-        found = await reads.whole(self.vibes, refs)
-        return pb.BatchGetVibesResponse(vibes=[vibe_message(vibe, full=full, form=form) for vibe in found])
+        write = partial(vibe_message, full=full, form=form)
+        return pb.BatchGetVibesResponse(vibes=await reads.batch_get_vibes(self.vibes, refs, write, full=full))
 
     async def ListVibes(
         self, request: pb.ListVibesRequest, context: Context[Any, Any]
@@ -110,10 +114,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of Vibes."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        size, filter_ = page_size(request.page_size), wire.vibe_filter(request)
-        page = await reads.list_vibes(self.vibes, filter_, size, request.page_token, full=full)
-        vibes = [vibe_message(vibe, full=full, form=form) for vibe in page.items]
-        return pb.ListVibesResponse(vibes=vibes, next_page_token=page.next_page_token)
+        asked = _asked(request, partial(vibe_message, full=full, form=form))
+        page = await reads.list_vibes(self.vibes, wire.vibe_filter(request), asked, full=full)
+        return pb.ListVibesResponse(vibes=page.items, next_page_token=page.next_page_token)
 
     async def ListRevisions(
         self, request: pb.ListRevisionsRequest, context: Context[Any, Any]
@@ -121,10 +124,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of versions."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        size, asked = page_size(request.page_size), wire.revisions(request)
-        page = await reads.list_revisions(self.vibes, asked, size, request.page_token, full=full)
-        vibes = [vibe_message(vibe, full=full, form=form) for vibe in page.items]
-        return pb.ListRevisionsResponse(vibes=vibes, next_page_token=page.next_page_token)
+        asked = _asked(request, partial(vibe_message, full=full, form=form))
+        page = await reads.list_revisions(self.vibes, wire.revisions(request), asked, full=full)
+        return pb.ListRevisionsResponse(vibes=page.items, next_page_token=page.next_page_token)
 
     async def GetRefinement(
         self, request: pb.GetRefinementRequest, context: Context[Any, Any]
@@ -138,10 +140,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         self, request: pb.ListRefinementsRequest, context: Context[Any, Any]
     ) -> pb.ListRefinementsResponse:
         """List a page of refinements."""
-        size, filter_ = page_size(request.page_size), wire.refinement_filter(request)
-        page = await reads.list_refinements(self.vibes.database, filter_, size, request.page_token)
-        found = [refinement_message(refinement) for refinement in page.items]
-        return pb.ListRefinementsResponse(refinements=found, next_page_token=page.next_page_token)
+        asked = _asked(request, refinement_message)
+        page = await reads.list_refinements(self.vibes.database, wire.refinement_filter(request), asked)
+        return pb.ListRefinementsResponse(refinements=page.items, next_page_token=page.next_page_token)
 
     async def TraceLineage(
         self, request: pb.TraceLineageRequest, context: Context[Any, Any]
@@ -162,9 +163,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
         after = position_from(request.after_position, "after_position")
-        filter_ = wire.watch_filter(request)
-        async for news in watch(self.vibes, self.feed, self.drain, after, filter_, full=full):
-            yield wire.news(news, full=full, form=form)
+        filter_, writing = wire.watch_filter(request), wire.WatchWriting(full, form)
+        async with aclosing(
+            watch(self.vibes, self.feed, self.drain, after, filter_, writing=writing)
+        ) as answers:
+            async for answer in answers:
+                yield answer
 
     async def CreateBranch(
         self, request: pb.CreateBranchRequest, context: Context[Any, Any]
@@ -178,7 +182,16 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         self, request: pb.ListBranchesRequest, context: Context[Any, Any]
     ) -> pb.ListBranchesResponse:
         """List a page of branches."""
-        size, prefix = page_size(request.page_size), prefix_from(request.name_prefix, "name_prefix")
-        page = await reads.list_branches(self.vibes.database, prefix, size, request.page_token)
-        found = [branch_message(branch) for branch in page.items]
-        return pb.ListBranchesResponse(branches=found, next_page_token=page.next_page_token)
+        prefix = prefix_from(request.name_prefix, "name_prefix")
+        asked = _asked(request, branch_message)
+        page = await reads.list_branches(self.vibes.database, prefix, asked)
+        return pb.ListBranchesResponse(branches=page.items, next_page_token=page.next_page_token)
+
+
+class _PageRequest(Protocol):
+    page_size: int
+    page_token: str
+
+
+def _asked(request: _PageRequest, write: Callable[[T], M]) -> Asked[T, M]:
+    return Asked(page_size(request.page_size), request.page_token, write)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
-from ledger_service.notifications import Notifications
-from ledger_service.reads import AFTER_ANY
-from refinery_core.errors import Draining, PositionOutOfRange, RefineryError
-from refinery_core.postgres.database import Database
+from ledger_service.feed import Entry, Feed
+from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE, Sized
+from refinery_core.errors import Draining, PositionOutOfRange
+from refinery_core.pages import Room
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.postgres.vibes import Vibes, vibe_from_row
 from refinery_core.serving.drain import Drain
 from refinery_core.vibe.model import Refinement, Vibe
 
 HEARTBEAT_SECONDS = 10.0
-POLL_SECONDS = 0.25
-PART_SIZE = 500
 PART_BYTES = 1 << 20
+"""After so much of its Vibes a refinement goes on in another message."""
+FIRST_WHOLE = 4
+MOST_WHOLE = 64
+
+M = TypeVar("M", bound=Sized)
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +36,34 @@ class WatchFilter:
     branch: str = ""
     id_prefix: str = ""
 
+    def matching(self, vibes: tuple[Vibe, ...]) -> tuple[Vibe, ...]:
+        """The Vibes that match."""
+        if not self.branch and not self.id_prefix:
+            return vibes
+        return tuple(
+            vibe
+            for vibe in vibes
+            if vibe.id.startswith(self.id_prefix) and (not self.branch or self.branch in vibe.branches)
+        )
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """One refinement with its Vibes that match, or, without one, how far the watch has come."""
 
-    position: int
-    refinement: Refinement | None = None
-    vibes: tuple[Vibe, ...] = ()
+class Writing(Protocol[M, A_co]):
+    """How what is seen is written: M is a Vibe, A is an answer. Equal ones write the same."""
 
+    @property
+    def full(self) -> bool:
+        """Whether with documents."""
 
-class Feed:
-    """Knows when the ledger grows: from this process's commits, from notifications, and by looking."""
+    def vibe(self, vibe: Vibe) -> M:
+        """Write a Vibe."""
 
-    def __init__(self, database: Database) -> None:
-        self._grown = asyncio.Event()
-        self._notifications = Notifications(database, self._wake)
-
-    async def aclose(self) -> None:
-        """Stop listening."""
-        await self._notifications.aclose()
-
-    def committed(self, position: int) -> None:
-        """Say that this process has committed up to this position: call it when COMMIT has returned."""
-        self._wake()
-        self._notifications.tell(position)
-
-    def next_growth(self) -> asyncio.Event:
-        """What will be set when the ledger grows after now. Take it before looking, then wait for it."""
-        return self._grown
-
-    def _wake(self) -> None:
-        grown, self._grown = self._grown, asyncio.Event()
-        grown.set()
+    def news(self, position: int, refinement: Refinement | None, vibes: Sequence[M]) -> A_co:
+        """Write how far the watch has come, and what it saw there."""
 
 
 async def watch(
-    vibes: Vibes, feed: Feed, drain: Drain, after: int, filter_: WatchFilter, *, full: bool
-) -> AsyncIterator[News]:
+    vibes: Vibes, feed: Feed, drain: Drain, after: int, filter_: WatchFilter, *, writing: Writing[M, A]
+) -> AsyncGenerator[A, None]:
     """
     Send what was committed after a position, then what is committed from now on.
 
@@ -74,73 +71,144 @@ async def watch(
         Draining: the server stops.
         PositionOutOfRange: the ledger does not reach that far.
     """
-    database = vibes.database
-    last = await database.last_position()
+    last = await vibes.database.last_position()
     if after > last:
         raise PositionOutOfRange(field="after_position", position=after, last=last)
     if filter_.branch:
         await vibes.check_branch(filter_.branch)
-    loop = asyncio.get_running_loop()
-    sent = loop.time()
-    while True:
-        grown = feed.next_growth()
-        last = await drain.or_result(_last_position(database, after))
-        while after < last:
-            until = min(after + PART_SIZE, last)
-            async for news in _between(vibes, after, until, filter_, full=full):
-                if drain.begun:
-                    raise Draining
-                yield news
-                sent = loop.time()
-            after = until
-        if loop.time() - sent >= HEARTBEAT_SECONDS:
-            yield News(after)
-            sent = loop.time()
-        with suppress(TimeoutError):
-            await drain.or_result(asyncio.wait_for(grown.wait(), POLL_SECONDS))
+    with feed.followed(last) as news:
+        draining = asyncio.ensure_future(drain.wait())
+        draining.add_done_callback(lambda _: news.set())
+        try:
+            async with aclosing(_Watch(vibes, feed, drain, filter_, writing).answers(after, news)) as answers:
+                async for answer in answers:
+                    yield answer
+        finally:
+            draining.cancel()
 
 
-async def _last_position(database: Database, known: int) -> int:
-    """Where the ledger ends. While the database is away, watches wait."""
-    try:
-        return await database.last_position()
-    except RefineryError:
-        return known
+@dataclass(frozen=True, slots=True)
+class _Watch(Generic[M, A]):
+    vibes: Vibes
+    feed: Feed
+    drain: Drain
+    filter_: WatchFilter
+    writing: Writing[M, A]
+
+    async def answers(self, after: int, news: asyncio.Event) -> AsyncGenerator[A, None]:
+        """What is seen, and a heartbeat where nothing matches for long."""
+        now = asyncio.get_running_loop().time
+        sent = now()
+        async for seen in self._seen(after, news):
+            if self.drain.begun:
+                raise Draining
+            if isinstance(seen, Entry):
+                async for answer in self._written(seen):
+                    await self.feed.turn()
+                    yield answer
+                    sent = now()
+                    if self.drain.begun:
+                        raise Draining
+            elif now() - sent >= HEARTBEAT_SECONDS:
+                yield self.writing.news(seen, None, ())
+                sent = now()
+
+    async def _seen(self, after: int, news: asyncio.Event) -> AsyncGenerator[Entry | int, None]:
+        """Refinements with what matches of them, or how far it has come: the feed's, or the database's."""
+        while True:
+            news.clear()
+            entry = self.feed.entry(after + 1)
+            if entry is not None:
+                after = entry.position
+                yield self._matching(entry) or after
+            elif after < self.feed.end and not self.drain.begun:
+                until = self.feed.gap_after(after)
+                async for seen in self._stored(after, until):
+                    yield seen
+                after = until
+            else:
+                if not self.drain.begun:
+                    await news.wait()
+                yield after
+
+    def _matching(self, entry: Entry) -> Entry | None:
+        matching = self.filter_.matching(entry.vibes)
+        if len(matching) == len(entry.vibes):
+            return entry
+        return Entry(entry.refinement, matching) if matching else None
+
+    async def _stored(self, after: int, until: int) -> AsyncGenerator[Entry | int, None]:
+        branches = [self.filter_.branch] if self.filter_.branch else []
+        key, matching, ended = (after, MAX_INT4), dict[int, list[Vibe]](), False
+        while not ended:
+            rows = await self._read(
+                "watch_vibes", *key, VIBES_AT_ONCE, until, branches, self.filter_.id_prefix
+            )
+            for row in rows:
+                if row["ref"] is not None:
+                    matching.setdefault(row["at"], []).append(vibe_from_row(row))
+            if rows:
+                key = rows[-1]["at"], rows[-1]["nth"]
+            ended = len(rows) < VIBES_AT_ONCE or key[0] > until
+            whole = [position for position in matching if ended or position < key[0]]
+            async for entry in self._refined({position: matching.pop(position) for position in whole}):
+                yield entry
+            yield until if ended else key[0] - 1
+
+    async def _refined(self, vibes: dict[int, list[Vibe]]) -> AsyncGenerator[Entry, None]:
+        positions = list(vibes)
+        for start in range(0, len(positions), REFINEMENTS_AT_ONCE):
+            some = positions[start : start + REFINEMENTS_AT_ONCE]
+            for row in await self._read("refinements_at", some):
+                yield Entry(refinement_from_row(row), tuple(vibes.pop(row["position"])))
+
+    async def _written(self, entry: Entry) -> AsyncGenerator[A, None]:
+        """The answers for one refinement. Without documents they are the same for all who see all of it."""
+        if self.writing.full:
+            async for answer in self._parts(entry.refinement, self._whole(entry.vibes)):
+                yield answer
+            return
+        if self.writing not in entry.answers:
+            parts = self._parts(entry.refinement, _each(entry.vibes))
+            entry.answers[self.writing] = tuple([answer async for answer in parts])
+        for answer in entry.answers[self.writing]:
+            yield answer
+
+    async def _parts(
+        self, refinement: Refinement, vibes: AsyncGenerator[Vibe, None]
+    ) -> AsyncGenerator[A, None]:
+        """One message, or more of bounded size, of which only the last one carries the position."""
+        part, room = list[M](), Room(PART_BYTES)
+        async for vibe in vibes:
+            message = self.writing.vibe(vibe)
+            if not room.takes(size := message.ByteSize()):
+                yield self.writing.news(refinement.position - 1, refinement, part)
+                part, room = [], Room(PART_BYTES)
+                room.takes(size)
+            part.append(message)
+        yield self.writing.news(refinement.position, refinement, part)
+
+    async def _whole(self, vibes: tuple[Vibe, ...]) -> AsyncGenerator[Vibe, None]:
+        """The Vibes with their documents: some are read at once into the cache, and only one is held here."""
+        count = FIRST_WHOLE
+        for place, vibe in enumerate(vibes):
+            whole = self.vibes.cached(vibe.ref)
+            if whole is None:
+                refs = [one.ref for one in vibes[place : place + count]]
+                read = await self.feed.patiently(partial(self.vibes.by_names, refs))
+                whole = read[vibe.ref]
+                count = max(1, min(MOST_WHOLE, PART_BYTES // max(map(_size, read.values()))))
+                del read
+            yield whole
+
+    async def _read(self, query: str, *arguments: Any) -> list[Any]:
+        return await self.feed.patiently(partial(self.vibes.database.fetch, query, *arguments))
 
 
-async def _between(
-    vibes: Vibes, after: int, until: int, filter_: WatchFilter, *, full: bool
-) -> AsyncIterator[News]:
-    branches = [filter_.branch] if filter_.branch else []
-    prefix = filter_.id_prefix
-    rows = await vibes.database.fetch("vibes_between", after, until, branches, prefix, prefix + AFTER_ANY)
-    matching: dict[int, list[Vibe]] = {}
-    for row in rows:
-        matching.setdefault(row["position"], []).append(vibe_from_row(row))
-    if not matching:
-        return
-    refinements = await vibes.database.fetch("list_refinements", after, until, PART_SIZE)
-    for row in refinements:
-        found = matching.get(row["position"])
-        if found is None:
-            continue
-        refinement = refinement_from_row(row)
-        async for part, is_last in _parts(vibes, found, full=full):
-            yield News(refinement.position if is_last else refinement.position - 1, refinement, part)
+async def _each(vibes: tuple[Vibe, ...]) -> AsyncGenerator[Vibe, None]:
+    for vibe in vibes:
+        yield vibe
 
 
-async def _parts(
-    vibes: Vibes, found: list[Vibe], *, full: bool
-) -> AsyncIterator[tuple[tuple[Vibe, ...], bool]]:
-    """The Vibes of one refinement in messages of bounded size."""
-    part: list[Vibe] = []
-    size = 0
-    for vibe in found:
-        whole = (await vibes.by_names([vibe.ref]))[vibe.ref] if full else vibe
-        bytes_ = 1_000 + sum(len(text) for text in (whole.context, whole.schema, whole.solution) if text)
-        if part and size + bytes_ > PART_BYTES:
-            yield tuple(part), False
-            part, size = [], 0
-        part.append(whole)
-        size += bytes_
-    yield tuple(part), True
+def _size(vibe: Vibe) -> int:
+    return 1_000 + sum(len(text) for text in (vibe.context, vibe.schema, vibe.solution) if text)

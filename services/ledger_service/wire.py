@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from uuid import UUID
 
 from ledger_service.branches import FOLDER, CreateBranch
 from ledger_service.commands import Draft, Refine, Refined, request_digest
 from ledger_service.lineage import DEFAULT_VIBES, MAX_DEPTH, MAX_VIBES, Part, Walk
 from ledger_service.reads import RefinementFilter, Revisions, VibeFilter
-from ledger_service.watch import News, WatchFilter
+from ledger_service.watch import WatchFilter
 from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.vibe.v1 import vibe_pb2
 from refinery_core import wire
 from refinery_core.errors import InvalidField, RefineryError, SolutionInvalid
 from refinery_core.fields import (
@@ -26,13 +29,18 @@ from refinery_core.fields import (
     reference_from,
     references_from,
 )
+from refinery_core.pages import ANSWER_BYTES, Room
 from refinery_core.serving.principal import current_principal
-from refinery_core.vibe.model import Branch, EdgeType, Vibe, VibeType
+from refinery_core.vibe.model import Branch, EdgeType, Refinement, Vibe, VibeType
 from refinery_core.wire import DocumentForm
 
 MAX_DRAFTS = 1_000
 MAX_DRAFTS_TIMES_INPUTS = 10_000
 MAX_BRANCHES = 16
+REFINEMENT_BYTES = 1 << 20
+"""Of a refinement whose answer has to be cut; its Vibes get the rest."""
+FRAME_BYTES = 8
+"""What a message takes around each of its parts, at most."""
 
 _VIBE_TYPES = {kind.value: wire.vibe_type_number(kind) for kind in VibeType}
 _EDGE_TYPES = {kind.value: wire.edge_type_number(kind) for kind in EdgeType}
@@ -110,11 +118,18 @@ def _branches(names: Iterable[str], field: str) -> tuple[str, ...]:
 
 
 def refine_response(refined: Refined) -> pb.RefineResponse:
-    """Write what was committed."""
+    """Write what was committed, or of it what fits into a message."""
+    refinement = wire.refinement_message(refined.refinement)
+    vibes = [wire.vibe_message(vibe, full=False) for vibe in refined.vibes]
+    message = pb.RefineResponse(refinement=refinement, vibes=vibes, replayed=refined.replayed)
+    if message.ByteSize() <= ANSWER_BYTES:
+        return message
+    refinement = wire.refinement_message(refined.refinement, room=REFINEMENT_BYTES)
+    room = Room(ANSWER_BYTES - refinement.ByteSize())
+    vibes = [*takewhile(lambda vibe: room.takes(vibe.ByteSize() + FRAME_BYTES), vibes)]
+    truncated = len(vibes) < len(refined.vibes)
     return pb.RefineResponse(
-        refinement=wire.refinement_message(refined.refinement),
-        vibes=[wire.vibe_message(vibe, full=False) for vibe in refined.vibes],
-        replayed=refined.replayed,
+        refinement=refinement, vibes=vibes, replayed=refined.replayed, truncated=truncated
     )
 
 
@@ -224,13 +239,26 @@ def watch_filter(request: pb.WatchVibesRequest) -> WatchFilter:
     )
 
 
-def news(news: News, *, full: bool, form: DocumentForm) -> pb.WatchVibesResponse:
-    """Write one refinement of a watch, or how far it has come."""
-    return pb.WatchVibesResponse(
-        position=news.position,
-        refinement=None if news.refinement is None else wire.refinement_message(news.refinement),
-        vibes=[wire.vibe_message(vibe, full=full, form=form) for vibe in news.vibes],
-    )
+@dataclass(frozen=True, slots=True)
+class WatchWriting:
+    """How a watch writes what it sees."""
+
+    full: bool
+    form: DocumentForm
+
+    def vibe(self, vibe: Vibe) -> vibe_pb2.Vibe:
+        """Write a Vibe."""
+        return wire.vibe_message(vibe, full=self.full, form=self.form)
+
+    def news(
+        self, position: int, refinement: Refinement | None, vibes: Sequence[vibe_pb2.Vibe]
+    ) -> pb.WatchVibesResponse:
+        """Write how far the watch has come, and what it saw there; its Vibes have room before its lists."""
+        message = pb.WatchVibesResponse(position=position, vibes=vibes)
+        if refinement is not None:
+            room = ANSWER_BYTES - message.ByteSize()
+            message.refinement.CopyFrom(wire.refinement_message(refinement, room=room))
+        return message
 
 
 # --- Branches -----------------------------------------------------------------------------

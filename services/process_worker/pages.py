@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import orjson
 
-PAGE_BYTES: Final = 3 << 20
-"""After so much a page ends; a message takes 4 MiB."""
+from refinery_core.pages import PAGE_BYTES, Room
 
 T = TypeVar("T")
 
@@ -31,9 +30,6 @@ async def fitting(
 
 def _fitting(items: Sequence[T]) -> int:
     """How many fit; the first one always does. JSON is never shorter than the message."""
-    room = PAGE_BYTES
-    for count, item in enumerate(items):
-        room -= len(orjson.dumps(item, default=str))
-        if count and room < 0:
-            return count
-    return len(items)
+    room = Room(PAGE_BYTES)
+    sizes = (len(orjson.dumps(item, default=str)) for item in items)
+    return next((count for count, size in enumerate(sizes) if not room.takes(size)), len(items))

@@ -1,4 +1,4 @@
-"""Page tokens: where a list goes on, for whom it went on so far, and for which filter."""
+"""Pages: how much of a list one answer holds, and the token that says where the list goes on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,27 @@ from refinery_core.errors import InvalidField, InvalidPageToken
 
 DEFAULT_SIZE = 100
 MAX_SIZE = 1_000
+
+PAGE_BYTES = 3 << 20
+"""After so much a page ends; a message takes 4 MiB."""
+ANSWER_BYTES = (4 << 20) - (64 << 10)
+"""What is answered as one is cut to so much: around it the message has fields of its own."""
+
+
+class Room:
+    """The room of one answer. It always takes the first item: no answer is empty because of its size."""
+
+    def __init__(self, size: int = PAGE_BYTES) -> None:
+        """Have room for so many bytes."""
+        self._left = size
+        self._is_empty = True
+
+    def takes(self, size: int) -> bool:
+        """Let in an item of so many bytes, or say that it does not fit any more."""
+        self._left -= size
+        fits = self._is_empty or self._left >= 0
+        self._is_empty = False
+        return fits
 
 
 def page_size(asked: int) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableSequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
+from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from refinery.vibe.v1 import vibe_pb2 as pb
 from refinery_core.errors import InvalidDocument, InvalidField, Violation
+from refinery_core.pages import ANSWER_BYTES
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
 
@@ -21,6 +23,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_LENGTH: Final = 36
 # One level of JSON is up to three levels of protobuf, and readers stop at 100.
 _VALUE_LEVELS: Final = 30
+# What a message takes around a text in a list, at least.
+_LEAST_FRAME: Final = 2
 
 _VIBE_TYPES: Final = {kind: pb.VibeType.Value(f"VIBE_TYPE_{kind.name}") for kind in VibeType}
 _VIBE_TYPES_BACK: Final[dict[int, VibeType]] = {number: kind for kind, number in _VIBE_TYPES.items()}
@@ -213,7 +217,21 @@ def context_message(context: Context) -> pb.Context:
 
 
 def vibe_message(vibe: Vibe, *, full: bool = True, form: DocumentForm = DocumentForm.JSON) -> pb.Vibe:
-    """Write a Vibe; without `full` its documents stay at home."""
+    """
+    Write a Vibe; without `full` its documents stay at home.
+
+    What would be too large for a message has its documents as `json`, and as many schema_refs as fit.
+    """
+    message = _vibe_message(vibe, full=full, form=form)
+    if form is DocumentForm.VALUE and message.ByteSize() > ANSWER_BYTES:
+        message = _vibe_message(vibe, full=full, form=DocumentForm.JSON)
+    if message.ByteSize() > ANSWER_BYTES:
+        message.truncated = True
+        _cut(message, ANSWER_BYTES, message.schema_refs)
+    return message
+
+
+def _vibe_message(vibe: Vibe, *, full: bool, form: DocumentForm) -> pb.Vibe:
     message = pb.Vibe(
         ref=vibe.ref,
         id=vibe.id,
@@ -227,6 +245,7 @@ def vibe_message(vibe: Vibe, *, full: bool = True, form: DocumentForm = Document
         content_digest=vibe.content_digest,
         digest=vibe.digest,
         schema_refs=vibe.schema_refs,
+        truncated=vibe.truncated,
     )
     write_time(message.create_time, vibe.time)
     if full:
@@ -237,6 +256,16 @@ def vibe_message(vibe: Vibe, *, full: bool = True, form: DocumentForm = Document
         if vibe.solution is not None:
             write_document(message.solution, vibe.solution, form)
     return message
+
+
+def _cut(message: Message, room: int, *lists: MutableSequence[str]) -> None:
+    """Cut lists of a message, the last one first, each from its end, until it fits or they are empty."""
+    for refs in reversed(lists):
+        excess, kept = message.ByteSize() - room, len(refs)
+        while kept and excess > 0:
+            kept -= 1
+            excess -= len(refs[kept].encode()) + _LEAST_FRAME
+        del refs[kept:]
 
 
 def vibe_from(message: pb.Vibe) -> Vibe:
@@ -259,6 +288,7 @@ def vibe_from(message: pb.Vibe) -> Vibe:
         context=_text(message.context, "context") if message.HasField("context") else None,
         schema=_text(message.schema, "schema") if message.HasField("schema") else None,
         solution=_text(message.solution, "solution") if message.HasField("solution") else None,
+        truncated=message.truncated,
     )
 
 
@@ -267,8 +297,8 @@ def _text(message: pb.Document, field: str) -> str:
     return message.json if message.HasField("json") else document_from(message, field).text
 
 
-def refinement_message(refinement: Refinement) -> pb.Refinement:
-    """Write a refinement."""
+def refinement_message(refinement: Refinement, *, room: int = ANSWER_BYTES) -> pb.Refinement:
+    """Write a refinement, its lists cut to what fits into so many bytes."""
     message = pb.Refinement(
         id=str(refinement.id),
         position=refinement.position,
@@ -280,8 +310,19 @@ def refinement_message(refinement: Refinement) -> pb.Refinement:
         budget_refs=refinement.budget_refs,
         vibe_refs=refinement.vibe_refs,
         chain=refinement.chain,
+        truncated=refinement.truncated,
     )
     write_time(message.create_time, refinement.time)
+    if message.ByteSize() > room:
+        message.truncated = True
+        _cut(
+            message,
+            room,
+            message.vibe_refs,
+            message.target_refs,
+            message.instruction_refs,
+            message.budget_refs,
+        )
     return message
 
 
@@ -299,6 +340,7 @@ def refinement_from(message: pb.Refinement) -> Refinement:
         budget_refs=tuple(message.budget_refs),
         vibe_refs=tuple(message.vibe_refs),
         chain=message.chain,
+        truncated=message.truncated,
     )
 
 

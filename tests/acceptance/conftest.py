@@ -19,9 +19,9 @@ import grpc
 import pytest
 
 from ledger_service.commit import Committer
+from ledger_service.feed import Feed
 from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
-from ledger_service.watch import Feed
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_client import Draft, Refined, Refinery, Vibe
 from refinery_core import leash
@@ -90,11 +90,11 @@ class Ledger:
 
 
 @asynccontextmanager
-async def running(database: Database) -> AsyncIterator[Ledger]:
+async def running(database: Database, *, cache_bytes: int = 64 << 20) -> AsyncIterator[Ledger]:
     """A ledger in this process, composed as its __main__ does."""
     pool = await open_pool(database.app_url, application_name="refinery-ledger", max_size=12)
     store, drain = Store(pool), Drain()
-    vibes = Vibes(store)
+    vibes = Vibes(store, cache_bytes=cache_bytes)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with (
         pool,

@@ -15,9 +15,9 @@ import pytest
 
 from ledger_service.__main__ import NAME as LEDGER
 from ledger_service.commit import Committer
+from ledger_service.feed import Feed
 from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
-from ledger_service.watch import Feed
 from refinery.ledger.v1 import ledger_service_pb2_grpc as ledger_grpc
 from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
 from refinery_client import Draft, Refinery

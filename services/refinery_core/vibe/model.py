@@ -38,7 +38,11 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Vibe:
-    """One immutable version of a thing. The three documents are None in the BASIC view."""
+    """
+    One immutable version of a thing. The three documents are None in the BASIC view.
+
+    `truncated`, in an answer, says that schema_refs was cut to what a message holds.
+    """
 
     ref: str
     id: str
@@ -56,11 +60,16 @@ class Vibe:
     context: str | None = None
     schema: str | None = None
     solution: str | None = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """The record of one refine: its inputs, pinned, and its place in the ledger."""
+    """
+    The record of one refine: its inputs, pinned, and its place in the ledger.
+
+    `truncated`, in an answer, says that its lists were cut to what a message holds.
+    """
 
     id: UUID
     position: int
@@ -73,6 +82,7 @@ class Refinement:
     budget_refs: tuple[str, ...]
     vibe_refs: tuple[str, ...]
     chain: bytes
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,9 +204,15 @@ class RefineResponse(_message.Message):
     REFINEMENT_FIELD_NUMBER: _builtins.int
     VIBES_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """replayed says that this request_id had been committed before, and this is
     the first answer again.
+    """
+    truncated: _builtins.bool
+    """truncated says that `vibes` is cut: a message has no room for all of them.
+    ListVibes lists them all, from after_position, the position before that of
+    the refinement, until_position, its position.
     """
     @_builtins.property
     def refinement(self) -> _vibe_pb2.Refinement:
@@ -224,10 +230,11 @@ class RefineResponse(_message.Message):
         refinement: _vibe_pb2.Refinement | None = ...,
         vibes: _abc.Iterable[_vibe_pb2.Vibe] | None = ...,
         replayed: _builtins.bool = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refinement", b"refinement"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["refinement", b"refinement", "replayed", b"replayed", "vibes", b"vibes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refinement", b"refinement", "replayed", b"replayed", "truncated", b"truncated", "vibes", b"vibes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,7 +569,10 @@ class ListVibesResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def vibes(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Vibe]:
-        """vibes are the Vibes, in the order that the request asks for."""
+        """vibes are the Vibes, in the order that the request asks for. A page ends at
+        3 MiB, and where many Vibes had to be read of which none matches: it may be
+        empty without being the last.
+        """
 
     def __init__(
         self,
@@ -630,7 +640,7 @@ class ListRevisionsResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def vibes(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Vibe]:
-        """vibes are the versions, newest first."""
+        """vibes are the versions, newest first. A page ends at 3 MiB."""
 
     def __init__(
         self,
@@ -760,7 +770,7 @@ class ListRefinementsResponse(_message.Message):
     """next_page_token asks for the next page. Empty: there is none."""
     @_builtins.property
     def refinements(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Refinement]:
-        """refinements are the refinements, in ledger order."""
+        """refinements are the refinements, in ledger order. A page ends at 3 MiB."""
 
     def __init__(
         self,
@@ -946,7 +956,8 @@ class WatchVibesResponse(_message.Message):
     @_builtins.property
     def refinement(self) -> _vibe_pb2.Refinement:
         """refinement is what was committed at the position. Absent in a heartbeat,
-        which is sent at least every 15 seconds.
+        which is sent at least every 15 seconds. Its lists have the room that the
+        Vibes leave in the message; where that is too little, it is `truncated`.
         """
 
     @_builtins.property

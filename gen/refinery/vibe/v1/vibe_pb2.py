@@ -26,33 +26,33 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brefinery/vibe/v1/vibe.proto\x12\x10refinery.vibe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\x08\x44ocument\x12\x0e\n\x04json\x18\x01 \x01(\tH\x00\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x42\x06\n\x04\x66orm\"b\n\x07\x43ontext\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\x12\x12\n\x08position\x18\x02 \x01(\x03H\x00\x12*\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05\x61s_of\"\xcd\x03\n\x04Vibe\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x10\n\x08\x62ranches\x18\x03 \x03(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12(\n\x04type\x18\x05 \x01(\x0e\x32\x1a.refinery.vibe.v1.VibeType\x12\x12\n\nauthor_ref\x18\x06 \x01(\t\x12\x1a\n\rprototype_ref\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x15\n\rrefinement_id\x18\x08 \x01(\t\x12\x10\n\x08position\x18\t \x01(\x03\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x0c \x01(\x0c\x12\x13\n\x0bschema_refs\x18\r \x03(\t\x12+\n\x07\x63ontext\x18\x0e \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12*\n\x06schema\x18\x0f \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12,\n\x08solution\x18\x10 \x01(\x0b\x32\x1a.refinery.vibe.v1.DocumentB\x10\n\x0e_prototype_ref\"\xfc\x01\n\nRefinement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nauthor_ref\x18\x06 \x01(\t\x12\x13\n\x0btarget_refs\x18\x07 \x03(\t\x12\x18\n\x10instruction_refs\x18\x08 \x03(\t\x12\x13\n\x0b\x62udget_refs\x18\t \x03(\t\x12\x11\n\tvibe_refs\x18\n \x03(\t\x12\r\n\x05\x63hain\x18\x0b \x01(\x0c\"%\n\x03Pin\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"R\n\x04\x45\x64ge\x12\x10\n\x08\x66rom_ref\x18\x01 \x01(\t\x12\x0e\n\x06to_ref\x18\x02 \x01(\t\x12(\n\x04type\x18\x03 \x01(\x0e\x32\x1a.refinery.vibe.v1.EdgeType\"H\n\tViolation\x12\x15\n\rinstance_path\x18\x01 \x01(\t\x12\x13\n\x0bschema_path\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x06\x42ranch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12\x1a\n\rfork_position\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03ref\x18\x04 \x01(\tB\x10\n\x0e_fork_position*\x80\x01\n\x08VibeType\x12\x19\n\x15VIBE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10VIBE_TYPE_RECORD\x10\x01\x12\x12\n\x0eVIBE_TYPE_ROLE\x10\x02\x12\x15\n\x11VIBE_TYPE_PROCESS\x10\x03\x12\x18\n\x14VIBE_TYPE_CAPABILITY\x10\x04*\xb1\x01\n\x08\x45\x64geType\x12\x19\n\x15\x45\x44GE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x44GE_TYPE_SCHEMA\x10\x01\x12\x14\n\x10\x45\x44GE_TYPE_AUTHOR\x10\x02\x12\x14\n\x10\x45\x44GE_TYPE_TARGET\x10\x03\x12\x19\n\x15\x45\x44GE_TYPE_INSTRUCTION\x10\x04\x12\x14\n\x10\x45\x44GE_TYPE_BUDGET\x10\x05\x12\x17\n\x13\x45\x44GE_TYPE_PROTOTYPE\x10\x06*N\n\x08VibeView\x12\x19\n\x15VIBE_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fVIBE_VIEW_BASIC\x10\x01\x12\x12\n\x0eVIBE_VIEW_FULL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brefinery/vibe/v1/vibe.proto\x12\x10refinery.vibe.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\x08\x44ocument\x12\x0e\n\x04json\x18\x01 \x01(\tH\x00\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x42\x06\n\x04\x66orm\"b\n\x07\x43ontext\x12\x0e\n\x06\x62ranch\x18\x01 \x01(\t\x12\x12\n\x08position\x18\x02 \x01(\x03H\x00\x12*\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x07\n\x05\x61s_of\"\xe0\x03\n\x04Vibe\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x10\n\x08\x62ranches\x18\x03 \x03(\t\x12\x10\n\x08revision\x18\x04 \x01(\x05\x12(\n\x04type\x18\x05 \x01(\x0e\x32\x1a.refinery.vibe.v1.VibeType\x12\x12\n\nauthor_ref\x18\x06 \x01(\t\x12\x1a\n\rprototype_ref\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x15\n\rrefinement_id\x18\x08 \x01(\t\x12\x10\n\x08position\x18\t \x01(\x03\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ontent_digest\x18\x0b \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x0c \x01(\x0c\x12\x13\n\x0bschema_refs\x18\r \x03(\t\x12+\n\x07\x63ontext\x18\x0e \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12*\n\x06schema\x18\x0f \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12,\n\x08solution\x18\x10 \x01(\x0b\x32\x1a.refinery.vibe.v1.Document\x12\x11\n\ttruncated\x18\x11 \x01(\x08\x42\x10\n\x0e_prototype_ref\"\x8f\x02\n\nRefinement\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x11\n\tprincipal\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nauthor_ref\x18\x06 \x01(\t\x12\x13\n\x0btarget_refs\x18\x07 \x03(\t\x12\x18\n\x10instruction_refs\x18\x08 \x03(\t\x12\x13\n\x0b\x62udget_refs\x18\t \x03(\t\x12\x11\n\tvibe_refs\x18\n \x03(\t\x12\r\n\x05\x63hain\x18\x0b \x01(\x0c\x12\x11\n\ttruncated\x18\x0c \x01(\x08\"%\n\x03Pin\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"R\n\x04\x45\x64ge\x12\x10\n\x08\x66rom_ref\x18\x01 \x01(\t\x12\x0e\n\x06to_ref\x18\x02 \x01(\t\x12(\n\x04type\x18\x03 \x01(\x0e\x32\x1a.refinery.vibe.v1.EdgeType\"H\n\tViolation\x12\x15\n\rinstance_path\x18\x01 \x01(\t\x12\x13\n\x0bschema_path\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"a\n\x06\x42ranch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12\x1a\n\rfork_position\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03ref\x18\x04 \x01(\tB\x10\n\x0e_fork_position*\x80\x01\n\x08VibeType\x12\x19\n\x15VIBE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10VIBE_TYPE_RECORD\x10\x01\x12\x12\n\x0eVIBE_TYPE_ROLE\x10\x02\x12\x15\n\x11VIBE_TYPE_PROCESS\x10\x03\x12\x18\n\x14VIBE_TYPE_CAPABILITY\x10\x04*\xb1\x01\n\x08\x45\x64geType\x12\x19\n\x15\x45\x44GE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45\x44GE_TYPE_SCHEMA\x10\x01\x12\x14\n\x10\x45\x44GE_TYPE_AUTHOR\x10\x02\x12\x14\n\x10\x45\x44GE_TYPE_TARGET\x10\x03\x12\x19\n\x15\x45\x44GE_TYPE_INSTRUCTION\x10\x04\x12\x14\n\x10\x45\x44GE_TYPE_BUDGET\x10\x05\x12\x17\n\x13\x45\x44GE_TYPE_PROTOTYPE\x10\x06*N\n\x08VibeView\x12\x19\n\x15VIBE_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fVIBE_VIEW_BASIC\x10\x01\x12\x12\n\x0eVIBE_VIEW_FULL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'refinery.vibe.v1.vibe_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VIBETYPE']._serialized_start=1305
-  _globals['_VIBETYPE']._serialized_end=1433
-  _globals['_EDGETYPE']._serialized_start=1436
-  _globals['_EDGETYPE']._serialized_end=1613
-  _globals['_VIBEVIEW']._serialized_start=1615
-  _globals['_VIBEVIEW']._serialized_end=1693
+  _globals['_VIBETYPE']._serialized_start=1343
+  _globals['_VIBETYPE']._serialized_end=1471
+  _globals['_EDGETYPE']._serialized_start=1474
+  _globals['_EDGETYPE']._serialized_end=1651
+  _globals['_VIBEVIEW']._serialized_start=1653
+  _globals['_VIBEVIEW']._serialized_end=1731
   _globals['_DOCUMENT']._serialized_start=112
   _globals['_DOCUMENT']._serialized_end=187
   _globals['_CONTEXT']._serialized_start=189
   _globals['_CONTEXT']._serialized_end=287
   _globals['_VIBE']._serialized_start=290
-  _globals['_VIBE']._serialized_end=751
-  _globals['_REFINEMENT']._serialized_start=754
-  _globals['_REFINEMENT']._serialized_end=1006
-  _globals['_PIN']._serialized_start=1008
-  _globals['_PIN']._serialized_end=1045
-  _globals['_EDGE']._serialized_start=1047
-  _globals['_EDGE']._serialized_end=1129
-  _globals['_VIOLATION']._serialized_start=1131
-  _globals['_VIOLATION']._serialized_end=1203
-  _globals['_BRANCH']._serialized_start=1205
-  _globals['_BRANCH']._serialized_end=1302
+  _globals['_VIBE']._serialized_end=770
+  _globals['_REFINEMENT']._serialized_start=773
+  _globals['_REFINEMENT']._serialized_end=1044
+  _globals['_PIN']._serialized_start=1046
+  _globals['_PIN']._serialized_end=1083
+  _globals['_EDGE']._serialized_start=1085
+  _globals['_EDGE']._serialized_end=1167
+  _globals['_VIOLATION']._serialized_start=1169
+  _globals['_VIOLATION']._serialized_end=1241
+  _globals['_BRANCH']._serialized_start=1243
+  _globals['_BRANCH']._serialized_end=1340
 # @@protoc_insertion_point(module_scope)

@@ -146,7 +146,8 @@ class Document(_message.Message):
     def value(self) -> _struct_pb2.Value:
         """value is for people who type requests by hand: {"value": {"type": "object"}}.
         Its numbers are doubles. Answers use it when the call carries the
-        metadata `document-form: value`.
+        metadata `document-form: value`; a document that is too deep for it, or
+        with which the Vibe would be too large for a message, travels as json.
         """
 
     def __init__(
@@ -225,6 +226,7 @@ class Vibe(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     SCHEMA_FIELD_NUMBER: _builtins.int
     SOLUTION_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     ref: _builtins.str
     """ref is its permanent name: `main@schemas/user?1`."""
     id: _builtins.str
@@ -246,6 +248,10 @@ class Vibe(_message.Message):
     digest: _builtins.bytes
     """digest is SHA-256 over everything above and the digests of all Vibes
     referred to: it commits to the whole closure, as a Git commit does.
+    """
+    truncated: _builtins.bool
+    """truncated says that schema_refs is cut: a message has no room for all of
+    them. The schema has all, and ListDependencies lists what they mean.
     """
     @_builtins.property
     def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -296,10 +302,11 @@ class Vibe(_message.Message):
         context: Global___Document | None = ...,
         schema: Global___Document | None = ...,
         solution: Global___Document | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_prototype_ref", b"_prototype_ref", "context", b"context", "create_time", b"create_time", "prototype_ref", b"prototype_ref", "schema", b"schema", "solution", b"solution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prototype_ref", b"_prototype_ref", "author_ref", b"author_ref", "branches", b"branches", "content_digest", b"content_digest", "context", b"context", "create_time", b"create_time", "digest", b"digest", "id", b"id", "position", b"position", "prototype_ref", b"prototype_ref", "ref", b"ref", "refinement_id", b"refinement_id", "revision", b"revision", "schema", b"schema", "schema_refs", b"schema_refs", "solution", b"solution", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_prototype_ref", b"_prototype_ref", "author_ref", b"author_ref", "branches", b"branches", "content_digest", b"content_digest", "context", b"context", "create_time", b"create_time", "digest", b"digest", "id", b"id", "position", b"position", "prototype_ref", b"prototype_ref", "ref", b"ref", "refinement_id", b"refinement_id", "revision", b"revision", "schema", b"schema", "schema_refs", b"schema_refs", "solution", b"solution", "truncated", b"truncated", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__prototype_ref: _TypeAlias = _typing.Literal["prototype_ref"]  # noqa: Y015
     _WhichOneofArgType__prototype_ref: _TypeAlias = _typing.Literal["_prototype_ref", b"_prototype_ref"]  # noqa: Y015
@@ -326,6 +333,7 @@ class Refinement(_message.Message):
     BUDGET_REFS_FIELD_NUMBER: _builtins.int
     VIBE_REFS_FIELD_NUMBER: _builtins.int
     CHAIN_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id names the refinement. It is derived from the request_id."""
     position: _builtins.int
@@ -341,6 +349,13 @@ class Refinement(_message.Message):
     chain: _builtins.bytes
     """chain is SHA-256 over the previous chain and this refinement. Together
     with the position it proves the ledger up to here.
+    """
+    truncated: _builtins.bool
+    """truncated says that lists of this message are cut, because a message has no
+    room for all of it: budget_refs first, then instruction_refs, target_refs
+    and vibe_refs, each from its end. ListVibes with after_position and
+    until_position lists all the Vibes; TraceLineage from any of them, with
+    max_depth 1, has all the inputs.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -376,10 +391,11 @@ class Refinement(_message.Message):
         budget_refs: _abc.Iterable[_builtins.str] | None = ...,
         vibe_refs: _abc.Iterable[_builtins.str] | None = ...,
         chain: _builtins.bytes = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_id", b"request_id", "target_refs", b"target_refs", "vibe_refs", b"vibe_refs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_id", b"request_id", "target_refs", b"target_refs", "truncated", b"truncated", "vibe_refs", b"vibe_refs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

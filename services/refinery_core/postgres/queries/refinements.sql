@@ -12,17 +12,36 @@ select * from refinery.described_refinements where position = $1;
 
 -- name: refinement_by_vibe
 -- The refinement that made a Vibe, aliases included.
-select r.* from refinery.vibes v join refinery.described_refinements r on r.position = v.position
-where v.ref = refinery.canonical_ref($1);
+select r.*
+from (select v.position from refinery.vibes v where v.ref = refinery.canonical_ref($1) limit 1) v,
+     lateral (select * from refinery.described_refinements r where r.position = v.position limit 1) r;
+
+-- name: refinements_at
+-- The refinements at some positions, in ledger order.
+select r.*
+from unnest($1::bigint[]) as p (position),
+     lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+order by p.position;
 
 -- name: list_refinements
--- A page in ledger order.
-select * from refinery.described_refinements where position > $1 and position <= $2 order by position limit $3;
+-- In ledger order, as far as there are so many. $1 last position, $2 size, $3 until.
+select p.position as at, r.*
+from (
+    select c.position from refinery.refinements c where c.position > $1 order by c.position limit $2) p,
+lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+where p.position <= $3
+order by p.position;
 
 -- name: list_refinements_by_author
--- A page of one author, in ledger order.
-select * from refinery.described_refinements
-where author_ref = $4 and position > $1 and position <= $2 order by position limit $3;
+-- As list_refinements, of one author, $4.
+select p.position as at, r.*
+from (
+    select c.position from refinery.refinements c
+    where c.author_ref <= $4 and (c.author_ref, c.position) > ($4, $1)
+    order by c.author_ref, c.position limit $2) p,
+lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+where p.position <= $3
+order by p.position;
 
 -- name: refine
 -- The one write: a batch of requests, each answered for itself. $2..$4: contexts, schemas, solutions of all its drafts.

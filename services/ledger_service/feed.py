@@ -1,0 +1,249 @@
+"""The feed: what was refined last, read once for all who watch, and kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+import structlog
+
+from ledger_service.notifications import Notifications
+from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
+from refinery_core.errors import Code, RefineryError
+from refinery_core.postgres.database import NOW, Database
+from refinery_core.postgres.refinements import refinement_from_row
+from refinery_core.postgres.vibes import vibe_from_row
+from refinery_core.vibe.model import Refinement, Vibe
+
+POLL_SECONDS = 0.25
+"""How late a commit of another process is seen whose notification was lost."""
+TICK_SECONDS = 1.0
+"""How often all who watch are woken though nothing happens: then they see whether a heartbeat is due."""
+KEPT_REFINEMENTS = 1_000
+KEPT_BYTES = 32 << 20
+LARGEST_BYTES = 4 << 20
+"""A refinement that takes more is not kept: each watch reads it from the database."""
+WOKEN_AT_ONCE = 16
+SENT_AT_ONCE = 8
+"""Answers of watches that are sent in one turn of the loop: fewer cost more each."""
+GIVE_WAY_SECONDS = 0.002
+"""Between two such turns while a refine is under way, if more than that wait."""
+READS_AT_ONCE = 2
+"""Reads of all watches together: the rest of the pool is for everybody else."""
+READ_PATIENCE_SECONDS = 10.0
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("refinery.feed")
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A refinement with its Vibes in the BASIC view, in the order of the drafts."""
+
+    refinement: Refinement
+    vibes: tuple[Vibe, ...]
+    answers: dict[object, tuple[Any, ...]] = field(default_factory=dict)
+    """What it was written as for those who watch all of it, by how it is written."""
+
+    @property
+    def position(self) -> int:
+        """Its place in the ledger."""
+        return self.refinement.position
+
+
+class Feed:
+    """
+    The last refinements, in order, none missed and none twice. It reads only while somebody watches.
+
+    A watch follows at its own pace: what it finds here no more, it reads from the database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._entries: OrderedDict[int, tuple[Entry, int]] = OrderedDict()
+        self._room = KEPT_BYTES
+        self._followers: set[asyncio.Event] = set()
+        self._followed = asyncio.Event()
+        self._grown = asyncio.Event()
+        self._places = asyncio.Semaphore(READS_AT_ONCE)
+        self._waiting = deque[asyncio.Future[None]]()
+        self._refining = 0
+        self._notifications = Notifications(database, self._heard)
+        self._following = asyncio.create_task(self._follow_for_ever())
+        self._ticking = asyncio.create_task(self._tick_for_ever())
+        self.end = 0
+        """How far the feed has come."""
+
+    async def aclose(self) -> None:
+        """Stop."""
+        for task in (self._following, self._ticking):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._notifications.aclose()
+
+    def committed(self, position: int) -> None:
+        """Say that this process has committed up to this position: call it when COMMIT has returned."""
+        self._heard(position)
+        self._notifications.tell(position)
+
+    @contextmanager
+    def followed(self, last: int) -> Iterator[asyncio.Event]:
+        """
+        Give what is set when there may be news; whoever waits for it clears it, then looks, then waits.
+
+        Args:
+            last: Where the ledger ends, as was just read: there the feed begins for the first who follows.
+        """
+        news = asyncio.Event()
+        if not self._followers:
+            self.end = last
+            self._followed.set()
+        self._followers.add(news)
+        try:
+            yield news
+        finally:
+            self._followers.discard(news)
+            if not self._followers:
+                self._followed.clear()
+                self._entries.clear()
+                self._room = KEPT_BYTES
+
+    def entry(self, position: int) -> Entry | None:
+        """The refinement at a position, if it is at hand."""
+        kept = self._entries.get(position)
+        return kept and kept[0]
+
+    def gap_after(self, position: int) -> int:
+        """Up to where what comes after a position is not at hand, but in the database."""
+        return min((kept for kept in self._entries if kept > position), default=self.end + 1) - 1
+
+    @contextmanager
+    def giving_way(self) -> Iterator[None]:
+        """Let watches give way to what is done inside: however many there are, it waits for few answers."""
+        self._refining += 1
+        try:
+            yield
+        finally:
+            self._refining -= 1
+
+    async def turn(self) -> None:
+        """Wait for one's turn to send an answer."""
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._give_turns)
+        self._waiting.append(waiting)
+        await waiting
+
+    def _give_turns(self) -> None:
+        for _ in range(min(SENT_AT_ONCE, len(self._waiting))):
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+        if self._waiting:
+            pause = GIVE_WAY_SECONDS if self._refining else 0
+            asyncio.get_running_loop().call_later(pause, self._give_turns)
+
+    async def patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """
+        Read for a watch: few do at once, and while the database is away they wait for a while.
+
+        Raises:
+            RefineryError: it stayed away.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READ_PATIENCE_SECONDS
+        while True:
+            try:
+                async with self._places:
+                    return await read()
+            except RefineryError as refusal:
+                if refusal.code not in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) or loop.time() > deadline:
+                    raise
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _heard(self, position: int) -> None:
+        if position > self.end or not position:
+            self._grown.set()
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            await self._followed.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._grown.wait(), POLL_SECONDS)
+            self._grown.clear()
+            try:
+                await self._read_news()
+            except RefineryError:
+                await asyncio.sleep(POLL_SECONDS)  # The database is away, and whoever watches waits.
+            except Exception:  # noqa: BLE001 - a mistake of ours is logged, and those who watch are not left alone
+                _log.exception("the feed failed; it goes on")
+                await asyncio.sleep(TICK_SECONDS)
+
+    async def _read_news(self) -> None:
+        while True:
+            after = self.end
+            rows = await self._database.fetch("list_refinements", after, REFINEMENTS_AT_ONCE, NOW)
+            if not rows:
+                return
+            refinements = [refinement_from_row(row) for row in rows]
+            vibes = await self._vibes_between(after, refinements[-1].position)
+            if self.end != after:
+                continue  # Meanwhile all have left, and somebody has begun anew.
+            for refinement in refinements:
+                self._keep(Entry(refinement, tuple(vibes[refinement.position])))
+                self.end = refinement.position
+            await self._wake_all()
+            if len(rows) < REFINEMENTS_AT_ONCE:
+                return
+
+    async def _vibes_between(self, after: int, until: int) -> dict[int, list[Vibe]]:
+        found: dict[int, list[Vibe]] = {position: [] for position in range(after + 1, until + 1)}
+        key = (after, MAX_INT4)
+        while True:
+            rows = await self._database.fetch("list_vibes", *key, VIBES_AT_ONCE, until)
+            for row in rows:
+                if row["at"] <= until:
+                    found[row["at"]].append(vibe_from_row(row))
+            if len(rows) < VIBES_AT_ONCE or rows[-1]["at"] > until:
+                return found
+            key = (rows[-1]["at"], rows[-1]["nth"])
+
+    def _keep(self, entry: Entry) -> None:
+        if not self._followers:
+            return
+        size = _size(entry)
+        if size <= LARGEST_BYTES:
+            self._entries[entry.position] = entry, size
+            self._room -= size
+        while self._room < 0 or len(self._entries) > KEPT_REFINEMENTS:
+            _, (_, dropped) = self._entries.popitem(last=False)
+            self._room += dropped
+
+    async def _wake_all(self) -> None:
+        followers = iter(tuple(self._followers))
+        while some := tuple(islice(followers, WOKEN_AT_ONCE)):
+            for news in some:
+                news.set()
+            await asyncio.sleep(0)
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            await self._wake_all()
+
+
+def _size(entry: Entry) -> int:
+    """About how many bytes it takes, what it is written as included."""
+    refinement = entry.refinement
+    inputs = refinement.target_refs, refinement.instruction_refs, refinement.budget_refs
+    vibes = ((vibe.schema_refs, vibe.branches) for vibe in entry.vibes)
+    texts = sum(60 + 2 * len(text) for lists in (inputs, *vibes) for texts in lists for text in texts)
+    return 2_000 + texts + sum(2_000 + 6 * len(vibe.ref) for vibe in entry.vibes)
