@@ -78,8 +78,8 @@ class Draft(_message.Message):
     """
     @_builtins.property
     def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """branches are the lines of versions it joins. If absent, the request's
-        branch. The Vibe's ref names the first.
+        """branches are the lines of versions it joins, at most 16. If absent, the
+        request's branch. The Vibe's ref names the first.
         """
 
     @_builtins.property
@@ -171,8 +171,12 @@ class RefineRequest(_message.Message):
 
     @_builtins.property
     def drafts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Draft]:
-        """drafts are the Vibes to be, 1 to 1,000. A floating reference to the id of
-        an earlier draft means that draft.
+        """drafts are the Vibes to be, 1 to 1,000; drafts times inputs are at most
+        10,000. A floating reference to the id of an earlier draft means that draft.
+        What they become is bounded too, documents and references that prototypes
+        bring in included: 8 MiB of documents, 12,000 references, 10,000 lookups on
+        branches and on those that they were forked from, 3 MiB of answer. What is
+        more is refused (REFINE_TOO_LARGE).
         """
 
     def __init__(
@@ -1002,7 +1006,9 @@ class CreateBranchRequest(_message.Message):
     author_ref: _builtins.str
     """author_ref is the Role or Process that acts. Required."""
     parent: _builtins.str
-    """parent is the branch to fork from. If absent, `main`."""
+    """parent is the branch to fork from. If absent, `main`. A branch is at most 31
+    branches away from main (BRANCH_TOO_DEEP).
+    """
     fork_position: _builtins.int
     """fork_position is a place in the ledger."""
     @_builtins.property
