@@ -24,8 +24,9 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, run, serve
 from refinery_core.settings import from_environment
 
-# Activities that are under way get their own time after the calls.
-_PATIENCE: Final = Patience(grace_seconds=10)
+# Activities that are under way get their own time after the calls: `worker.GRACE`. What Temporal's SDK still
+# waits for after both is done again by another worker.
+_PATIENCE: Final = Patience(grace_seconds=10, end_seconds=23)
 
 
 async def main() -> None:

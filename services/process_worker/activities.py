@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -20,9 +20,13 @@ from process_worker.messages import Fired
 from process_worker.outside.calls import Calls
 from process_worker.outside.refusals import as_fault, is_for_now
 from process_worker.ports import Busy, EvaluationFault
+from process_worker.replayed import NEXT_TASK
 from process_worker.schedules import Schedules
-from refinery_core.errors import RefineryError
+from refinery_core.errors import Draining, RefineryError
 from refinery_core.process.parts import Expression
+from refinery_core.serving.drain import result_before
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("refinery.activities")
 
@@ -43,15 +47,16 @@ class Activities:
         workflow = activity.info().workflow_id
         assert workflow is not None
         with _final():
-            return await self.calls.documents.load(load, workflow)
+            return await _before_this_worker_ends(self.calls.documents.load(load, workflow))
 
     @activity.defn(name=steps.EVALUATE)
     async def evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
         """Evaluate what had to be killed, once more."""
         pairs = zip(asked.expressions, asked.reads, strict=True)
         expressions = [Expression(source, frozenset(reads)) for source, reads in pairs]
+        evaluating = self.calls.evaluate(expressions, asked.value, asked.variables)
         try:
-            return steps.Evaluated(await self.calls.evaluate(expressions, asked.value, asked.variables))
+            return steps.Evaluated(await _before_this_worker_ends(evaluating))
         except EvaluationFault as fault:
             raise ApplicationError(str(fault), type="expression", non_retryable=True) from None
 
@@ -102,6 +107,24 @@ class ScheduleActivities:
                 category=ApplicationErrorCategory.BENIGN,  # `schedule get` says it.
             ) from None
         return Fired(None if started is None else str(started))
+
+
+async def _before_this_worker_ends(work: Coroutine[Any, Any, T]) -> T:
+    """
+    Do what a local activity does, as long as this worker works.
+
+    A local activity that is tried again holds its workflow task, and that task holds the worker, which would not
+    end. A retry that is far enough away ends the task, and whoever takes the next one tries again.
+    """
+    try:
+        return await result_before(activity.wait_for_worker_shutdown(), work)
+    except Draining:
+        raise ApplicationError(
+            "this worker ends",
+            type="draining",
+            next_retry_delay=NEXT_TASK,
+            category=ApplicationErrorCategory.BENIGN,
+        ) from None
 
 
 @contextmanager

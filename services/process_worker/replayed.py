@@ -40,6 +40,10 @@ PATIENT: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
 )
 """For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
+AT_ONCE: Final = timedelta(seconds=2)
+"""How soon a local activity has to be tried again to be so in the same workflow task."""
+NEXT_TASK: Final = timedelta(seconds=3)
+"""After how long it is tried again where this task is to end; more than AT_ONCE."""
 _TRIES_IN_REPLAY: Final = 2
 _COMPUTING: Final = 0.4
 """Seconds of evaluations at one go. Temporal takes two without a stop for a deadlock."""
@@ -138,6 +142,7 @@ class Replayed:
             asked,
             result_type=steps.Evaluated,
             start_to_close_timeout=SHORT,
+            local_retry_threshold=AT_ONCE,
             retry_policy=PATIENT,
         )
         try:

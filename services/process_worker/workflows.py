@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, replace
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from temporalio import workflow
@@ -30,7 +29,7 @@ from process_worker.messages import (
     Result,
     Start,
 )
-from process_worker.replayed import PATIENT, SHORT, Replayed
+from process_worker.replayed import AT_ONCE, PATIENT, SHORT, Replayed
 from refinery_core.process.checker import ProcessFault, read_process
 from refinery_core.process.model import Process
 from refinery_core.process.parts import Schema
@@ -183,7 +182,7 @@ async def _load(start: Start) -> steps.Loaded:
             load,
             result_type=steps.Loaded,
             start_to_close_timeout=SHORT,
-            local_retry_threshold=timedelta(seconds=2),
+            local_retry_threshold=AT_ONCE,
             retry_policy=PATIENT,
         )
     except FailureError as error:

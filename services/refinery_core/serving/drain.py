@@ -78,20 +78,29 @@ class Drain:
         """
         Wait for a result, but not beyond the drain.
 
-        What is awaited is cancelled when the drain comes first, or when this is cancelled.
-
         Raises:
             Draining: the drain came first.
         """
-        work = asyncio.ensure_future(awaited)
-        drain = asyncio.ensure_future(self._begun.wait())
-        try:
-            await asyncio.wait((work, drain), return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            raise Draining
-        finally:
-            drain.cancel()
-            if not work.done():
-                work.cancel()
-                await asyncio.wait((work,))
+        return await result_before(self._begun.wait(), awaited)
+
+
+async def result_before(end: Coroutine[Any, Any, object], awaited: Coroutine[Any, Any, T]) -> T:
+    """
+    Wait for a result, but not beyond the end.
+
+    What is awaited is cancelled when the end comes first, or when this is cancelled.
+
+    Raises:
+        Draining: the end came first.
+    """
+    work, ending = asyncio.ensure_future(awaited), asyncio.ensure_future(end)
+    try:
+        await asyncio.wait((work, ending), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise Draining
+    finally:
+        ending.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.wait((work,))

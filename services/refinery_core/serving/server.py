@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from refinery_core.serving.around import MAX_MESSAGE_BYTES, Around
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.drain import Drain
+from refinery_core.serving.ending import end_after
 from refinery_core.serving.health import Health, Readiness
 from refinery_core.serving.layers import LAYERS
 from refinery_core.serving.metrics import exposed
@@ -63,6 +64,8 @@ class Patience:
     """For running calls, once it drains; what still runs then is cancelled."""
     linger_seconds: float = 0.1
     """Between NOT_SERVING and the drain, so that health checks are heard first."""
+    end_seconds: float | None = None
+    """For everything, from the moment that somebody asks the server to stop; see `ending`. None: no bound."""
     readiness_every_seconds: float = 2.0
     readiness_timeout_seconds: float = 5.0
 
@@ -138,6 +141,8 @@ async def _run(
     try:
         started()
         await drain.asked()
+        if patience.end_seconds is not None:
+            end_after(patience.end_seconds)
         _log.info("draining", grace_seconds=patience.grace_seconds)
         health.stop()
         await asyncio.sleep(patience.linger_seconds)
