@@ -19,7 +19,7 @@ from process_worker.engine.faults import Fault, standard
 from process_worker.messages import Fired
 from process_worker.outside.calls import Calls
 from process_worker.outside.refusals import as_fault, is_for_now
-from process_worker.ports import Busy, EvaluationFault
+from process_worker.ports import Busy, EvaluationFault, Starved
 from process_worker.replayed import NEXT_TASK
 from process_worker.schedules import Schedules
 from refinery_core.errors import Draining, RefineryError
@@ -44,21 +44,30 @@ class Activities:
     @activity.defn(name=steps.LOAD)
     async def load(self, load: steps.Load) -> steps.Loaded:
         """Read a process, unless its execution was terminated."""
+        return await _before_this_worker_ends(self._load(load))
+
+    async def _load(self, load: steps.Load) -> steps.Loaded:
         workflow = activity.info().workflow_id
         assert workflow is not None
         with _final():
-            return await _before_this_worker_ends(self.calls.documents.load(load, workflow))
+            return await self.calls.documents.load(load, workflow)
 
     @activity.defn(name=steps.EVALUATE)
     async def evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
-        """Evaluate what had to be killed, once more."""
+        """Evaluate what the workflow could not wait for."""
+        return await _before_this_worker_ends(self._evaluate(asked))
+
+    async def _evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
         pairs = zip(asked.expressions, asked.reads, strict=True)
         expressions = [Expression(source, frozenset(reads)) for source, reads in pairs]
-        evaluating = self.calls.evaluate(expressions, asked.value, asked.variables)
         try:
-            return steps.Evaluated(await _before_this_worker_ends(evaluating))
+            return steps.Evaluated(await self.calls.evaluate(expressions, asked.value, asked.variables))
         except EvaluationFault as fault:
-            raise ApplicationError(str(fault), type="expression", non_retryable=True) from None
+            raise _wrong(str(fault)) from None
+        except Starved as starved:
+            if activity.info().attempt < _ATTEMPTS:
+                raise
+            raise _wrong(str(starved)) from None
 
     @activity.defn(name=steps.BREATHE)
     async def breathe(self) -> None:
@@ -138,15 +147,18 @@ def _final() -> Iterator[None]:
         if is_for_now(refusal):
             raise
         raise _failure(as_fault(refusal), refusal.reason) from None
-    except Busy:
-        raise
     except Exception as error:
         # Nobody foresaw it: it may be gone with this worker, or come again for ever.
-        if activity.info().attempt < _ATTEMPTS:
+        waits = isinstance(error, Busy) and not isinstance(error, Starved)
+        if waits or activity.info().attempt < _ATTEMPTS:
             raise
         _log.exception("a step failed again and again", error=type(error).__name__)
         detail = f"it failed {_ATTEMPTS} times: {type(error).__name__}; the log of the worker has more"
         raise _failure(standard("runtime", detail), "fault") from None
+
+
+def _wrong(sentence: str) -> ApplicationError:
+    return ApplicationError(sentence, type="expression", non_retryable=True)
 
 
 def _failure(fault: Fault, kind: str) -> ApplicationError:

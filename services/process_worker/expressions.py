@@ -2,45 +2,58 @@
 
 `evaluate` is synchronous on purpose. A workflow has to get its answer in the same step, without an event in
 Temporal's history, and Temporal runs workflows in threads: waiting here holds up one workflow, and releases
-the interpreter to all others. An answer depends on the expression and its input alone.
+the interpreter to all others. An answer depends on the expression and its input alone, so that an evaluation
+goes on when nobody waits for it any more, and whoever asks the same again gets its answer: however busy the
+machine is, nothing is computed twice.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import queue
-import select
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from concurrent.futures import Future
 from typing import Any, Final, Self
 
 import orjson
 
-from process_worker.ports import Busy, EvaluationFault, Killed
+from process_worker.jq_parent import Child
+from process_worker.ports import Busy, EvaluationFault, Starved
+from refinery_core.answers import Answers
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
 
-_CHILD: Final = Path(__file__).with_name("jq_child.py")
+SECONDS: Final = 2.0
+"""The CPU time that expressions may take which are evaluated together."""
+_AT_ONCE: Final = 0.8
+"""How many seconds a workflow waits: what it computed before and this have to fit into Temporal's two."""
+_PATIENCE: Final = 30.0
+"""How many seconds they wait who have time: they look again every so often whether they still want it."""
+_LOOK: Final = 2.0
+_FAR: Final = 60.0
+"""In so many seconds any machine gives a child its CPU time; if not, the child may have been stopped."""
+_COSTLY: Final = 0.02
+"""What took longer is kept for a while: a workflow task that fails is carried out again."""
+_KEPT_BYTES: Final = 8 << 20
 _LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
 _SHOWN: Final = 120
-_SLACK_SECONDS: Final = 0.3
-"""How much longer than its CPU time an evaluation may take on a busy machine, before it is given up."""
 
 
 class Evaluator:
     """A pool of children, each of which evaluates for one thread at a time. Safe to share between threads."""
 
-    def __init__(self, children: int = 2) -> None:
+    def __init__(self, children: int = 2, *, seconds: float = SECONDS, far: float = _FAR) -> None:
+        self._seconds, self._far = seconds, far
         # A place is free with a child, or with None where none could be started: that is tried again.
-        self._free: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        self._free: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()
-        self._all: set[_Child] = set()
+        self._all: set[Child] = set()
+        self._under_way: dict[bytes, Future[bytes]] = {}
+        self._kept: Answers[bytes] = Answers(_KEPT_BYTES)
         self._closed = False
         for _ in range(children):
             self._free.put(self._started())
@@ -51,29 +64,43 @@ class Evaluator:
         value: Any,
         variables: Mapping[str, Any],
         *,
-        seconds: float = 0.5,
-        patience: float = _SLACK_SECONDS,
+        patience: float = _AT_ONCE,
     ) -> list[Any]:
         """
         Evaluate expressions that read the same value, in one round trip.
 
-        `seconds` is the CPU time that all together may take; `patience` how many seconds to wait for a
-        child that is free, and again for what the machine does meanwhile. No result at all reads as null.
+        `patience` is how many seconds to wait, for a child that is free and for its answer. No result at all
+        reads as null.
 
         Raises:
             EvaluationFault: one of them is wrong, or wrong for this value.
-            Busy: no child was free, or it had no time.
+            Busy: there is no answer yet; what has begun goes on, and asking the same again joins it.
             Killed: they took too much.
         """
-        request = _request(expressions, value, variables, seconds)
-        child = self._take(patience)
-        try:
-            answer = child.ask(request, time.monotonic() + seconds + patience)
-        except BaseException:
-            self._replace(child)
-            raise
-        self._free.put(child)
+        request = _request(expressions, value, variables, self._seconds)
+        answer = self._answer(request, time.monotonic() + patience)
         return [_read(*part) for part in zip(expressions, _parts(answer), strict=True)]
+
+    async def evaluate_patiently(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """
+        Evaluate where nothing but the caller waits for it.
+
+        Raises:
+            EvaluationFault: as above.
+            Busy: there is no answer yet, though the machine was given time.
+            Killed: as above.
+        """
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return await asyncio.to_thread(self.evaluate, expressions, value, variables, patience=_LOOK)
+            except Starved:
+                raise
+            except Busy:
+                if time.monotonic() > until:
+                    raise
 
     @property
     def pids(self) -> frozenset[int]:
@@ -95,9 +122,57 @@ class Evaluator:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _take(self, patience: float) -> _Child:
+    def _answer(self, request: bytes, deadline: float) -> bytes:
+        with self._lock:
+            kept, under_way = self._kept.get(request), self._under_way.get(request)
+        if kept is not None:
+            return kept
+        if under_way is not None:
+            return _joined(under_way, deadline)
+        child, begun = self._take(deadline), time.monotonic()
         try:
-            child = self._free.get(timeout=patience) or self._started()
+            child.give(request)
+            answer = child.answer(deadline)
+        except TimeoutError:
+            self._leave(request, child)
+            raise Busy("the machine was too busy") from None
+        except BaseException:
+            self._replace(child)
+            raise
+        self._free.put(child)
+        if time.monotonic() - begun > _COSTLY:
+            self._keep(request, answer)
+        return answer
+
+    def _leave(self, request: bytes, child: Child) -> None:
+        """Let a child go on with what nobody waits for now."""
+        future: Future[bytes] = Future()
+        with self._lock:
+            self._under_way[request] = future
+        threading.Thread(target=self._finish, args=(request, child, future), daemon=True).start()
+
+    def _finish(self, request: bytes, child: Child, future: Future[bytes]) -> None:
+        try:
+            answer = child.answer(time.monotonic() + self._far)
+        except BaseException as error:  # noqa: BLE001 -- it is handed to those who wait
+            self._replace(child)
+            self._keep(request, None)
+            starved = Starved(f"it had too little CPU time for {self._far:.0f} seconds")
+            future.set_exception(starved if isinstance(error, TimeoutError) else error)
+        else:
+            self._free.put(child)
+            self._keep(request, answer)
+            future.set_result(answer)
+
+    def _keep(self, request: bytes, answer: bytes | None) -> None:
+        with self._lock:
+            self._under_way.pop(request, None)
+            if answer is not None:
+                self._kept.keep(request, answer, len(request) + len(answer))
+
+    def _take(self, deadline: float) -> Child:
+        try:
+            child = self._free.get(timeout=max(deadline - time.monotonic(), 0)) or self._started()
         except queue.Empty:
             raise Busy("every child is busy") from None
         if child is None:
@@ -105,15 +180,15 @@ class Evaluator:
             raise Busy("no child can be started")
         return child
 
-    def _replace(self, child: _Child) -> None:
+    def _replace(self, child: Child) -> None:
         child.kill()
         with self._lock:
             self._all.discard(child)
         self._free.put(self._started())
 
-    def _started(self) -> _Child | None:
+    def _started(self) -> Child | None:
         try:
-            child = _Child()
+            child = Child()
         except OSError:
             return None
         with self._lock:
@@ -124,58 +199,11 @@ class Evaluator:
         return None
 
 
-class _Child:
-    """One child. When the worker dies, however it dies, the child reads the end of its input and ends."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 -- our own program
-            [sys.executable, "-I", str(_CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            bufsize=0,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
-        self._readable = select.poll()
-        self._readable.register(self._out, select.POLLIN)
-        self.pid = self._process.pid
-
-    def ask(self, request: bytes, deadline: float) -> bytes:
-        """Give it a frame and read the one that it answers."""
-        try:
-            # It always reads a whole frame before it begins, so that this cannot block for long.
-            view = memoryview(request)
-            while view:
-                view = view[self._in.write(view) or 0 :]
-            (length,) = struct.unpack("<I", self._read(4, deadline))
-            return self._read(length, deadline)
-        except BrokenPipeError:
-            raise Killed("the child has ended") from None
-
-    def kill(self) -> None:
-        """End it now."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._in, self._out):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-    def _read(self, count: int, deadline: float) -> bytes:
-        content = bytearray()
-        while len(content) < count:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._readable.poll(left * 1000):
-                # Its CPU time is not used up, or it would have ended: it had none.
-                raise Busy("the machine was too busy")
-            part = self._out.read(count - len(content))
-            if not part:
-                raise Killed("the expression took too much time or memory")
-            content += part
-        return bytes(content)
+def _joined(under_way: Future[bytes], deadline: float) -> bytes:
+    try:
+        return under_way.result(max(deadline - time.monotonic(), 0))
+    except TimeoutError:
+        raise Busy("the machine was too busy") from None
 
 
 def _request(

@@ -14,11 +14,15 @@ class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an express
 
 
 class Killed(Exception):  # noqa: N818 -- what became of the evaluation
-    """An evaluation was killed, or could not begin in time: no answer now, and maybe never one."""
+    """An evaluation was killed, or has no answer yet: no answer now, and maybe never one."""
 
 
 class Busy(Killed):
-    """An evaluation could not begin in time, and is innocent of that."""
+    """An evaluation has no answer yet, and is innocent of that."""
+
+
+class Starved(Busy):
+    """An evaluation was given up, because the machine had no time for it."""
 
 
 @dataclass(frozen=True)

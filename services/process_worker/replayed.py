@@ -34,8 +34,11 @@ EVALUATE: Final = "refinery.evaluate"
 """The function that the worker lends to its workflows; see `worker.Lending`."""
 
 SHORT: Final = timedelta(seconds=10)
+EVALUATED: Final = timedelta(seconds=60)
+"""More than an activity waits for an evaluation; see `Evaluator.evaluate_patiently`."""
 LONG: Final = timedelta(hours=1)
-HEARTBEAT: Final = timedelta(seconds=6)
+HEARTBEAT: Final = timedelta(seconds=10)
+"""Five signs of life, so that a busy machine is not taken for a dead one."""
 PATIENT: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
 )
@@ -44,7 +47,8 @@ AT_ONCE: Final = timedelta(seconds=2)
 """How soon a local activity has to be tried again to be so in the same workflow task."""
 NEXT_TASK: Final = timedelta(seconds=3)
 """After how long it is tried again where this task is to end; more than AT_ONCE."""
-_TRIES_IN_REPLAY: Final = 2
+_WAITED_IN_REPLAY: Final = 1.5
+"""Seconds for one evaluation, which took half of it at first."""
 _COMPUTING: Final = 0.4
 """Seconds of evaluations at one go. Temporal takes two without a stop for a deadlock."""
 _AT_ONCE: Final = 2 << 20
@@ -56,9 +60,14 @@ class Evaluation(Protocol):
     """Evaluates at once, or raises Killed or EvaluationFault."""
 
     def __call__(
-        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+        self,
+        expressions: Sequence[Expression],
+        value: Any,
+        variables: Mapping[str, Any],
+        *,
+        patience: float = ...,
     ) -> list[Any]:
-        """Evaluate."""
+        """Evaluate, and wait for it so many seconds."""
 
 
 class Replayed:
@@ -82,7 +91,7 @@ class Replayed:
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
     ) -> list[Any]:
         """
-        Evaluate at once; what had to be killed is evaluated once more where Temporal records what comes.
+        Evaluate at once; what takes longer is waited for where Temporal records what comes.
 
         Whether that happened is in the history, as a patch marker of its own: a replay does not depend on
         how long the same takes today.
@@ -91,13 +100,15 @@ class Replayed:
         mark = f"killed-{self._evaluations}"
         if workflow.unsafe.is_replaying():
             if workflow.patched(mark):
-                return await self._evaluate_again(expressions, value, variables)
-            return self._as_before(expressions, value, variables)
+                return await self._wait_for(expressions, value, variables)
+            # Where it takes longer than then, this workflow task fails, not the execution: when that is tried
+            # again, what was computed is at hand.
+            return self._evaluate(expressions, value, variables, patience=_WAITED_IN_REPLAY)
         try:
             return self._evaluate_now(expressions, value, variables)
         except Killed:
             workflow.patched(mark)
-            return await self._evaluate_again(expressions, value, variables)
+            return await self._wait_for(expressions, value, variables)
 
     def _evaluate_now(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -117,18 +128,7 @@ class Replayed:
         if length != self._stop:
             self._stop, self._seconds = length, 0.0
 
-    def _as_before(
-        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
-    ) -> list[Any]:
-        for _ in range(_TRIES_IN_REPLAY - 1):
-            try:
-                return self._evaluate(expressions, value, variables)
-            except Killed:
-                continue
-        # Raises Killed now, which fails this workflow task, not the execution: it is tried again.
-        return self._evaluate(expressions, value, variables)
-
-    async def _evaluate_again(
+    async def _wait_for(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
     ) -> list[Any]:
         asked = steps.Evaluate(
@@ -137,16 +137,16 @@ class Replayed:
             value=value,
             variables=dict(variables),
         )
-        again = workflow.execute_local_activity(
+        waiting = workflow.execute_local_activity(
             steps.EVALUATE,
             asked,
             result_type=steps.Evaluated,
-            start_to_close_timeout=SHORT,
+            start_to_close_timeout=EVALUATED,
             local_retry_threshold=AT_ONCE,
             retry_policy=PATIENT,
         )
         try:
-            evaluated: steps.Evaluated = await uncancelled(again)
+            evaluated: steps.Evaluated = await uncancelled(waiting)
         except FailureError as error:
             raise EvaluationFault(cause_of(error).message) from None
         finally:

@@ -47,7 +47,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate jq expressions, each with the variables that it reads, once more and with more time."""
+    """Evaluate jq expressions, each with the variables that it reads, as long as they may take."""
 
     expressions: list[str]
     reads: list[list[str]]

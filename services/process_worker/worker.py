@@ -33,7 +33,9 @@ from refinery_client import Refinery
 _WORKFLOW_TASKS: Final = 16
 _ACTIVITIES: Final = 100
 _CACHED: Final = 1_000
-_GRACE: Final = timedelta(seconds=10)
+GRACE: Final = timedelta(seconds=10)
+_BEATS: Final = timedelta(seconds=2)
+"""How long a sign of life may lie before Temporal is told; by default, nearly as long as it is waited for."""
 _STICKY: Final = timedelta(seconds=4)
 """How long the worker that was last at it is waited for, before another one takes over."""
 
@@ -76,8 +78,9 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
         max_concurrent_workflow_tasks=_WORKFLOW_TASKS,
         max_concurrent_activities=_ACTIVITIES,
         max_concurrent_local_activities=_ACTIVITIES,
+        max_heartbeat_throttle_interval=_BEATS,
         sticky_queue_schedule_to_start_timeout=_STICKY,
-        graceful_shutdown_timeout=_GRACE,
+        graceful_shutdown_timeout=GRACE,
     )
 
 
@@ -85,7 +88,7 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
 async def reaching(refinery: Refinery, gateway: Gateway, *, children: int = 2) -> AsyncIterator[Calls]:
     """Everything that can be called, by executions and alone, until the block is left; jq in `children`."""
     # Calls wait in threads; by default there would be a handful of them, whoever waits.
-    threads = ThreadPoolExecutor(_ACTIVITIES + MAX_CALLS, "outside")
+    threads = ThreadPoolExecutor(2 * _ACTIVITIES + MAX_CALLS, "outside")
     asyncio.get_running_loop().set_default_executor(threads)
     with Evaluator(children) as evaluator:
         yield Calls.of(refinery, evaluator, gateway)

@@ -99,6 +99,16 @@ class ServiceProcess:
         return self._process.wait(timeout)
 
 
+def cpu_seconds(pid: int) -> float:
+    """How much CPU time a process has had; 0 where the system does not say."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    # Its name may have spaces, and stands in parentheses.
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 FAST_RECONNECT = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),

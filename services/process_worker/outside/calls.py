@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from process_worker.engine.faults import Fault, standard
@@ -26,11 +26,6 @@ from refinery_core.process.checker import ProcessFault, read_capability
 from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.model import VibeType
-
-SECONDS: Final = 2.0
-"""The CPU time of an evaluation outside the workflow, where nothing waits for it."""
-_PATIENCE: Final = 3.0
-"""How many seconds it waits until it can begin, and again for its CPU time: less than an activity has."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +87,10 @@ class Calls:
 
         Raises:
             EvaluationFault: also where it had to be killed.
-            Busy: it could not begin yet.
+            Busy: there is no answer yet.
         """
         try:
-            return await asyncio.to_thread(
-                self.evaluator.evaluate, expressions, value, variables, seconds=SECONDS, patience=_PATIENCE
-            )
+            return await self.evaluator.evaluate_patiently(expressions, value, variables)
         except Busy:
             raise
         except Killed as killed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from process_worker.ports import Busy, EvaluationFault, Killed
 from refinery_core.process.parts import Expression
 
 PREFIX: Final = "REFINERY_SECRET_"
-_SECONDS: Final = 2.0
-_PATIENCE: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,7 @@ class Secrets:
         ]
         read = authentication["input"]
         try:
-            results = await asyncio.to_thread(
-                self.evaluator.evaluate, expressions, read, variables, seconds=_SECONDS, patience=_PATIENCE
-            )
+            results = await self.evaluator.evaluate_patiently(expressions, read, variables)
         except Busy:
             raise
         except (EvaluationFault, Killed):
