@@ -96,7 +96,9 @@ class ServiceProcess:
     def exit_code(self, timeout: float) -> int:
         """Wait for its end."""
         assert self._process is not None
-        return self._process.wait(timeout)
+        code = self._process.wait(timeout)
+        self._process.communicate()
+        return code
 
 
 def cpu_seconds(pid: int) -> float:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -21,48 +16,11 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
 from tests.cases.load import prepare
 from tests.cases.processes import ServiceProcess
+from tests.faults.everybody import Everybody, at_work
+from tests.faults.store import Store
 
 TEMPLATE = "faults_template"
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Store:
-    """A PostgreSQL that may be killed, and one database in it."""
-
-    server: EmbeddedPostgres
-    name: str
-
-    @property
-    def app_url(self) -> str:
-        return self.server.url(self.name, "refinery_app")
-
-    @property
-    def reader_url(self) -> str:
-        return self.server.url(self.name, "refinery_reader")
-
-    @property
-    def owner_url(self) -> str:
-        return self.server.url(self.name)
-
-    def crash(self) -> None:
-        """SIGKILL the server and all its children, each by its id: none of them says another word."""
-        pid = self.server.pid
-        assert pid is not None
-        everybody = [pid, *_children(pid)]
-        for one in everybody:
-            with suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
-        self.server.kill()
-
-
-def _children(pid: int) -> list[int]:
-    told = Path(f"/proc/{pid}/task/{pid}/children")
-    if told.exists():
-        return [int(child) for child in told.read_text().split()]
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    return [child for child, parent in pairs if parent == pid]
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +69,12 @@ def ledger(store: Store, tmp_path: Path) -> Iterator[ServiceProcess]:
         yield process
     finally:
         process.kill()
+
+
+@pytest.fixture
+async def everybody(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Everybody]:
+    """Everybody at work."""
+    async with at_work(store, tmp_path, monkeypatch) as everybody:
+        yield everybody

@@ -14,7 +14,7 @@ from refinery_client import Refinery
 from refinery_core.errors import DatabaseUnavailable
 from tests.cases.load import Load, check
 from tests.cases.processes import ServiceProcess
-from tests.faults.conftest import Store
+from tests.faults.store import Store
 
 CRASHES = 6
 BETWEEN = 200

@@ -20,7 +20,7 @@ from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from tests.cases.load import AUTHOR
 from tests.cases.processes import ServiceProcess
-from tests.faults.conftest import Store
+from tests.faults.store import Store
 
 PATIENCE = 10.0
 ENDS_SECONDS = 5.0

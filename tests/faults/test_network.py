@@ -23,7 +23,7 @@ from refinery_core.postgres.verify import verify
 from tests.cases.load import AUTHOR
 from tests.cases.processes import FAST_RECONNECT, ServiceProcess
 from tests.cases.proxy import Proxy
-from tests.faults.conftest import Store
+from tests.faults.store import Store
 
 PATIENCE = 10.0
 MOMENT = 0.02
