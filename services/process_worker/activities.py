@@ -122,8 +122,8 @@ async def _before_this_worker_ends(work: Coroutine[Any, Any, T]) -> T:
     """
     Do what a local activity does, as long as this worker works.
 
-    A local activity that is tried again holds its workflow task, and that task holds the worker, which would not
-    end. A retry that is far enough away ends the task, and whoever takes the next one tries again.
+    A local activity that is tried again holds its workflow task, and the task holds the worker, which would
+    not end. A retry that is far enough away ends the task, and whoever takes the next one tries again.
     """
     try:
         return await result_before(activity.wait_for_worker_shutdown(), work)

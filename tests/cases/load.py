@@ -15,12 +15,12 @@ import asyncpg
 from refinery_client import Draft, Refine, Refined, Refinery
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 
 AUTHOR = "main@system/genesis?1"
 CLIENTS = 18
 STREAM_IN_FLIGHT = 8
 IDS = 8
-CALL_SECONDS = 30.0
 
 
 class Load:
@@ -47,7 +47,7 @@ class Load:
         if error is None and self._failure is not None:
             raise self._failure
 
-    def wait_for(self, more: int, *, timeout: float = 30.0) -> float:
+    def wait_for(self, more: int, *, timeout: float = PATIENCE) -> float:
         """Wait until so many more are acknowledged; how many seconds that took."""
         begin = time.monotonic()
         wanted = len(self.acknowledged) + more
@@ -68,7 +68,7 @@ class Load:
 
     async def _call(self, number: int) -> None:
         """One refine after the other."""
-        async with Refinery.connect(ledger=self._address, timeout_seconds=CALL_SECONDS) as refinery:
+        async with Refinery.connect(ledger=self._address, timeout_seconds=PATIENCE) as refinery:
             for refine in self._refines(number):
                 refined = await refinery.refine(
                     author_ref=refine.author_ref,
@@ -80,7 +80,7 @@ class Load:
 
     async def _stream(self, number: int) -> None:
         """Several at a time."""
-        async with Refinery.connect(ledger=self._address, timeout_seconds=CALL_SECONDS) as refinery:
+        async with Refinery.connect(ledger=self._address, timeout_seconds=PATIENCE) as refinery:
             async for outcome in refinery.refine_many(self._refines(number), in_flight=STREAM_IN_FLIGHT):
                 self.acknowledged.append((time.monotonic(), outcome.unwrap()))
 
@@ -104,7 +104,7 @@ SCHEMA = {"properties": {"a": {"$ref": "aug:/schemas/base"}}}
 
 async def prepare(address: str) -> None:
     """Refine what the load refers to."""
-    async with Refinery.connect(ledger=address, timeout_seconds=CALL_SECONDS) as refinery:
+    async with Refinery.connect(ledger=address, timeout_seconds=PATIENCE) as refinery:
         base = _record("schemas/base", schema={"type": "object"})
         await refinery.refine(author_ref=AUTHOR, drafts=[base])
 

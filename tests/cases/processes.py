@@ -15,8 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from refinery_core import leash
-
-START_SECONDS = 30.0
+from tests.cases.waiting import PATIENCE
 
 
 class ServiceProcess:
@@ -74,7 +73,7 @@ class ServiceProcess:
 
     async def ready(self) -> None:
         """Wait until it says that it serves."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         async with grpc.aio.insecure_channel(self.address, options=FAST_RECONNECT) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             while not await _serves(health):

@@ -29,6 +29,8 @@ class Web:
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
     delay: float = 0.0
+    slow: dict[str, float] = field(default_factory=dict)
+    """The delays of single paths."""
     abandoned: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody hung up before the answer."""
 
@@ -47,7 +49,7 @@ class Web:
             self.asked.append(path)
             self.headers.append(headers)
             self.bodies.append(body)
-            if await self._hangs_up(reader):
+            if await self._hangs_up(reader, self.slow.get(path, self.delay)):
                 self.abandoned.set()
                 return
             script = self.answers.get(path.partition("?")[0], [(404, None)])
@@ -59,9 +61,9 @@ class Web:
         finally:
             writer.close()
 
-    async def _hangs_up(self, reader: asyncio.StreamReader) -> bool:
+    async def _hangs_up(self, reader: asyncio.StreamReader, delay: float) -> bool:
         try:
-            await asyncio.wait_for(reader.read(), self.delay)
+            await asyncio.wait_for(reader.read(), delay)
         except TimeoutError:
             return False
         return True

@@ -17,11 +17,10 @@ from refinery_cli.temporal import Temporal
 from refinery_client import Execution, ExecutionState, Refinery
 from tests.cases.load import AUTHOR
 from tests.cases.processes import ServiceProcess
+from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
 
 STARTED_SECONDS = 60.0
-PROGRESS_SECONDS = 60.0
-COMPLETED_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Everybody:
 
     async def until_completed(self, id_: UUID) -> str | None:
         """The result of an execution."""
-        async with asyncio.timeout(COMPLETED_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while (stands := await self.stands(id_)).state is ExecutionState.RUNNING:
                 await asyncio.sleep(0.2)
         assert stands.state is ExecutionState.COMPLETED, stands
@@ -71,7 +70,7 @@ class Everybody:
 async def end(temporal: Child) -> None:
     """SIGKILL it, and wait until it is gone."""
     temporal.kill()
-    async with asyncio.timeout(PROGRESS_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         while temporal.ended() is None:
             await asyncio.sleep(0.01)
 

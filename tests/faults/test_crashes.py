@@ -8,19 +8,17 @@ import time
 from pathlib import Path
 
 import asyncpg
-import pytest
 
-from refinery_client import Refinery
+from refinery_client import DeadlineExceeded, Refinery
 from refinery_core.errors import DatabaseUnavailable
 from tests.cases.load import Load, check
 from tests.cases.processes import ServiceProcess
+from tests.cases.waiting import PATIENCE, until
 from tests.faults.store import Store
 
 CRASHES = 6
 BETWEEN = 200
 """Acknowledged refines between two crashes."""
-
-BACK_SECONDS = 5.0
 
 
 def test_a_database_that_crashes_under_load_loses_nothing(store: Store, ledger: ServiceProcess) -> None:
@@ -30,7 +28,7 @@ def test_a_database_that_crashes_under_load_loses_nothing(store: Store, ledger: 
             load.wait_for(BETWEEN)
             store.crash()
             store.server.start()
-            pauses.append(load.wait_for(1, timeout=BACK_SECONDS))
+            pauses.append(load.wait_for(1))
         load.wait_for(BETWEEN)
     assert (ledger.is_running, ledger.pid) == (True, pid)
     assert "Traceback" not in ledger.log
@@ -47,7 +45,7 @@ def test_a_ledger_that_crashes_under_load_loses_nothing(store: Store, ledger: Se
             ledger.start()
             begin = time.monotonic()
             asyncio.run(ledger.ready())
-            load.wait_for(1, timeout=BACK_SECONDS)
+            load.wait_for(1)
             pauses.append(time.monotonic() - begin)
         load.wait_for(BETWEEN)
     _tell(load, pauses)
@@ -64,16 +62,24 @@ def test_a_resolver_comes_back_with_its_database(
             asked = await refinery.resolve_reference("aug:/schemas/base", timeout_seconds=seconds)
         return asked.vibe.ref
 
+    async def is_away() -> bool:
+        try:
+            await ask(0.5)
+        except DatabaseUnavailable:
+            return True
+        except DeadlineExceeded:  # On a busy machine it may not come so far.
+            return False
+        raise AssertionError("it answered without its database")
+
     try:
         resolver.start()
         asyncio.run(resolver.ready())
         pid = resolver.pid
         for _ in range(2):
             store.crash()
-            with pytest.raises(DatabaseUnavailable):
-                asyncio.run(ask(0.5))
+            asyncio.run(until(is_away))
             store.server.start()
-            assert asyncio.run(ask(BACK_SECONDS)) == "main@schemas/base?1"
+            assert asyncio.run(ask(PATIENCE)) == "main@schemas/base?1"
         assert (resolver.is_running, resolver.pid) == (True, pid)
         assert "Traceback" not in resolver.log
     finally:

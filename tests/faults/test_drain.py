@@ -20,11 +20,11 @@ from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from tests.cases.load import AUTHOR
 from tests.cases.processes import ServiceProcess
+from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
 
-PATIENCE = 10.0
-ENDS_SECONDS = 5.0
-"""Far below the grace that running calls are given: nobody who ends politely uses it up."""
+ENDS_SECONDS = 20.0
+"""Below the grace that running calls are given: nobody who ends politely uses it up."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from refinery_client import Draft
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
 from tests.cases.load import AUTHOR
-from tests.faults.everybody import PROGRESS_SECONDS, Everybody
+from tests.cases.waiting import PATIENCE
+from tests.faults.everybody import Everybody
 from tests.faults.store import Store
 
 REFINE = "aug:/system/capabilities/refine"
@@ -85,7 +86,7 @@ async def until_one_is_in_the_middle(store: Store, ids: Sequence[UUID]) -> int:
     first, last = [f"steps/{id_}/0" for id_ in ids], [f"results/{id_}" for id_ in ids]
     connection = await asyncpg.connect(store.owner_url)
     try:
-        async with asyncio.timeout(PROGRESS_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             while not await connection.fetchval(AMONG, first):
                 await asyncio.sleep(0.005)
         return len(ids) - int(await connection.fetchval(AMONG, last))

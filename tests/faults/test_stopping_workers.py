@@ -1,4 +1,4 @@
-"""A worker that is asked to stop ends in time, whatever its executions do, and another one goes on with them."""
+"""A worker that is asked to stop ends in time, whatever its executions do, and another one goes on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from refinery_core.serving.ending import CUT_SHORT
 from refinery_core.vibe.model import VibeType
 from tests.cases.load import AUTHOR
 from tests.cases.processes import cpu_seconds
-from tests.faults.everybody import PROGRESS_SECONDS, Everybody, at_work, end
+from tests.cases.waiting import until
+from tests.faults.everybody import Everybody, at_work, end
 from tests.faults.store import Store, children
 
 ENDS_SECONDS = 25.0
@@ -64,7 +65,7 @@ async def computing(everybody: Everybody) -> list[UUID]:
 
 
 async def reading(everybody: Everybody) -> list[UUID]:
-    """Executions that read, in local activities that are tried again and again, from a ledger that is away."""
+    """Executions that read, in local activities that are tried again, from a ledger that is away."""
     everybody.ledger.kill()
     client = await Client.connect(everybody.temporal_address)
     ids = [uuid.uuid4() for _ in range(EXECUTIONS)]
@@ -142,9 +143,3 @@ async def test_a_worker_with_a_function_that_never_returns_is_cut_short(
         await everybody.worker.ready()
         await until(began.exists)
         assert (await everybody.stands(id_)).state is ExecutionState.RUNNING
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PROGRESS_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.02)

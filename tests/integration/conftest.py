@@ -31,6 +31,7 @@ from refinery_core.vibe.model import VibeType
 from resolver_service.__main__ import NAME as RESOLVER
 from resolver_service.schemas import Schemas
 from resolver_service.servicer import ResolverServicer
+from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
 
 AUTHOR = "main@system/genesis?1"
@@ -107,7 +108,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
             await serving  # It could not start, and says why.
         address = f"127.0.0.1:{await port}"
         async with (
-            Refinery.connect(ledger=address, resolver=address, timeout_seconds=30) as refinery,
+            Refinery.connect(ledger=address, resolver=address, timeout_seconds=PATIENCE) as refinery,
             grpc.aio.insecure_channel(address) as channel,
         ):
             yield Services(

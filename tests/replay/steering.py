@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 
 from process_worker.messages import Result
+from tests.cases.waiting import until
 from tests.integration.process.executor import Executor, progress
-
-_PATIENCE = 20.0
 
 Handle = WorkflowHandle[Any, Result]
 
 
 async def cancel(executor: Executor, handle: Handle) -> None:
     """Ask it to stop while it listens."""
-    await _until(lambda: _listens(handle))
+    await until(lambda: _listens(handle))
     await handle.cancel()
 
 
@@ -28,7 +26,7 @@ async def cancel_while_a_child_runs(executor: Executor, handle: Handle) -> None:
     async def is_parent() -> bool:
         return bool((await handle.describe()).raw_description.pending_children)
 
-    await _until(is_parent)
+    await until(is_parent)
     await handle.cancel()
 
 
@@ -36,7 +34,7 @@ def then_deliver(*events: dict[str, Any]) -> Callable[[Executor, Handle], Awaita
     """Send it events while it listens."""
 
     async def deliver(executor: Executor, handle: Handle) -> None:
-        await _until(lambda: _listens(handle))
+        await until(lambda: _listens(handle))
         for event in events:
             await executor.deliver(handle, event)
 
@@ -45,9 +43,3 @@ def then_deliver(*events: dict[str, Any]) -> Callable[[Executor, Handle], Awaita
 
 async def _listens(handle: Handle) -> bool:
     return bool((await progress(handle)).listening)
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(_PATIENCE):
-        while not await holds():
-            await asyncio.sleep(0.02)

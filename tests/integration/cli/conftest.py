@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from refinery_cli.__main__ import run
+from tests.cases.waiting import PATIENCE
 from tests.conftest import _folder
 
 PROGRAMS = Path(sys.executable).parent
@@ -78,7 +79,7 @@ class Command:
             env=os.environ | self.addresses | {"PATH": path},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -106,5 +107,5 @@ def refinery() -> Iterator[Command]:
             yield Command(data, {"REFINERY_LEDGER": ledger, "REFINERY_RESOLVER": resolver})
         finally:
             up.send_signal(signal.SIGINT)
-            assert up.wait(60) == 0
+            assert up.wait(PATIENCE) == 0
             up.stdout.close()  # type: ignore[union-attr]

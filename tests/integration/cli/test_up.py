@@ -26,6 +26,7 @@ from refinery_cli.supervise import serving
 from refinery_cli.up import up
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 
 
 def free_port() -> int:
@@ -100,8 +101,8 @@ class Running:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(30)
-        self._listener.join(30)
+        code = self.process.wait(PATIENCE)
+        self._listener.join(PATIENCE)
         assert not self._listener.is_alive(), "a child outlived its parent"
         assert self.process.stderr
         assert self.process.stdout
@@ -113,7 +114,7 @@ class Running:
 async def get_local_role(port: int) -> bytes:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = ledger_service_pb2_grpc.LedgerServiceStub(channel)
-        answer = await stub.GetVibe(ledger_service_pb2.GetVibeRequest(reference=LOCAL_ROLE), timeout=5)
+        answer = await stub.GetVibe(ledger_service_pb2.GetVibeRequest(reference=LOCAL_ROLE), timeout=PATIENCE)
     return bytes(answer.vibe.digest)
 
 
@@ -125,7 +126,7 @@ async def test_everything_comes_up_survives_and_is_found_again(short_folder: Pat
     assert first.endpoints["resolver"] == f"127.0.0.1:{resolver}"
     role = await get_local_role(ledger)
     os.kill(int((short_folder / "data/postgres/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while "PostgreSQL is back." not in first.said or not await serving(f"127.0.0.1:{ledger}")():
         assert time.monotonic() < deadline, first.said
         await asyncio.sleep(0.05)
@@ -231,7 +232,7 @@ async def test_an_execution_survives_everything_that_carries_it_out(short_folder
     assert await asyncio.to_thread(status, first.endpoints["page"]) == 200
     addresses = {name: first.endpoints[name] for name in ("ledger", "resolver", "process")}
     id_ = uuid.uuid4()
-    async with Refinery.connect(**addresses, timeout_seconds=30) as refinery:
+    async with Refinery.connect(**addresses, timeout_seconds=PATIENCE) as refinery:
         draft = Draft(type=VibeType.PROCESS, id="processes/approved", solution=PROCESS)
         await refinery.refine(author_ref=LOCAL_ROLE, drafts=[draft])
         await refinery.execute_process("aug:/processes/approved", author_ref=LOCAL_ROLE, request_id=id_)

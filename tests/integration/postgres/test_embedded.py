@@ -15,6 +15,7 @@ import pytest
 from refinery_core.postgres import installation
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.settings import CannotStart
+from tests.cases.waiting import PATIENCE
 
 
 async def ask(url: str, sql: str) -> object:
@@ -94,7 +95,7 @@ def test_the_server_goes_down_with_a_parent_that_is_killed(
         assert parent.stdout
         pid = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _runs(pid)

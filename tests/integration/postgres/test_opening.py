@@ -9,6 +9,7 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate, state
 from refinery_core.postgres.opening import opened
 from refinery_core.settings import CannotStart
+from tests.cases.waiting import PATIENCE
 from tests.conftest import Database, fresh
 
 
@@ -30,7 +31,7 @@ async def test_who_waits_for_a_migration_says_so_at_once_and_goes_on_after_it(
                 postgres.url(name, "refinery_app"), application_name="t", max_size=2, writes=True
             )
             waiting = asyncio.create_task(opening.__aenter__())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while not logged:
                     await asyncio.sleep(0.01)
             assert logged[0]["event"] == "the database is not at this version: run 'refinery migrate'"

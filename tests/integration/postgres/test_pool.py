@@ -20,6 +20,7 @@ from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.translate import store_errors
 from refinery_core.settings import CannotStart
 from tests.cases.proxy import Proxy
+from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
 
 
@@ -68,9 +69,18 @@ async def test_a_statement_that_commits_by_itself_can_be_marked_as_such(database
     connection = await asyncpg.connect(database.app_url)
     with pytest.raises(OutcomeUnknown), store_errors(during_commit=True):
         sleeping = asyncio.create_task(connection.execute("select pg_sleep(10)"))
-        await asyncio.sleep(0.05)
+        await until_it_sleeps(database.owner_url, connection.get_server_pid())
         await end(database.owner_url, connection.get_server_pid())
         await sleeping
+
+
+async def until_it_sleeps(owner_url: str, pid: int) -> None:
+    superuser = await asyncpg.connect(owner_url)
+    sleeping = "select wait_event = 'PgSleep' from pg_stat_activity where pid = $1"
+    try:
+        await until(lambda: superuser.fetchval(sleeping, pid))
+    finally:
+        await superuser.close()
 
 
 async def test_our_own_refusals_arrive_with_their_data(database: Database) -> None:
@@ -223,7 +233,7 @@ async def test_a_pool_survives_the_restart_of_the_server(
         async with await open_pool(server.url("postgres"), application_name="t") as pool:
             server.kill()
             refusals = 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while refusals < 3:  # Each session notices by itself that the server is gone.
                     refusals = 0 if await answers(pool) else refusals + 1
             server.start()

@@ -41,11 +41,11 @@ from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
 
-START_SECONDS = 30.0
 ELSEWHERE = "elsewhere"
 """A second namespace, which knows nothing of what happens in the first."""
 
@@ -66,7 +66,7 @@ def temporal_address() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not _listens(port):
             assert process.poll() is None, "Temporal did not start"
             assert time.monotonic() < deadline, "Temporal did not listen in time"
@@ -85,7 +85,7 @@ def _listens(port: int) -> bool:
 @pytest.fixture
 async def temporal(temporal_address: str) -> AsyncIterator[Client]:
     """A client of a Temporal on which nothing runs; what a test leaves running is terminated."""
-    client = await connect(Settings(temporal_address=temporal_address, start_seconds=START_SECONDS))
+    client = await connect(Settings(temporal_address=temporal_address, start_seconds=PATIENCE))
     yield client
     async for execution in client.list_workflows("ExecutionStatus = 'Running'"):
         # The list lags behind: it may have ended by now.

@@ -14,6 +14,7 @@ from temporalio.client import ScheduleActionExecutionStartWorkflow
 from process_worker.keys import temporal_schedule_id
 from refinery_client import ABSENT, Refinery
 from tests.cases.scenario import WORLD
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.executor import Executor
@@ -23,8 +24,6 @@ from tests.replay import corpus
 from tests.replay.case import Case
 from tests.replay.cases import CASES, FIRING
 
-_PATIENCE = 30.0
-
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_record(case: Case, executor: Executor) -> None:
@@ -33,7 +32,7 @@ async def test_record(case: Case, executor: Executor) -> None:
 
 async def test_record_a_firing(processes: Processes) -> None:
     await processes.process("processes/often", [{"a": {"set": {"n": 1}}}], schedule={"cron": "0 0 29 2 *"})
-    async with Refinery.connect(process=processes.address) as client, asyncio.timeout(_PATIENCE):
+    async with Refinery.connect(process=processes.address) as client, asyncio.timeout(PATIENCE):
         made = (await client.schedule_process("aug:/processes/often", author_ref=AUTHOR)).schedule
         schedule = processes.temporal.get_schedule_handle(temporal_schedule_id(made.id))
         await schedule.trigger()

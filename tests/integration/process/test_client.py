@@ -7,6 +7,7 @@ import pytest
 
 from refinery_client import ExecutionEventType, ExecutionState, Refinery
 from refinery_core.errors import ExecutionEnded, ExecutionNotFound, RequestIdReused
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 
@@ -64,7 +65,7 @@ async def test_a_client_lists_and_stops_executions(processes: Processes) -> None
         ]
         await refinery.terminate_execution(ids[0], reason="enough")
         await refinery.cancel_execution(ids[1])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 listed = [each async for each in refinery.list_executions(process_ref=process, page_size=2)]
                 states = {each.id: str(each.state) for each in listed}

@@ -11,6 +11,7 @@ from typing import Any
 
 from refinery_client import Draft, ExecutionState
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 
@@ -100,7 +101,7 @@ async def test_who_approves_where_nobody_waits_for_it_is_told(processes: Process
     await processes.process("processes/asking", [{"ask": {"listen": {"to": {"one": {"with": wanted}}}}}])
     id_ = str(uuid.uuid4())
     await refinery(processes, "run", "aug:/processes/asking", "--request-id", id_)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while "listening" not in (await refinery(processes, "execution", "get", id_)).out:
             pass
     nobody = "Nobody in the execution waits for this now; it is kept for a task that will.\n"
@@ -132,7 +133,7 @@ async def test_executions_are_listed_told_and_stopped(processes: Processes) -> N
             processes, "execution", "watch", id_, "-o", "json", expect=int(state != "COMPLETED")
         )
         assert told.json["state"] == state
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             listed = (await refinery(processes, "execution", "list", process, "-o", "json")).json
             if {each["id"]: ExecutionState(each["state"]).value for each in listed} == dict(
@@ -153,7 +154,7 @@ async def test_schedules_are_listed_by_what_a_reference_means_and_told(processes
         await processes.process(f"processes/{name}", schedule={"every": "PT1H"})
         made = await refinery(processes, "schedule", "make", f"aug:/processes/{name}", "-o", "json")
     listed: list[Any] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not listed:
             listed = (await refinery(processes, "schedule", "list", "aug:/processes/one", "-o", "json")).json
     assert [each["process"] for each in listed] == ["aug:/processes/one"]

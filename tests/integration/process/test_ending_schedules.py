@@ -21,10 +21,11 @@ from refinery_core.errors import (
     TemporalUnavailable,
 )
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import reason
-from tests.integration.process.test_schedules import DO, NEVER, PATIENCE, fire, until
+from tests.integration.process.test_schedules import DO, NEVER, fire, until
 
 
 async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
@@ -40,7 +41,10 @@ async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(
     assert paused.pause_reason == "the far side is away"
     assert paused.state is ScheduleState.PAUSED
     assert not paused.next_times
-    await asyncio.sleep(2.2)  # Two of its times pass.
+    await processes.process("processes/clock", DO, schedule={"every": "PT1S"})
+    clock = (await client.schedule_process("aug:/processes/clock", author_ref=AUTHOR)).schedule.id
+    await until(client, clock, lambda schedule: len(schedule.firings) > 2)  # Two of its own times pass.
+    await client.end_schedule(clock)
     assert (await client.get_schedule(id_)).firings == paused.firings
     await client.resume_schedule(id_)
     assert (await client.get_schedule(id_)).pause_reason == ""

@@ -18,6 +18,7 @@ from process_worker.outside import functions
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, listen, says
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import Services
 from tests.integration.process.executor import Executor, executing, progress
 from tests.integration.process.replaying import replay
@@ -31,7 +32,6 @@ def evaluator() -> Iterator[Evaluator]:
         yield evaluator
 
 
-PATIENCE = 25
 RUNS_AGAIN = {"namespace": "tests", "name": "aug:/processes/again", "version": "1.0.0"}
 AGAIN = {"a": "${ . }", "b": "${ . }"}
 
@@ -181,7 +181,7 @@ async def test_what_a_function_does_wrong_is_a_fault_and_not_tried_for_ever(
 async def test_innocent_expressions_wait_for_bombs_and_are_not_blamed(executor: Executor) -> None:
     bomb = await executor.process(Scenario("bomb", [{"a": says(n=BOMB)}]))
     other = await executor.process(Scenario("other", [{"a": says(n="${ [.n, 1] | add }")}]))
-    async with asyncio.timeout(4 * PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         bombs = [await executor.start(bomb) for _ in range(5)]
         innocent = [await executor.start(other, {"n": n}) for n in range(8)]
         assert [await executor.output(each) for each in innocent] == [{"n": n + 1} for n in range(8)]
@@ -206,7 +206,7 @@ async def test_many_processes_are_run_at_one_moment_whatever_their_references_fi
     runs = [{f"r{i}": {"run": {"workflow": {**RUNS_AGAIN, "input": {}}}}} for i in range(20)]
     parent = Scenario("parent", [{"f": {"fork": {"branches": runs}}}, {"b": says(n="${ length }")}])
     names = {f"aug:/{'x' * 460}/{i}": f"main@{'x' * 460}/{i}?1" for i in range(250)}
-    async with asyncio.timeout(2 * PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         frozen = {RUNS_AGAIN["name"]: child, **names}
         assert await executor.carry_out(parent, frozen=frozen) == {"n": 20}
 
@@ -252,7 +252,7 @@ async def test_what_is_asked_twice_to_stop_stops_once_and_compensates(
     task: dict[str, Any], executor: Executor, evaluator: Evaluator
 ) -> None:
     executor.web.script({"/undo": [(200, 1)], "/slow": [(200, 1)]})
-    executor.web.delay = 0.0 if "call" not in str(task) else 1.0
+    executor.web.slow["/slow"] = PATIENCE
     saga = Scenario("saga", [{"t": {"try": [{"x": task}], "catch": {"do": [{"u": get("/undo")}]}}}])
     handle = await executor.start(await executor.process(saga))
     async with asyncio.timeout(PATIENCE):
@@ -282,6 +282,6 @@ async def test_what_is_terminated_stops_at_once_and_leaves_no_result(executor: E
 async def test_a_process_that_runs_itself_comes_to_an_end(executor: Executor) -> None:
     again = "aug:/processes/again"
     ref = await executor.process(Scenario("again", [{"a": {"run": {"workflow": RUNS_AGAIN}}}]))
-    async with asyncio.timeout(2 * PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         problem = await executor.outcome(await executor.start(ref, frozen={again: ref}))
     assert problem["detail"] == "processes run each other more than 32 deep"

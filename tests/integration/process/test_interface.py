@@ -10,6 +10,7 @@ import pytest
 
 from refinery_client import Execution, ExecutionState, LineageDirection, Refinery
 from refinery_core.errors import SolutionInvalid
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 
@@ -20,7 +21,7 @@ ADD: list[Any] = [{"add": {"set": {"total": "${ .n + 1 }"}}}]
 
 async def executed(client: Refinery, process: str, input_: Any, **fields: Any) -> Execution:
     started = await client.execute_process(process, author_ref=AUTHOR, input=input_, **fields)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         async for news in client.watch_execution(started.execution.id):
             last = news.execution
     assert last is not None
@@ -120,7 +121,7 @@ async def test_an_execution_that_another_one_runs_is_one_like_any_other(
     outer = await processes.process("processes/outer", [{"run": run}])
     done = await executed(client, outer, {"n": 1})
     assert done.state is ExecutionState.COMPLETED
-    async with asyncio.timeout(30):  # Temporal's list lags behind.
+    async with asyncio.timeout(PATIENCE):  # Temporal's list lags behind.
         while not (children := [each async for each in client.list_executions(process_ref=inner)]):
             await asyncio.sleep(0.05)
     (child,) = children

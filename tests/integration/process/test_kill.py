@@ -14,6 +14,7 @@ from process_worker.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
 from tests.cases.processes import ServiceProcess
+from tests.cases.waiting import until
 from tests.conftest import Database
 from tests.integration.conftest import AUTHOR
 
@@ -86,8 +87,16 @@ async def test_each_step_is_committed_once_though_the_worker_is_killed(
         )
         for id_ in ids
     ]
+
+    async def steps_kept() -> int:
+        return len([vibe.ref async for vibe in refinery.list_vibes(id_prefix="steps/")])
+
+    async def is_in_the_middle() -> bool:
+        return await steps_kept() > before
+
     for _ in range(2):
-        await asyncio.sleep(0.25)
+        before = await steps_kept()
+        await until(is_in_the_middle)
         process.kill()
         process.start()
         await process.ready()

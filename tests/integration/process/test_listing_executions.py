@@ -14,6 +14,7 @@ from process_worker.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLO
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Refinery
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, finished, reason
@@ -39,7 +40,7 @@ async def test_executions_are_listed_by_process_and_state(processes: Processes) 
                 return found
             request.page_token = page.next_page_token
 
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = asyncio.get_running_loop().time() + PATIENCE
     completed = {"process_ref": other, "state": pb.EXECUTION_STATE_COMPLETED}
     # Temporal lists with a short delay.
     while await listed(process_ref=one) != [ids[2], ids[1], ids[0]] or await listed(**completed) != [ids[3]]:
@@ -61,7 +62,7 @@ async def test_a_list_goes_on_where_an_answer_had_no_more_room(
     for request in requests:
         await processes.stub.ExecuteProcess(request)
     monkeypatch.setattr(pages, "PAGE_BYTES", 1_000)
-    async with Refinery.connect(process=processes.address) as client, asyncio.timeout(10):
+    async with Refinery.connect(process=processes.address) as client, asyncio.timeout(PATIENCE):
         while True:  # Temporal lists with a short delay.
             listed = [str(each.id) async for each in client.list_executions(process_ref=process)]
             if sorted(listed) == sorted(request.request_id for request in requests):
@@ -103,7 +104,7 @@ async def test_what_others_run_in_the_namespace_is_not_listed(processes: Process
     memo = {START_MEMO: "yesterday", RECORD_MEMO: {"n": 1}}
     id_ = workflow_id(odd)
     await processes.temporal.start_workflow(WORKFLOW, start, id=id_, task_queue=TASK_QUEUE, memo=memo)
-    async with asyncio.timeout(10):  # Temporal lists with a short delay.
+    async with asyncio.timeout(PATIENCE):  # Temporal lists with a short delay.
         while (
             len([each async for each in processes.temporal.list_workflows("ExecutionStatus='Running'")]) < 4
         ):

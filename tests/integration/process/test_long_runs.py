@@ -17,17 +17,11 @@ from process_worker.messages import DELIVER, Delivery
 from process_worker.replayed import Evaluation, Replayed
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, says, typed
 from tests.cases.scenarios import ERRORS, FLOW
+from tests.cases.waiting import PATIENCE, until
 from tests.integration.process.executor import Executor, progress
 from tests.integration.process.replaying import replay
 
 BOMB = "${ [range(1000000) | range(1000000)] | length }"
-
-
-async def until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not await condition():
-        assert time.monotonic() < deadline, "it took too long"
-        await asyncio.sleep(0.02)
 
 
 async def runs(executor: Executor, execution: str) -> int:
@@ -331,7 +325,7 @@ async def test_the_result_is_committed_once_whoever_starts_it_again(executor: Ex
         id=handle.id,
         task_queue="refinery",
         result_type=type(first),
-        run_timeout=timedelta(seconds=20),
+        run_timeout=timedelta(seconds=PATIENCE),
     )
     assert await again.result() == first
     revisions = [v async for v in executor.services.refinery.list_revisions(result_id)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -37,6 +38,8 @@ from refinery_core.errors import (
 )
 from refinery_core.pages import page_token
 from refinery_core.vibe.model import VibeType
+from tests.cases import waiting
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_command import refinery as command
@@ -45,7 +48,6 @@ from tests.integration.process.test_executions import reason
 NEVER = {"cron": "0 0 29 2 *"}
 """A schedule that no test lives to see fire by itself."""
 DO: list[Any] = [{"note": {"set": {"seen": "${ .n }", "at": "${ $workflow.id }"}}}]
-PATIENCE = 30
 
 
 async def fire(processes: Processes, id_: UUID) -> None:
@@ -94,10 +96,11 @@ async def test_a_process_is_executed_every_second_until_its_schedule_is_ended(
     assert (schedule.process, schedule.process_ref) == ("aug:/processes/often", process)
     assert schedule.record_ref == f"main@schedules/{schedule.id}?1"
     seen = await until(client, schedule.id, lambda schedule: len(schedule.firings) >= 2)
-    await client.end_schedule(schedule.id)
     first, second = seen.firings[:2]
     assert second.time - first.time == timedelta(seconds=1)
+    # What has fired and not begun to execute when the schedule is ended is not executed any more.
     results = [await outcome(processes, client, firing) for firing in (first, second)]
+    await client.end_schedule(schedule.id)
     for firing, result in zip((first, second), results, strict=True):
         assert result.solution == {"seen": 7, "at": f"execution/{firing.execution_id}"}
         assert result.id == f"processes/often/results/{firing.execution_id}"
@@ -199,7 +202,8 @@ async def test_the_results_of_a_schedule_may_be_revisions_of_one_id(
     id_ = scheduled.schedule.id
     await fire(processes, id_)
     await outcome(processes, client, (await until(client, id_)).firings[0])
-    await asyncio.sleep(1)  # Temporal names what it fires by the second.
+    fired = int(time.time())
+    await waiting.until(lambda: int(time.time()) > fired)  # Temporal names what it fires by the second.
     await fire(processes, id_)
     last = (await until(client, id_, lambda schedule: len(schedule.firings) == 2)).firings[-1]
     assert (await outcome(processes, client, last)).ref == "main@reports/daily?2"

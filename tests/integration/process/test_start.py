@@ -19,6 +19,7 @@ from process_worker.settings import Settings
 from process_worker.worker import reaching
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
+from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR, Services
 
 NOBODY = "127.0.0.1:9"
@@ -36,7 +37,7 @@ def test_without_a_ledger_the_worker_says_so_in_one_sentence() -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1
@@ -93,8 +94,9 @@ async def serve(reader, writer):
 async def main():
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     client = await connect(Settings(temporal_address="127.0.0.1:%d" % server.sockets[0].getsockname()[1]))
-    async with Worker(client, task_queue="forsaken", activities=[nothing]):
-        await asyncio.sleep(1)
+    async with Worker(client, task_queue="forsaken", activities=[nothing]) as worker:
+        while not worker.is_running:
+            await asyncio.sleep(0.01)
         server.close()
         for writer in ways:
             writer.transport.abort()
@@ -168,7 +170,7 @@ async def test_metrics_of_the_sdk_are_served_or_it_is_told(temporal_address: str
 
 
 def _scraped(listen: str) -> str:
-    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=PATIENCE) as answer:
         return str(answer.read().decode())
 
 

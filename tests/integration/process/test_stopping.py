@@ -18,13 +18,14 @@ from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_core.errors import TemporalUnavailable
 from tests.cases.scenario import Scenario, says
+from tests.cases.waiting import PATIENCE, until
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.conftest import Processes
 from tests.integration.process.executor import executing
+from tests.integration.process.test_events import heard
 from tests.integration.process.test_executions import asked, finished, reason
 
-WAITS: list[Any] = [{"w": {"wait": "PT30S"}}]
-PATIENCE = 20
+WAITS: list[Any] = [{"w": {"wait": "P1D"}}]
 
 
 class Gate:
@@ -82,6 +83,17 @@ async def child_of(processes: Processes, id_: str) -> str:
             await asyncio.sleep(0.05)
 
 
+async def until_in_history(processes: Processes, id_: str, kind: EventType.ValueType) -> None:
+    """Wait until an execution has heard of something, and has done what it does then."""
+    handle = processes.temporal.get_workflow_handle(f"execution/{id_}")
+
+    async def is_done() -> bool:
+        kinds = [event.event_type for event in (await handle.fetch_history()).events]
+        return kind in kinds and EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in kinds[kinds.index(kind) :]
+
+    await until(is_done)
+
+
 async def results(processes: Processes, process: str) -> list[str]:
     kept = processes.services.refinery.list_vibes(id_prefix=f"{process}/results/")
     return [vibe.ref async for vibe in kept]
@@ -100,7 +112,6 @@ async def test_what_is_terminated_while_it_commits_has_no_result_ever(
     terminate = pb.TerminateExecutionRequest(id=request.request_id, reason="enough")
     await processes.stub.TerminateExecution(terminate)
     await gate.open()
-    await asyncio.sleep(0.3)  # A commit that was let through would be there by now.
     assert await results(processes, "processes/late") == []
 
     async def forgotten(*_: Any) -> None:
@@ -224,7 +235,7 @@ async def test_what_was_terminated_only_in_the_ledger_is_terminated_by_whoever_a
 async def test_a_cancel_is_not_lost_where_a_new_run_was_to_go_on(
     services: Services, temporal: Client, *, cancel_first: bool
 ) -> None:
-    tasks: list[Any] = [{"w": {"wait": "PT2S"}}, {"a": says(n=1)}, {"v": {"wait": "PT8S"}}]
+    tasks: list[Any] = [{"w": {"wait": "PT2S"}}, {"a": says(n=1)}, {"v": {"wait": "P1D"}}]
     async with executing(services, temporal) as executor:
         handle = await executor.start(await executor.process(Scenario("t", tasks)), max_history=8)
         async with asyncio.timeout(PATIENCE):
@@ -257,7 +268,8 @@ async def test_a_cancel_is_not_lost_where_what_is_run_is_about_to_end(
     await processes.stub.ExecuteProcess(request)
     await gate.is_reached()
     await processes.stub.CancelExecution(pb.CancelExecutionRequest(id=request.request_id))
-    await asyncio.sleep(0.3)  # The inner one hears of it, and commits all the same.
+    inner = await child_of(processes, request.request_id)
+    await until_in_history(processes, inner, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
     await gate.open()
     assert (await finished(processes, request.request_id)).state == pb.EXECUTION_STATE_CANCELLED
     assert processes.web.asked == ["/undo"]
@@ -269,12 +281,13 @@ async def test_a_branch_that_has_lost_does_nothing_more(
     processes.web.script({"/next": [(200, 1)]})
     await processes.process("processes/inner", [{"s": {"set": {"x": 1}}}])
     loses = {"do": [{"r": runs("processes/inner")}, {"n": gets(processes, "/next")}]}
-    race = {"fork": {"compete": True, "branches": [{"wins": {"wait": "PT1S"}}, {"loses": loses}]}}
+    wins = {"listen": {"to": {"one": {"with": {"type": "heard"}}}}}
+    race = {"fork": {"compete": True, "branches": [{"wins": wins}, {"loses": loses}]}}
     await processes.process("processes/outer", [{"race": race}])
     gate, request = Gate(monkeypatch, "processes/inner"), asked("aug:/processes/outer")
     await processes.stub.ExecuteProcess(request)
     await gate.is_reached()
-    await asyncio.sleep(1.3)  # The other branch has won.
+    await processes.stub.SendEvent(heard(request.request_id))
     await gate.open()
     assert (await finished(processes, request.request_id)).state == pb.EXECUTION_STATE_COMPLETED
     assert processes.web.asked == []

@@ -56,10 +56,11 @@ async def test_a_watch_of_what_is_about_to_be_started_sees_all_of_it(processes: 
 async def test_a_watch_outlives_a_question_that_fails(
     processes: Processes, monkeypatch: pytest.MonkeyPatch, status: RPCStatusCode
 ) -> None:
-    real, failed = WorkflowHandle[Any, Any].result, asyncio.Event()
+    real, failed, asked_again = WorkflowHandle[Any, Any].result, asyncio.Event(), asyncio.Event()
 
     async def once_broken(handle: WorkflowHandle[Any, Any], **options: Any) -> Any:
         if failed.is_set():
+            asked_again.set()
             return await real(handle, **options)
         failed.set()
         raise RPCError("transport error", status, b"")
@@ -68,8 +69,7 @@ async def test_a_watch_outlives_a_question_that_fails(
     id_ = await listening(processes)
     watched = aiter(watching(processes, id_))
     seen = [await anext(watched) for _ in range(4)]
-    await failed.wait()
-    await asyncio.sleep(0.3)  # A watch that had taken that for the end would say so by now.
+    await asked_again.wait()  # A watch that had taken that for the end would not ask.
     await processes.stub.SendEvent(heard(id_))
     seen += [message async for message in watched]
     assert [message.event.type for message in seen].count(ENDED) == 1

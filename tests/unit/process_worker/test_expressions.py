@@ -163,10 +163,10 @@ async def test_who_has_time_looks_again_and_again(monkeypatch: pytest.MonkeyPatc
         looks = 0
         evaluate_once = short.evaluate
 
-        def counted(*arguments: Any, **patience: float) -> Any:
+        def counted(*arguments: Any, patience: float) -> Any:
             nonlocal looks
             looks += 1
-            return evaluate_once(*arguments, **patience)
+            return evaluate_once(*arguments, patience=patience)
 
         monkeypatch.setattr(short, "evaluate", counted)
         (pid,) = short.pids

@@ -12,6 +12,7 @@ import pytest
 from process_worker.engine.faults import Fault
 from process_worker.outside.gateway import Asked, Gateway, Reply, _exchange
 from process_worker.outside.http import asked_of, output_of
+from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web
 
 
@@ -236,7 +237,7 @@ async def test_what_is_not_there_is_an_error() -> None:
 async def test_who_no_longer_waits_hangs_up(served: Web) -> None:
     served.delay = 60
     sending = asyncio.ensure_future(Gateway.of("127.0.0.1").send(Asked("GET", f"{served.base}/x")))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not served.asked:
             await asyncio.sleep(0.01)
         sending.cancel()

@@ -7,7 +7,6 @@ import gzip
 import socket
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from process_worker.outside.http import asked_of, output_of
 from process_worker.outside.openapi import request_of
 from process_worker.outside.rpc import call as call_grpc
 from refinery_core.settings import CannotStart
+from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web
 
 _connects: list[Any] = []
@@ -271,16 +271,14 @@ async def _drip(writer: asyncio.StreamWriter, head: bytes, drop: bytes) -> None:
     ids=["body", "header", "interim answers"],
 )
 async def test_an_answer_that_drips_for_ever_is_hung_up_on(head: bytes, drop: bytes) -> None:
-    before = time.monotonic()
     async with odd(lambda writer: _drip(writer, head, drop)) as (uri, ended):
         gateway = Gateway(frozenset({"127.0.0.1"}), seconds=0.3)
         with pytest.raises(Fault) as caught:
             await carry_out(gateway, uri)
         assert caught.value.problem.status == 408
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not ended:  # The thread that read has let go of the connection.
                 await asyncio.sleep(0.01)
-    assert time.monotonic() - before < 5
 
 
 async def _endless(writer: asyncio.StreamWriter) -> None:
@@ -324,5 +322,5 @@ async def test_a_grpc_server_that_never_answers_holds_no_thread() -> None:
         what |= {"service": "a.B", "method": "C", "arguments": {}}
         gateway = Gateway(frozenset({"127.0.0.1"}), seconds=0.3)
         assert await refused(call_grpc(gateway, what, {}, None)) == 408
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.to_thread(lambda: None)

@@ -65,8 +65,8 @@ async def test_a_call_has_no_deadline_but_the_one_that_it_is_given(small: Any) -
     small.processes.stalls = True
 
     with pytest.raises(DeadlineExceeded):
-        await small.refinery.call_capability(NAME, author_ref=ROLE, timeout_seconds=0.2)
+        await small.refinery.call_capability(NAME, author_ref=ROLE, timeout_seconds=1.0)
 
     unbounded, bounded = small.processes.seconds_left
     assert unbounded is None
-    assert bounded < 1
+    assert bounded < 2

@@ -68,7 +68,7 @@ async def test_contention_in_the_stream_is_sent_again(small: Any) -> None:
 async def test_contention_that_lasts_is_an_outcome(small: Any) -> None:
     small.ledger.failures = [Contention(attempts=10)] * 100
 
-    (outcome,) = [one async for one in small.refinery.refine_many([refine("hot")], timeout_seconds=0.3)]
+    (outcome,) = [one async for one in small.refinery.refine_many([refine("hot")], timeout_seconds=1)]
 
     assert isinstance(outcome.refusal, Contention)
 

@@ -9,6 +9,7 @@ import pytest
 from refinery_client import Draft, Refinery, Unreachable
 from refinery_core.errors import PositionOutOfRange
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import PATIENCE
 
 ROLE = "main@roles/local?1"
 
@@ -20,7 +21,7 @@ async def _refine(small: Any, id_: str) -> None:
 
 async def _watch(small: Any, count: int) -> list[tuple[int, list[str]]]:
     seen: list[tuple[int, list[str]]] = []
-    async with asyncio.timeout(10), aclosing(small.refinery.watch()) as changes:
+    async with asyncio.timeout(PATIENCE), aclosing(small.refinery.watch()) as changes:
         async for change in changes:
             seen.append((change.position, [vibe.id for vibe in change.vibes]))
             if len(seen) == count:

@@ -199,10 +199,10 @@ def test_the_longest_expressions_are_read_in_no_time() -> None:
         " " * 8000,
         "#" * 8000,
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     for text in nasty:
         try:
             lint(text, VISIBLE)
         except ExpressionFault:
             continue
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -19,10 +19,10 @@ def diamond(levels: int, keyword: str = "allOf") -> dict[str, Any]:
 
 @pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
 def test_a_diamond_of_references_that_would_run_for_ever_is_refused_at_once(keyword: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(SchemaFault, match="more than 100,000 times"):
         compile_schema(diamond(1000, keyword))
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_small_diamond_is_fine() -> None:

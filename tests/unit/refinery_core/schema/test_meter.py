@@ -72,21 +72,21 @@ BOUNDED: dict[str, tuple[Any, Any, bool]] = {
 def test_a_document_that_would_be_looked_at_too_often_is_refused_soon(name: str) -> None:
     schema, document = BOMBS[name]
     validator = compile_schema(schema)
-    begin = time.perf_counter()
+    begin = time.process_time()
     (found,) = violations(validator, document, 20)
     assert "more than 500,000 times" in found.message
     assert not validator.is_valid(document)
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_recursion_that_only_looks_exponential_is_decided(name: str) -> None:
     schema, leaf, expected = BOUNDED[name]
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = violations(compile_schema(schema), nested(60, leaf), 20)
     assert (not found) is expected
     assert not any("more than" in each.message for each in found)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_a_tagged_union_of_ten_kinds_takes_a_large_tree() -> None:

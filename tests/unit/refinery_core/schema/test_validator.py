@@ -45,9 +45,9 @@ def test_a_pattern_that_could_run_away_is_refused(pattern: str, keyword: str, di
 
 def test_a_pattern_with_nested_repetition_stays_fast() -> None:
     validator = compile_schema({"pattern": "^(a|aa)+(a+)+$"})
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert not validator.is_valid("a" * 100_000 + "b")
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_pattern_deep_inside_is_refused_too() -> None:
@@ -112,9 +112,9 @@ def test_where_listing_all_would_take_too_much_the_first_violation_is_told(
     schema: Any, instance: Any
 ) -> None:
     validator = compile_schema(schema)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert len(violations(validator, instance, 20)) == 1
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize("instance", ["x" * 100_000, ["x" * 100_000], {"x" * 100_000: 1}])

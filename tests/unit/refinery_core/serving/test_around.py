@@ -14,6 +14,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core.errors import VibeNotFound
 from refinery_core.serving.around import Around, Call
 from refinery_core.serving.capacity import Capacity
+from tests.cases.waiting import PATIENCE
 
 PATH = "/refinery.ledger.v1.LedgerService/"
 
@@ -123,7 +124,7 @@ async def test_a_cancelled_stream_unwinds_at_once(server: Any) -> None:
     assert server.shapes.entered - server.shapes.left == 1
 
     call.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while server.shapes.left == 0:
             await asyncio.sleep(0.005)
 

@@ -6,13 +6,14 @@ import pytest
 
 from refinery_core.errors import Draining
 from refinery_core.serving.drain import Drain
+from tests.cases.waiting import PATIENCE
 
 
 async def test_what_is_inside_is_cut_short_at_the_drain() -> None:
     drain = Drain()
     asyncio.get_running_loop().call_later(0.01, drain.begin)
     with pytest.raises(Draining):
-        async with asyncio.timeout(10), drain.cutting():
+        async with asyncio.timeout(PATIENCE), drain.cutting():
             await asyncio.Event().wait()
 
 

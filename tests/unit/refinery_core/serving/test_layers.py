@@ -14,6 +14,7 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.layers import LAYERS, Known, Room
 from refinery_core.serving.principal import current_principal
 from refinery_core.serving.refusals import Refusals
+from tests.cases.waiting import PATIENCE
 
 
 def test_the_layers_stand_in_their_order() -> None:
@@ -45,7 +46,7 @@ async def test_the_line_of_a_refused_call_has_its_code_and_reason(server: Any) -
 
 async def until_logged(lines: list[Any]) -> None:
     """Wait for the line of a call: who is refused hears it before the call has ended."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not any(line["event"] == "call" for line in lines):
             await asyncio.sleep(0.005)
 
@@ -70,7 +71,7 @@ async def test_questions_about_the_server_are_for_debugging_only(server: Any) ->
 async def test_beyond_its_capacity_a_server_refuses_fast_and_recovers(run: Any) -> None:
     async with run(capacity=Capacity(calls=2, streams=1)) as server:
         waiting = [asyncio.create_task(server.one("wait")) for _ in range(2)]
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while server.shapes.entered < 2:
                 await asyncio.sleep(0.005)
 

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from refinery_core.errors import VibeNotFound
 from refinery_core.serving.metrics import exposed
 from refinery_core.settings import CannotStart
+from tests.cases.waiting import PATIENCE
 
 SERVICE = "refinery.ledger.v1.LedgerService"
 
@@ -46,7 +47,7 @@ async def test_each_call_is_counted_as_it_ended(server: Any) -> None:
     await server.one("b")
     with pytest.raises(grpc.aio.AioRpcError):
         await server.one("refuse")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while handled("One", "NOT_FOUND") == before[1]:  # Who is refused hears it before the call has ended.
             await asyncio.sleep(0.005)
     after = [handled("One", "OK"), handled("One", "NOT_FOUND"), refused("VIBE_NOT_FOUND"), timed("One")]

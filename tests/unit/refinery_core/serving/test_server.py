@@ -18,15 +18,10 @@ from refinery_core.errors import Draining
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import serve
 from refinery_core.settings import CannotStart
+from tests.cases.waiting import PATIENCE, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-
-
-async def _until(condition: Any) -> None:
-    async with asyncio.timeout(5):
-        while not await condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
@@ -75,11 +70,11 @@ async def test_health_follows_readiness_for_the_server_and_each_service(run: Any
             answers = [await health.Check(health_pb2.HealthCheckRequest(service=name)) for name in names]
             return all(answer.status == status for answer in answers)
 
-        await _until(lambda: is_now(SERVING))
+        await until(lambda: is_now(SERVING))
         ready = ConnectionRefusedError("the database is away")
-        await _until(lambda: is_now(NOT_SERVING))
+        await until(lambda: is_now(NOT_SERVING))
         ready = True
-        await _until(lambda: is_now(SERVING))
+        await until(lambda: is_now(SERVING))
         assert dict((await health.List(health_pb2.HealthListRequest())).statuses).keys() == {
             "",
             "refinery.ledger.v1.LedgerService",
@@ -96,7 +91,7 @@ async def test_health_of_an_unknown_service_is_not_found(server: Any) -> None:
 
 
 async def test_who_watches_health_hears_of_the_stop_and_does_not_delay_it(run: Any) -> None:
-    async with run() as server:
+    async with run(grace_seconds=PATIENCE) as server:
         call = health_pb2_grpc.HealthStub(server.channel).Watch(health_pb2.HealthCheckRequest())
         heard = aiter(call)
         while (await anext(heard)).status != SERVING:
@@ -106,7 +101,7 @@ async def test_who_watches_health_hears_of_the_stop_and_does_not_delay_it(run: A
         server.drain.ask()
         assert [answer.status async for answer in heard] == [NOT_SERVING]
         await server.ended
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < PATIENCE / 2
 
 
 async def test_a_drain_ends_streams_with_draining_and_lets_calls_finish(run: Any) -> None:
@@ -118,7 +113,7 @@ async def test_a_drain_ends_streams_with_draining_and_lets_calls_finish(run: Any
         async def both_run() -> bool:
             return bool(server.shapes.entered == 2)
 
-        await _until(both_run)
+        await until(both_run)
         server.drain.ask()
 
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -137,9 +132,9 @@ async def test_a_call_that_outlives_the_grace_is_cut(run: Any) -> None:
         async def runs() -> bool:
             return bool(server.shapes.entered == 1)
 
-        await _until(runs)
+        await until(runs)
         server.drain.ask()
-        await asyncio.wait_for(server.ended, 3)
+        await asyncio.wait_for(server.ended, PATIENCE)
 
         with pytest.raises(grpc.aio.AioRpcError):
             await waiting
