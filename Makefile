@@ -69,9 +69,13 @@ test: check ## Check, then the whole test suite but its long tiers; the database
 	  echo "The database suite again, on $$($(POSTGRES_15)/postgres --version):"; \
 	  REFINERY_TEST_PG_BIN=$(POSTGRES_15) $(BIN)/python -m pytest -m 'not long' $(AT_ONCE) tests/sql tests/integration/postgres; fi
 
+.PHONY: test/unit
+test/unit: setup ## The tests that need no database and no Temporal: less than a minute
+	$(BIN)/python -m pytest -m 'not long' $(AT_ONCE) tests/unit tests/replay
+
 .PHONY: test/long
 test/long: setup ## The tests that take minutes
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long --timeout 1800
 
 .PHONY: histories
 histories: setup ## Record the stored histories of workflows anew, or with CASE=… one; CONTRIBUTING.md says when
