@@ -13,6 +13,7 @@ from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
 from process_worker.expressions import Evaluator
+from process_worker.jq_parent import Child
 from process_worker.messages import DELIVER, Delivery
 from process_worker.replayed import Evaluation, Replayed
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, says, typed
@@ -99,6 +100,24 @@ async def test_an_expression_that_had_to_be_killed_is_an_error_and_replays(
     innocent = [await executor.carry_out(other) for _ in range(5)]
     assert innocent == [{"n": 2}] * 5
     assert await executor.outcome(handle) == {"killed": True}
+    await replay(executor.client, handle, evaluator)
+
+
+async def test_an_innocent_expression_that_takes_long_is_computed_once_and_replays(
+    executor: Executor, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[bytes] = []
+    give = Child.give
+
+    def counted(child: Child, request: bytes) -> None:
+        given.append(request)
+        give(child, request)
+
+    monkeypatch.setattr(Child, "give", counted)
+    slow = Scenario("slow", [{"a": says(n="${ reduce range(900000) as $i (0; . + 1) }")}])
+    handle = await executor.start(await executor.process(slow))
+    assert await executor.output(handle) == {"n": 900_000}
+    assert sum(b"900000" in request for request in given) == 1
     await replay(executor.client, handle, evaluator)
 
 
