@@ -75,7 +75,7 @@ test/unit: setup ## The tests that need no database and no Temporal: less than a
 
 .PHONY: test/long
 test/long: setup ## The tests that take minutes
-	$(BIN)/python -m pytest -m long --timeout 1800
+	$(BIN)/python -m pytest -m long -o timeout=1800 -o faulthandler_timeout=1900
 
 .PHONY: histories
 histories: setup ## Record the stored histories of workflows anew, or with CASE=… one; CONTRIBUTING.md says when
