@@ -62,5 +62,5 @@ def _dependent(kind: str, fragment: str) -> dict[str, Any]:
 
 
 def _read(name: str, vibes: dict[str, Any], kept: dict[str, Any]) -> Composition:
-    stored = {ref: json.loads(documents.from_value(schema).text) for ref, schema in vibes.items()}
+    stored = {ref: documents.from_value(schema).value for ref, schema in vibes.items()}
     return Composition(name, stored, **kept)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from refinery_core.postgres.composition import _answerable
+from refinery_core.vibe.jsonb import answerable
 from tests.cases.composed import Composition, compositions, is_same
 from tests.cases.store import Store
 
@@ -13,13 +13,9 @@ def composition(request: pytest.FixtureRequest) -> Composition:
     return request.param
 
 
-def test_a_stored_schema_composes_to_the_bytes_that_it_always_did(
+def test_a_stored_schema_embeds_to_the_bytes_that_it_always_did(
     store: Store, composition: Composition
 ) -> None:
-    bundle, embedded = store.ask(
-        composition.vibes,
-        ("select refinery.bundle_vibe_schema($1)::text", (composition.ref,)),
-        ("select refinery.resolve_vibe_schema($1)::text", (composition.ref,)),
-    )
-    assert is_same(_answerable(bundle), composition.bundle)
-    assert is_same(_answerable(embedded), composition.embedded)
+    question = ("select refinery.resolve_vibe_schema($1)::text", (composition.ref,))
+    [embedded] = store.ask(composition.vibes, question)
+    assert is_same(answerable(embedded), composition.embedded)

@@ -10,6 +10,8 @@ from jsonschema.validators import validator_for
 from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.keywords import KEYWORDS, members
 from refinery_core.vibe.references import REF, RESOLVED, read_schema, schema_at
+from tests.cases.composing import bundle
+from tests.cases.composing import compose as compose_pinned
 from tests.cases.composition import CASES, Case
 from tests.cases.oracle import accepts_sources
 from tests.cases.store import Store
@@ -18,7 +20,6 @@ from tests.cases.store import Store
 @dataclass(frozen=True)
 class Composed:
     bundle: str
-    bundle_from_extra: str
     embedded: str
     embedded_again: str
     embedded_from_extra: str
@@ -37,25 +38,15 @@ def compose(store: Store, case: Case) -> Composed:
         "select coalesce(jsonb_agg(jsonb_build_array(p.written, p.ref)), '[]')::text"
         " from refinery.schema_pins($1::text::jsonb) p"
     )
-    first, *rest = store.ask(
+    first, *found = store.ask(
         stored,
         ("select refinery.resolve_vibe_schema($1)::text", (case.ref,)),
-        ("select refinery.bundle_vibe_schema($1)::text", (case.ref,)),
-        ("select refinery.schema_dependencies($1::text::jsonb)", (root,)),
         *((pins, (json.dumps(schema),)) for schema in stored.values()),
     )
-    bundle, dependencies, *found = rest
-    again, embedded, bundled = store.ask(
-        {},
-        ("select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text", (first, extra)),
-        ("select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text", (root, extra)),
-        (
-            "select refinery.bundle_schema($1::text::jsonb, $2, $3::text::jsonb)::text",
-            (root, case.ref, extra),
-        ),
-    )
+    embed = "select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text"
+    again, embedded = store.ask({}, (embed, (first, extra)), (embed, (root, extra)))
     return Composed(
-        bundle, bundled, first, again, embedded, dependencies,
+        bundle(stored), first, again, embedded, sorted(compose_pinned(stored).guests),
         {ref: [(w, r) for w, r in json.loads(rows)] for ref, rows in zip(stored, found, strict=True)},
     )  # fmt: skip
 
@@ -74,9 +65,9 @@ def composed(store: Store, case: Case) -> Composed:
 
 
 def test_the_bundle_accepts_and_refuses_what_the_sources_do(case: Case, composed: Composed) -> None:
-    bundle = json.loads(composed.bundle)
+    compound = json.loads(composed.bundle)
     ours = compile_schema(composed.bundle)
-    theirs = validator_for(bundle)(bundle)
+    theirs = validator_for(compound)(compound)
     for instance, expected in [(i, True) for i in case.accepts] + [(i, False) for i in case.refuses]:
         assert ours.is_valid(instance) is expected, instance
         if case.jsonschema:
@@ -123,7 +114,6 @@ def test_in_an_embedded_guest_every_reference_is_pinned(store: Store) -> None:
 
 
 def test_what_is_not_stored_yet_composes_the_same(case: Case, composed: Composed) -> None:
-    assert composed.bundle_from_extra == composed.bundle
     assert composed.embedded_from_extra == composed.embedded
 
 
@@ -141,10 +131,12 @@ def test_the_dependencies_are_those_that_the_pins_lead_to(case: Case, composed: 
         todo += pins - wanted
         wanted |= pins
     assert composed.dependencies == sorted(wanted)
-    bundle = json.loads(composed.bundle)
-    container = "definitions" if "draft-07" in bundle["$schema"] else "$defs"
+    compound = json.loads(composed.bundle)
+    container = "definitions" if "draft-07" in compound["$schema"] else "$defs"
     ids = {
-        part["$id"] for part in bundle.get(container, {}).values() if isinstance(part, dict) and "$id" in part
+        part["$id"]
+        for part in compound.get(container, {}).values()
+        if isinstance(part, dict) and "$id" in part
     }
     assert {f"aug:{ref}" for ref in wanted} <= ids
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from typing import Any
 
 import orjson
 
@@ -20,11 +19,24 @@ from refinery_core.errors import (
     UnknownReference,
     Violation,
 )
+from refinery_core.postgres.aside import LARGE, aside
+from refinery_core.postgres.sources import Sources
+from refinery_core.postgres.validators import Validators
 from refinery_core.postgres.vibes import Vibes
-from refinery_core.schema.validator import Validator, ValidatorCache, compile_schema, violations
+from refinery_core.schema.bundle import UNSTORED, address_of
+from refinery_core.schema.composition import bundled_text
+from refinery_core.schema.validator import (
+    Validator,
+    ValidatorCache,
+    compile_alone,
+    compile_schema,
+    violations,
+)
 from refinery_core.vibe import documents
+from refinery_core.vibe.jsonb import answerable
 from refinery_core.vibe.model import Vibe
 from refinery_core.vibe.references import (
+    RESOLVED,
     Reference,
     SchemaFault,
     SchemaReading,
@@ -35,17 +47,11 @@ from refinery_core.vibe.references import (
 )
 from refinery_core.vibe.refs import AugUri, pointer_tokens
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
 """Says which refs references without fragment mean; None where there is none."""
 
 _GUESTS_AT_ONCE = 64
 """Vibes read together: each can be some MiB."""
-
-_LARGE = 32 << 10
-"""Bytes of JSON above which compiling and validating leave the event loop for a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class Composer:
 
     def __init__(self, vibes: Vibes, *, cache: ValidatorCache | None = None) -> None:
         self._vibes = vibes
-        self._validators = cache or ValidatorCache(max_count=4_096, max_cost=64 << 20)
+        self._sources = Sources(vibes)
+        self._validators = Validators(cache or ValidatorCache(max_count=4_096, max_cost=64 << 20))
 
     async def pin(
         self,
@@ -84,10 +91,7 @@ class Composer:
             ResolutionTooLarge: it is too large to be stored, or what it refers to is to be composed.
         """
         try:
-            reading = read_schema(schema)
-            if repin and reading.references:
-                schema = unpin(schema, reading)
-                reading = read_schema(schema)
+            schema, reading = await aside(len(orjson.dumps(schema)), _read, schema, repin=repin)
         except SchemaFault as fault:
             raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
         if not reading.references:
@@ -109,7 +113,6 @@ class Composer:
         """Refuse references that lead to no schema; the refs of those that name their Vibe by an alias."""
         names = {reference: _guest(reference, refs) for reference in reading.references}
         guests = await self._guests([name for name in names.values() if name not in extra], field)
-        parsed: dict[str, Any] = {}
         for reference, name in names.items():
             if name not in extra and name not in guests:
                 raise UnknownReference(field=field, reference=name if reference.pinned else reference.written)
@@ -119,17 +122,15 @@ class Composer:
                     path=reference.pointer,
                     problem=f"$refResolved is an alias; write {guests[name].ref}",
                 )
-            schema = extra[name] if name in extra else guests[name].schema
-            if schema is None:
+            if name in guests and guests[name].schema is None:
                 raise SchemaMissing(ref=name)
-            if reference.uri.fragment and name not in parsed:
-                parsed[name] = orjson.loads(schema)
-            if not _leads_to_schema(reference, parsed.get(name)):
-                raise InvalidSchema(
-                    field=field,
-                    path=reference.pointer,
-                    problem=f"'{reference.written}' leads to no schema in {name}",
+            if reference.uri.fragment:
+                guest = (
+                    self._sources.read(extra[name]) if name in extra else self._sources.of_vibe(guests[name])
                 )
+                if not _leads_to_schema(reference, (await guest).value):
+                    problem = f"'{reference.written}' leads to no schema in {name}"
+                    raise InvalidSchema(field=field, path=reference.pointer, problem=problem)
         return {name: guest.ref for name, guest in guests.items() if guest.ref != name}
 
     async def _guests(self, names: Sequence[str], field: str) -> dict[str, Vibe]:
@@ -148,65 +149,70 @@ class Composer:
         self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
     ) -> str:
         """A pinned schema as a compound document for any standard validator, as JSON text."""
-        return await self._compose("bundle_schema", pinned, field, root, extra)
+        with refusals_at(field):
+            composed = await self._sources.compose(pinned, extra or {})
+            address = UNSTORED if root is None else address_of(root)
+            return await aside(composed.size, bundled_text, composed.root, address, composed.guests)
 
     async def embed(self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None) -> str:
         """A pinned schema with its references' schemas embedded beside them, as JSON text."""
-        return await self._compose("embed_schema", pinned, field, None, extra)
-
-    async def _compose(
-        self, query: str, pinned: str, field: str, root: str | None, extra: Mapping[str, str] | None
-    ) -> str:
         with refusals_at(field):
-            row = await self._vibes.database.first(query, pinned, root, _given(extra))
+            row = await self._vibes.database.first("embed_schema", pinned, _given(extra))
         assert row is not None
-        return _answerable(row["schema"])
+        return answerable(row["schema"])
 
     async def dependencies(
         self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
     ) -> tuple[str, ...]:
         """The refs of all Vibes that a pinned schema is composed from, sorted."""
-        if '"$refResolved"' not in pinned:
+        if f'"{RESOLVED}"' not in pinned:
             return ()
         with refusals_at(field):
-            row = await self._vibes.database.first("schema_dependencies", pinned, _given(extra))
-        assert row is not None
-        return tuple(row["refs"])
+            composed = await self._sources.compose(pinned, extra or {})
+        return tuple(sorted(composed.guests))
 
     async def validator(
         self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
     ) -> Validator:
         """
-        What checks solutions against a pinned schema, from the cache where the schema alone decides.
+        What checks solutions against a pinned schema: made once, kept by all that it is composed from.
 
         Raises:
             InvalidSchema: it, or what it is composed from, is not a JSON Schema.
             ResolutionTooDeep, ResolutionTooLarge: it is composed from too much.
         """
-        key = None
-        if not extra:
-            key = hashlib.sha256(pinned.encode()).digest()
-            cached = self._validators.get(key)
-            if cached is not None:
-                return cached
-        composed = '"$refResolved"' in pinned
-        text = await self.bundle(pinned, field=field, extra=extra) if composed else pinned
+        key = hashlib.sha256(pinned.encode()).digest()
+        composes = f'"{RESOLVED}"' in pinned
+        cached = self._validators.get(key) if not (composes and extra) else None
+        if cached is not None:
+            return cached
         try:
-            validator = await _aside(len(text), compile_schema, text)
+            with refusals_at(field):
+                if not composes:
+                    return await self._validator_of_one(key, pinned)
+                composed = await self._sources.compose(pinned, extra or {})
+                if extra and not extra.keys().isdisjoint(composed.guests):
+                    key = composed.root.digest
+                return await self._validators.of(key, composed)
         except SchemaFault as fault:
             raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
-        if key is not None:
-            self._validators.put(key, validator, len(text))
-        return validator
+
+    async def _validator_of_one(self, key: bytes, schema: str) -> Validator:
+        """What checks against a schema that refers to no other."""
+        if len(schema) < LARGE:
+            return await self._validators.made(key, len(schema), partial(compile_schema, schema))
+        # Others may come to refer to it: then it was read and estimated already.
+        alone = await self._sources.alone(schema)
+        return await self._validators.made(key, len(schema), partial(compile_alone, schema, alone))
 
     async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
         """What is wrong with a solution, up to `limit` violations."""
-        return await _aside(len(solution), violations, validator, orjson.loads(solution), limit)
+        return await aside(len(solution), violations, validator, orjson.loads(solution), limit)
 
 
 @contextmanager
 def refusals_at(field: str) -> Iterator[None]:
-    """Say in which field of the request the schema stands that SQL refuses to compose."""
+    """Say in which field of the request the schema stands that cannot be composed."""
     try:
         yield
     except RefineryError as refusal:
@@ -215,28 +221,16 @@ def refusals_at(field: str) -> Iterator[None]:
         raise type(refusal)(**{**refusal.metadata, "field": field}) from refusal
 
 
-async def _aside(size: int, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    if size < _LARGE:
-        return work(*arguments, **keywords)
-    return await asyncio.to_thread(work, *arguments, **keywords)
+def _read(schema: Any, *, repin: bool) -> tuple[Any, SchemaReading]:
+    reading = read_schema(schema)
+    if repin and reading.references:
+        schema = unpin(schema, reading)
+        reading = read_schema(schema)
+    return schema, reading
 
 
 def _given(extra: Mapping[str, str] | None) -> str:
     return orjson.dumps({ref: orjson.Fragment(text) for ref, text in (extra or {}).items()}).decode()
-
-
-_STRING_OR_DIGITS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![0-9.])[0-9]{16,}(?![0-9.])')
-_DIGITS = re.compile("[0-9]{16}")
-
-
-def _answerable(schema: str) -> str:
-    """What JSONB prints, but with numbers that can be sent back: it writes 1e21 as 22 digits."""
-    return _STRING_OR_DIGITS.sub(_shorter, schema) if _DIGITS.search(schema) else schema
-
-
-def _shorter(found: re.Match[str]) -> str:
-    text = found[0]
-    return text if text[0] == '"' or int(text) <= documents.MAX_INTEGER else repr(float(text))
 
 
 def _text(schema: Any, field: str) -> str:
@@ -251,9 +245,7 @@ def _guest(reference: Reference, refs: Mapping[str, str]) -> str:
 
 
 def _leads_to_schema(reference: Reference, schema: Any) -> bool:
-    if not reference.uri.fragment:
-        return True
-    return schema_at(schema, pointer_tokens(reference.uri.fragment)) is not None
+    return schema_at(schema, pointer_tokens(reference.uri.fragment or "")) is not None
 
 
 def _pins(reading: SchemaReading, refs: Mapping[str, str]) -> dict[str, str]:

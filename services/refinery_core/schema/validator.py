@@ -7,20 +7,29 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import jsonschema_rs
 import orjson
-from jsonschema_specifications import REGISTRY as SPECIFICATIONS
 
 from refinery_core.errors import Violation
-from refinery_core.schema.effort import Effort, estimate, weigh
+from refinery_core.schema.bundle import UNSTORED
+from refinery_core.schema.composition import Composition, bundled
+from refinery_core.schema.effort import Effort, weigh
+from refinery_core.schema.looks import estimate
 from refinery_core.schema.meter import COUNTED, Counter, counting, is_within
+from refinery_core.schema.shared import NOTHING_SHARED, Shared
 from refinery_core.vibe.keywords import escaped
 from refinery_core.vibe.references import SchemaFault
 
-__all__ = ["Validator", "ValidatorCache", "compile_schema", "violations"]
+__all__ = [
+    "Validator",
+    "ValidatorCache",
+    "compile_alone",
+    "compile_composition",
+    "compile_schema",
+    "violations",
+]
 
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
@@ -41,15 +50,6 @@ _NOT_LINEAR = (
     "supported, and repetitions are limited"
 )
 
-# The library knows the meta-schema of the root's dialect only; a bundle may mix dialects.
-_META_SCHEMAS: Final = jsonschema_rs.Registry(
-    [
-        (uri, SPECIFICATIONS.contents(uri))
-        for uri in SPECIFICATIONS
-        if any(dialect in uri for dialect in ("draft-07", "2019-09", "2020-12"))
-    ]
-)
-
 
 class Validator:
     """A compiled schema that takes no document on which it would work for seconds.
@@ -59,14 +59,21 @@ class Validator:
     validated: more than 500,000 are too many.
     """
 
-    def __init__(self, schema: dict[str, Any] | bool, effort: Effort) -> None:
+    def __init__(
+        self, schema: dict[str, Any] | bool, effort: Effort, shared: Shared = NOTHING_SHARED
+    ) -> None:
+        """`shared` has what the schema refers to and does not bring along."""
         self._schema = schema
         self._effort = effort
-        self._compiled = _compiled(schema)
+        self._shared = shared
+        self._compiled = _compiled(schema, shared.plain)
+        self._counted: jsonschema_rs.Validator | None = None
 
-    @cached_property
+    @property
     def _counting(self) -> jsonschema_rs.Validator:
-        return _compiled(counting(self._schema), {COUNTED: Counter})
+        if self._counted is None:
+            self._counted = _compiled(counting(self._schema), self._shared.counting, {COUNTED: Counter})
+        return self._counted
 
     def is_valid(self, instance: Any) -> bool:
         """Whether a document satisfies the schema, and can be checked."""
@@ -114,19 +121,48 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
             away, or refers to nothing.
     """
     schema = orjson.loads(bundle) if isinstance(bundle, str) else bundle
-    effort = estimate(schema)
+    return _validator(schema if isinstance(schema, bool) else dict(schema), estimate(schema))
+
+
+def compile_alone(schema: str, composition: Composition) -> Validator:
+    """As `compile_schema`, for a schema that refers to no other and was read for composing."""
+    if composition.document.is_bare:
+        return compile_schema(schema)  # In a bundle it is wrapped, and its looks are other ones.
+    return _validator(orjson.loads(schema), composition.looks(UNSTORED).effort)
+
+
+def compile_composition(root: Composition, guests: Mapping[str, Composition], shared: Shared) -> Validator:
+    """
+    Compile a composed schema.
+
+    Args:
+        root: The schema.
+        guests: All that it is composed from, by ref.
+        shared: Those of them that others use as well.
+
+    Raises:
+        SchemaFault: As `compile_schema`.
+        ResolutionTooLarge: Its bundle would have more than 1 MiB.
+    """
+    bundle = bundled(root, UNSTORED, guests, without=shared.guests)
+    return _validator(bundle, root.looks(UNSTORED).effort, shared)
+
+
+def _validator(schema: dict[str, Any] | bool, effort: Effort, shared: Shared = NOTHING_SHARED) -> Validator:
     try:
-        return Validator(schema if isinstance(schema, bool) else dict(schema), effort)
+        return Validator(schema, effort, shared)
     except jsonschema_rs.ValidationError as error:
         raise SchemaFault(_pointer(error.instance_path), _problem(error)) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SchemaFault("", _cut(str(error))) from None
 
 
-def _compiled(schema: Any, keywords: dict[str, Any] | None = None) -> jsonschema_rs.Validator:
+def _compiled(
+    schema: Any, registry: jsonschema_rs.Registry, keywords: dict[str, Any] | None = None
+) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(
         schema,
-        registry=_META_SCHEMAS,
+        registry=registry,
         offline=True,
         pattern_options=jsonschema_rs.RegexOptions(),
         mask=_VALUE,

@@ -3,7 +3,7 @@
 Under any other keyword everything is data, `const`, `enum`, `default` and `examples` included. The table
 is the union of the dialects, because people write `$defs` in draft-07 and `definitions` in 2020-12 and
 mean it; what a dialect does not see itself is in UNSEEN: there, nothing can be given a name.
-`postgres/functions/schema_keyword.sql` states the same table.
+`postgres/functions/schema_keyword.sql` states the same table, for embedding.
 """
 
 from __future__ import annotations

@@ -6,27 +6,31 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     -- Of many Vibes a small part each may be wanted; the memory that their whole embeddings take is bounded too.
     _most constant bigint := 32 * 1048576;
-    _refs text[] := '{}';
+    _refs text[];
+    _schemas jsonb[];
     _embedded jsonb[] := '{}';
+    _places jsonb;
     _bytes bigint := 0;
-    _guest record;
     _result jsonb;
 begin
-    for _guest in select c.ref, c.schema from refinery.schema_closure(pinned, extra) c loop
-        _result := refinery.embedded(_guest.schema, 'aug:' || _guest.ref, (
-            select jsonb_object_agg(r, e) from unnest(_refs, _embedded) as done (r, e)
-            where r in (select p.ref from refinery.schema_pins(_guest.schema) p)));
+    select array_agg(c.ref order by c.place), array_agg(c.schema order by c.place), jsonb_object_agg(c.ref, c.place)
+    into _refs, _schemas, _places
+    from refinery.schema_closure(pinned, extra) with ordinality as c (ref, schema, place);
+
+    for _place in 1 .. coalesce(cardinality(_refs), 0) loop
+        _result := refinery.embedded(_schemas[_place], 'aug:' || _refs[_place], (
+            select jsonb_object_agg(p.ref, _embedded[(_places ->> p.ref)::integer])
+            from (select distinct q.ref from refinery.schema_pins(_schemas[_place]) q) p));
         _bytes := _bytes + pg_column_size(_result);
         if _bytes > _most then
             perform refinery.check_resolved_size(_bytes);
         end if;
-        _refs := _refs || _guest.ref;
         _embedded := _embedded || _result;
     end loop;
 
     _result := refinery.embedded(pinned, null, (
-        select jsonb_object_agg(r, e) from unnest(_refs, _embedded) as done (r, e)
-        where r in (select p.ref from refinery.schema_pins(pinned) p)));
+        select jsonb_object_agg(p.ref, _embedded[(_places ->> p.ref)::integer])
+        from (select distinct q.ref from refinery.schema_pins(pinned) q) p));
     perform refinery.check_resolved_size(octet_length(_result::text));
     return _result;
 end

@@ -5,16 +5,16 @@ declare
     _dialect text := refinery.schema_dialect(pinned);
     _names jsonb;
 begin
-    if jsonb_typeof(pinned) = 'boolean' then
+    if not pinned @? '$.** ? (exists(@."$ref") || exists(@."$refOriginal") || exists(@."$id") || exists(@."$dynamicRef"))' then
         return pinned;
     end if;
     perform refinery.check_resolved_size(octet_length(pinned::text) + refinery.embedded_size(pinned, guests));
     if self is not null then
         _names := coalesce(
-            refinery.own_names(pinned, false),
+            refinery.own_names(pinned),
             jsonb_build_object(
                 (refinery.resolve_address('', coalesce(refinery.schema_address(pinned, _dialect), ''))).absolute, ''));
     end if;
-    return refinery.compose_part(pinned, self, _dialect, '', _names, coalesce(guests, '{}'), '{}');
+    return refinery.embedded_part(pinned, self, _dialect, '', _names, coalesce(guests, '{}'));
 end
 $$;

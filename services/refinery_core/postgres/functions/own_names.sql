@@ -1,9 +1,9 @@
 -- The names of a document by refinery.schema_names, if it refers to itself by them or gives several; else NULL.
 -- Most documents have an $id at most, and only references like "#/definitions/x".
-create or replace function refinery.own_names(schema jsonb, always boolean) returns jsonb
+create or replace function refinery.own_names(schema jsonb) returns jsonb
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin
-    if always or (schema - '$id') @? '$.** ? (
+    if (schema - '$id') @? '$.** ? (
             exists(@."$id")
             || @."$ref" like_regex "^(#[^/]|[^#])" && !exists(@."$refResolved")
             || @."$dynamicRef".type() == "string" && !(@."$dynamicRef" starts with "#"))' then

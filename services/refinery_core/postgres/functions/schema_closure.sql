@@ -6,11 +6,14 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
     _refs text[] := '{}';
     _schemas jsonb[] := '{}';
-    _pins jsonb[] := '{}';
     _levels integer[] := '{}';
+    -- By ref: where it stands in these arrays, and what it refers to. Both grow by a level at a time.
+    _places jsonb := '{}';
+    _pins jsonb := '{}';
     _level integer := 0;
     _bytes bigint := octet_length(pinned::text);
     _wave text[] := array(select distinct p.ref from refinery.schema_pins(pinned) p);
+    _ref text;
     _found record;
 begin
     perform refinery.check_resolved_size(_bytes);
@@ -23,7 +26,7 @@ begin
             select w.ref, v.ref is not null or extra ? w.ref as known,
                    case when extra ? w.ref then extra -> w.ref else v.schema end as schema
             from unnest(_wave) as w (ref) left join refinery.vibes v on v.ref = w.ref
-            where w.ref <> all (_refs)
+            where not _places ? w.ref
         loop
             if not _found.known then
                 perform refinery.refuse(
@@ -32,18 +35,23 @@ begin
                 perform refinery.refuse('SCHEMA_MISSING', jsonb_build_object('ref', _found.ref));
             end if;
             _bytes := _bytes + octet_length(_found.schema::text);
-            perform refinery.check_resolved_size(_bytes);
+            if _bytes > 1048576 then
+                perform refinery.check_resolved_size(_bytes);
+            end if;
             _refs := _refs || _found.ref;
             _schemas := _schemas || _found.schema;
-            _pins := _pins || to_jsonb(array(select distinct p.ref from refinery.schema_pins(_found.schema) p));
             _levels := _levels || _level;
         end loop;
+        select _places || coalesce(jsonb_object_agg(n.ref, n.place), '{}'),
+               _pins || coalesce(jsonb_object_agg(n.ref, to_jsonb(array(
+                   select distinct p.ref from refinery.schema_pins(_schemas[n.place]) p))), '{}')
+        into _places, _pins
+        from (select r, p from unnest(_refs) with ordinality as known (r, p) where _levels[p] = _level) as n (ref, place);
         -- The longest way counts, so that whatever uses a Vibe has a lower level than the Vibe.
-        _levels := array(select case when r = any (_wave) then _level else l end
-                         from unnest(_refs, _levels) with ordinality as known (r, l, n) order by n);
-        _wave := array(select distinct p.ref
-                       from unnest(_refs, _pins) as known (ref, pins), jsonb_array_elements_text(known.pins) as p (ref)
-                       where known.ref = any (_wave));
+        foreach _ref in array _wave loop
+            _levels[(_places ->> _ref)::integer] := _level;
+        end loop;
+        _wave := array(select distinct p.ref from unnest(_wave) as w (ref), jsonb_array_elements_text(_pins -> w.ref) as p (ref));
     end loop;
     return query select c.r, c.s from unnest(_refs, _schemas, _levels) as c (r, s, l) order by c.l desc, c.r collate "C";
 end

@@ -1,11 +1,17 @@
--- name: bundle_schema
--- A pinned schema as a compound document; $2 the ref it is known by, if any, $3 schemas by ref that are not stored.
-select refinery.bundle_schema($1::text::jsonb, $2, $3::text::jsonb)::text as schema;
-
 -- name: embed_schema
--- A pinned schema with its references' schemas embedded; $3 schemas by ref that are not stored.
-select refinery.embed_schema($1::text::jsonb, $3::text::jsonb)::text as schema, $2::text as root;
+-- A pinned schema with its references' schemas embedded; $2 schemas by ref that are not stored.
+select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text as schema;
 
--- name: schema_dependencies
--- The refs of all Vibes that a pinned schema is composed from, sorted; $2 schemas by ref that are not stored.
-select refinery.schema_dependencies($1::text::jsonb, $2::text::jsonb) as refs;
+-- name: composing_schemas
+-- The schemas of some Vibes, and of all that those are composed from. $1 refs, $2 refs that are at hand, $3 bytes after which
+-- no more are read.
+with recursive reached (ref) as (
+    select r collate "C" from unnest($1::text[]) r
+    union
+    select e.to_ref from reached r join refinery.vibe_refs e on e.from_ref = r.ref and e.type = 'schema'
+    where e.to_ref <> all ($2::text[])
+), sized (ref, schema, before) as (
+    select v.ref, v.schema, sum(octet_length(v.schema::text)) over (rows between unbounded preceding and 1 preceding)
+    from reached r join refinery.vibes v on v.ref = r.ref
+)
+select s.ref, s.schema::text from sized s where coalesce(s.before, 0) <= $3;

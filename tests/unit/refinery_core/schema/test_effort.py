@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refinery_core.schema.effort import estimate
+from refinery_core.schema.looks import estimate
 from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.references import SchemaFault
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinery_core.schema.effort import estimate, weigh
+from refinery_core.schema.effort import weigh
+from refinery_core.schema.looks import estimate
 from refinery_core.schema.meter import is_within
 from refinery_core.schema.validator import compile_schema, violations
 

@@ -1,17 +1,16 @@
--- The one walk that embedding and bundling share: rebuilds a schema from the leaves up, and lets bundled_object or
--- embedded_object rewrite each object that refers to something.
---   self     what the document is called: 'aug:<ref>'; NULL for the root of an embedding, whose own words stay
+-- The walk of an embedding: rebuilds a schema from the leaves up, and lets embedded_object rewrite each object that refers to
+-- something.
+--   self     what the document is called: 'aug:<ref>'; NULL for the root, whose own words stay
 --   address  the author's base address here, and dialect the one here
---   names    of refinery.schema_names; NULL where the document's own references can stay as they are
---   guests   ref to embedded schema; NULL bundles
---   wrapped  the documents that refinery.bundled wraps
-create or replace function refinery.compose_part(
-    node jsonb, self text, dialect text, address text, names jsonb, guests jsonb, wrapped text[])
+--   names    of refinery.schema_names; NULL for the root
+--   guests   ref to embedded schema
+create or replace function refinery.embedded_part(
+    node jsonb, self text, dialect text, address text, names jsonb, guests jsonb)
 returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-    _dialect text := compose_part.dialect;
-    _address text := compose_part.address;
+    _dialect text := embedded_part.dialect;
+    _address text := embedded_part.address;
     _id text;
     _copy jsonb;
     _node jsonb := node;
@@ -28,12 +27,12 @@ begin
         _dialect := refinery.schema_dialect(node, _dialect);
         _id := refinery.schema_address(node, _dialect);
         if _id is null then
-            _dialect := compose_part.dialect;
+            _dialect := embedded_part.dialect;
         else
             _address := (refinery.resolve_address(_address, _id)).absolute;
         end if;
     end if;
-    if guests is not null and node ? '$refResolved' then
+    if node ? '$refResolved' then
         _copy := refinery.embedded_copy(node, guests);
     end if;
 
@@ -47,24 +46,22 @@ begin
                 -- What was embedded before stays as it is.
                 when _key = 'allOf' and m.n = jsonb_array_length(_value) and m.value = _copy then m.value
                 when jsonb_typeof(m.value) = 'object' then
-                    refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
+                    refinery.embedded_part(m.value, self, _dialect, _address, names, guests)
                 else m.value end order by m.n)
             into _value from jsonb_array_elements(_value) with ordinality as m (value, n);
         elsif _kind = 'named' then
             select jsonb_object_agg(m.key, case jsonb_typeof(m.value)
-                when 'object' then refinery.compose_part(m.value, self, _dialect, _address, names, guests, wrapped)
+                when 'object' then refinery.embedded_part(m.value, self, _dialect, _address, names, guests)
                 else m.value end)
             into _value from jsonb_each(_value) m;
         elsif _kind in ('one', 'items') then
-            _value := refinery.compose_part(_value, self, _dialect, _address, names, guests, wrapped);
+            _value := refinery.embedded_part(_value, self, _dialect, _address, names, guests);
         end if;
         -- Of nothing, an aggregate is NULL; then what there was stays.
         _node := case when _value is null then _node else _node || jsonb_build_object(_key, _value) end;
     end loop;
 
-    if guests is null then
-        return refinery.bundled_object(_node, self, _dialect, _address, names, wrapped);
-    elsif _copy is null and (self is null or not node ? '$ref') then
+    if _copy is null and (self is null or not node ? '$ref') then
         return _node;
     end if;
     return refinery.embedded_object(_node, self, _address, names, _copy);

@@ -1,0 +1,162 @@
+"""What pinned schemas are composed from: read once, from the ledger or from what is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from refinery_core.answers import Answers
+from refinery_core.errors import ResolutionTooDeep, ResolutionTooLarge, SchemaMissing, UnknownReference
+from refinery_core.postgres.aside import aside
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.schema.composition import FIELD, Composition, Document, digest_of
+from refinery_core.vibe.documents import MAX_BYTES
+from refinery_core.vibe.model import Vibe
+
+MAX_LEVELS = 32
+
+_READ_AT_ONCE = 64
+"""Vibes read together: each can be composed from a MiB."""
+
+_MEMORY = 64 << 20
+MEMORY_OF_A_BYTE = 8
+"""What is made of a schema takes about so much for each byte of its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A schema, and by ref all that it is composed from."""
+
+    root: Composition
+    guests: Mapping[str, Composition]
+
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON they are."""
+        return self.root.document.size + sum(guest.document.size for guest in self.guests.values())
+
+
+class Sources:
+    """
+    Reads and composes pinned schemas.
+
+    `extra` is pinned schemas, by ref, that are not stored (yet); they win over those that are.
+    """
+
+    def __init__(self, vibes: Vibes) -> None:
+        self._vibes = vibes
+        # A stored schema is kept by its ref, any other by its text.
+        self._documents: Answers[Document] = Answers(_MEMORY)
+        self._compositions: Answers[Composition] = Answers(_MEMORY)
+
+    async def read(self, text: str) -> Document:
+        """A pinned schema that may not be stored."""
+        return await self._document(("text", text), text)
+
+    async def of_vibe(self, vibe: Vibe) -> Document:
+        """The schema of a Vibe that has one."""
+        assert vibe.schema is not None
+        return await self._document(("ref", vibe.ref), vibe.schema)
+
+    async def alone(self, text: str) -> Composition:
+        """A schema that refers to no other."""
+        return self._composition(await self.read(text), {})
+
+    async def compose(self, pinned: str, extra: Mapping[str, str]) -> Composed:
+        """
+        A pinned schema with all that it is composed from.
+
+        Raises:
+            UnknownReference, SchemaMissing: one of its references, or of theirs, leads to no schema.
+            ResolutionTooDeep, ResolutionTooLarge: there are more than 32 levels, or more than 1 MiB.
+        """
+        document = await self.read(pinned)
+        documents = await self._everything(document, extra)
+        guests: dict[str, Composition] = {}
+        for ref in _guests_first(documents):
+            guests[ref] = self._composition(documents[ref], guests)
+        root = self._composition(document, guests)
+        if root.height > 1 + MAX_LEVELS:
+            raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
+        return Composed(root, guests)
+
+    async def _everything(self, root: Document, extra: Mapping[str, str]) -> dict[str, Document]:
+        """By ref, all that a schema is composed from; refused as soon as it is too much."""
+        found: dict[str, Document] = {}
+        levels, size = 0, _checked(root.size)
+        wave: Sequence[str] = root.refs
+        while wave:
+            levels += 1
+            if levels > MAX_LEVELS:
+                raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
+            for start in range(0, len(wave), _READ_AT_ONCE):
+                part = await self._some(wave[start : start + _READ_AT_ONCE], extra, found)
+                size = _checked(size + sum(document.size for document in part.values()))
+                found |= part
+            reached = dict.fromkeys(ref for name in wave for ref in found[name].refs)
+            wave = [ref for ref in reached if ref not in found]
+        return found
+
+    async def _some(
+        self, refs: Sequence[str], extra: Mapping[str, str], found: Mapping[str, object]
+    ) -> dict[str, Document]:
+        some, wanted = {}, []
+        for ref in refs:
+            document = await self.read(extra[ref]) if ref in extra else await self._at_hand(ref)
+            if document is None:
+                wanted.append(ref)
+            else:
+                some[ref] = document
+        return some | await self._stored(wanted, {*extra, *found, *some}) if wanted else some
+
+    async def _at_hand(self, ref: str) -> Document | None:
+        document = self._documents.get(("ref", ref))
+        if document is None and (vibe := self._vibes.cached(ref)) is not None:
+            if vibe.schema is None:
+                raise SchemaMissing(ref=ref)
+            document = await self.of_vibe(vibe)
+        return document
+
+    async def _stored(self, refs: Sequence[str], known: Iterable[str]) -> dict[str, Document]:
+        """Schemas from the database; what they are composed from comes along, and is kept."""
+        rows = await self._vibes.database.fetch("composing_schemas", refs, list(known), MAX_BYTES)
+        schemas = {row["ref"]: row["schema"] for row in rows}
+        _checked(sum(len(text.encode()) for text in schemas.values() if text is not None))
+        for ref in refs:
+            if ref not in schemas:
+                raise UnknownReference(field=FIELD, reference=ref)
+            if schemas[ref] is None:
+                raise SchemaMissing(ref=ref)
+        read = {r: await self._document(("ref", r), text) for r, text in schemas.items() if text is not None}
+        return {ref: read[ref] for ref in refs}
+
+    async def _document(self, key: tuple[str, str], text: str) -> Document:
+        document = self._documents.get(key)
+        if document is None:
+            document = await aside(len(text), Document, text)
+            self._documents.keep(key, document, 1_000 + MEMORY_OF_A_BYTE * len(text))
+        return document
+
+    def _composition(self, document: Document, guests: Mapping[str, Composition]) -> Composition:
+        own = {ref: guests[ref] for ref in document.refs}
+        digest = digest_of(document, own)
+        composition = self._compositions.get(digest)
+        if composition is None:
+            composition = Composition(document, own)
+            self._compositions.keep(digest, composition, 1_000 + MEMORY_OF_A_BYTE * document.size)
+        return composition
+
+
+def _checked(size: int) -> int:
+    if size > MAX_BYTES:
+        raise ResolutionTooLarge(field=FIELD, limit=MAX_BYTES)
+    return size
+
+
+def _guests_first(documents: Mapping[str, Document]) -> list[str]:
+    graph = TopologicalSorter({ref: document.refs for ref, document in documents.items()})
+    try:
+        return list(graph.static_order())
+    except CycleError:
+        raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS) from None

@@ -1,0 +1,84 @@
+"""Validators of pinned schemas: each made once, however many need it at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from refinery_core.answers import Answers
+from refinery_core.postgres.aside import LARGE
+from refinery_core.postgres.sources import MEMORY_OF_A_BYTE, Composed
+from refinery_core.schema.composition import Composition
+from refinery_core.schema.shared import NOTHING_SHARED, Shared, to_share
+from refinery_core.schema.validator import Validator, ValidatorCache, compile_composition
+
+_MADE_AT_ONCE = 2
+"""Large ones, each in a thread."""
+
+_SHARED_BYTES = 64 << 20
+
+
+class Validators:
+    """Makes validators and keeps them, by a key that stands for all that a schema is composed from."""
+
+    def __init__(self, cache: ValidatorCache) -> None:
+        self._cache = cache
+        self._shared: Answers[Shared] = Answers(_SHARED_BYTES)
+        self._making: dict[bytes, asyncio.Task[Validator]] = {}
+        self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
+
+    def get(self, key: bytes) -> Validator | None:
+        """The validator, if it is at hand."""
+        return self._cache.get(key)
+
+    async def of(self, key: bytes, composed: Composed) -> Validator:
+        """
+        The validator of a composed schema.
+
+        Raises:
+            SchemaFault: it, or what it is composed from, is not a JSON Schema.
+            ResolutionTooLarge: its bundle would have more than 1 MiB.
+        """
+        shared = self._share(composed.guests)
+        return await self.made(
+            key, composed.size, partial(compile_composition, composed.root, composed.guests, shared)
+        )
+
+    async def made(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
+        """The validator by a key, else what `work` makes of so many bytes; raises what that raises."""
+        validator = self._cache.get(key)
+        if validator is not None:
+            return validator
+        if size < LARGE:
+            return self._kept(key, size, work())
+        making = self._making.get(key)
+        if making is None:
+            making = self._making[key] = asyncio.create_task(self._make(key, size, work))
+            making.add_done_callback(partial(self._forget, key))
+        return await asyncio.shield(making)
+
+    async def _make(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
+        async with self._turns:
+            return self._kept(key, size, await asyncio.to_thread(work))
+
+    def _forget(self, key: bytes, making: asyncio.Task[Validator]) -> None:
+        del self._making[key]
+        if not making.cancelled():
+            making.exception()  # All who waited may be gone.
+
+    def _kept(self, key: bytes, size: int, validator: Validator) -> Validator:
+        self._cache.put(key, validator, size)
+        return validator
+
+    def _share(self, guests: Mapping[str, Composition]) -> Shared:
+        large = to_share(guests)
+        if not large:
+            return NOTHING_SHARED
+        key = frozenset((ref, guest.digest) for ref, guest in large.items())
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = Shared(large)
+            size = sum(guest.document.size for guest in large.values())
+            self._shared.keep(key, shared, MEMORY_OF_A_BYTE * size)
+        return shared
