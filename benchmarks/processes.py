@@ -241,18 +241,18 @@ async def lone(processes: Processes, table: Table) -> None:
 
 
 async def evaluations(seconds: float) -> float:
-    """Evaluations a second of two threads, each asking for one at a time."""
-    expression, value = Expression(".a + 1"), {"a": 1}
+    """Evaluations a second of two threads, each asking for one at a time, and none twice."""
+    expression = Expression(".a + 1")
 
-    def ask(evaluator: Evaluator) -> int:
+    def ask(evaluator: Evaluator, thread: int) -> int:
         count, end = 0, time.perf_counter() + seconds
         while time.perf_counter() < end:
-            evaluator.evaluate([expression], value, {})
+            evaluator.evaluate([expression], {"a": count, "thread": thread}, {})
             count += 1
         return count
 
     with Evaluator(children=2) as evaluator:
-        evaluator.evaluate([expression], value, {})
+        evaluator.evaluate([expression], {"a": 1}, {})
         start = time.perf_counter()
-        counts = await asyncio.gather(*(asyncio.to_thread(ask, evaluator) for _ in range(2)))
+        counts = await asyncio.gather(*(asyncio.to_thread(ask, evaluator, thread) for thread in range(2)))
         return sum(counts) / (time.perf_counter() - start)

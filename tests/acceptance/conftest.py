@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -32,6 +31,7 @@ from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import Context, VibeType
+from tests.cases.ports import free_port
 from tests.conftest import Database
 
 NAME = "refinery.ledger.v1.LedgerService"
@@ -147,9 +147,7 @@ async def clients(addresses: Sequence[str], count: int) -> AsyncIterator[list[Re
 @asynccontextmanager
 async def ledger_process(database: Database) -> AsyncIterator[str]:
     """The ledger as a process of its own; the address at which it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(  # noqa: ASYNC220 - it forks within a millisecond
         leash.command([sys.executable, "-m", "ledger_service"], at_parent_death=signal.SIGKILL),
         stdin=subprocess.PIPE,

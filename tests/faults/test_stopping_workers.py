@@ -20,7 +20,7 @@ from refinery_core.vibe.model import VibeType
 from tests.cases.load import AUTHOR
 from tests.cases.processes import cpu_seconds
 from tests.cases.waiting import until
-from tests.faults.everybody import Everybody, at_work, end
+from tests.faults.everybody import Everybody, at_work, end, start
 from tests.faults.store import Store, children
 
 ENDS_SECONDS = 25.0
@@ -71,9 +71,9 @@ async def reading(everybody: Everybody) -> list[UUID]:
     ids = [uuid.uuid4() for _ in range(EXECUTIONS)]
     ref = "main@processes/waits?1"
     for id_ in ids:
-        start = Start(ref, ref, AUTHOR, "main", f"results/{id_}", {"id": str(id_)})
+        given = Start(ref, ref, AUTHOR, "main", f"results/{id_}", {"id": str(id_)})
         await client.start_workflow(
-            WORKFLOW, start, id=workflow_id(id_), task_queue=TASK_QUEUE, result_type=Result
+            WORKFLOW, given, id=workflow_id(id_), task_queue=TASK_QUEUE, result_type=Result
         )
     await until(lambda: "Unreachable" in everybody.worker.log)
     return ids
@@ -99,7 +99,7 @@ async def test_a_worker_that_is_asked_to_stop_ends_in_time_and_loses_nothing(
     if not everybody.ledger.is_running:
         everybody.ledger.start()
     if everybody.temporal.ended() is not None:
-        await everybody.temporal.start()
+        await start(everybody.temporal)
     everybody.worker.start()
     await everybody.worker.ready()
     for id_ in ids:

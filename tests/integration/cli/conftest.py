@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from refinery_cli.__main__ import run
+from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 from tests.conftest import _folder
 
@@ -87,12 +87,8 @@ class Command:
 @pytest.fixture(scope="session")
 def refinery() -> Iterator[Command]:
     """The command before a running Refinery, which all tests share: ids are their own."""
-    with socket.socket() as first, socket.socket() as second, _folder() as data:
-        for each in (first, second):
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in (first, second)]
-        first.close()
-        second.close()
+    with _folder() as data:
+        ports = [free_port(), free_port()]
         options = ["--data", str(data), "--ledger-port", str(ports[0]), "--resolver-port", str(ports[1])]
         options.append("--no-processes")
         log = data / "up.log"

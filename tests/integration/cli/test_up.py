@@ -26,13 +26,8 @@ from refinery_cli.supervise import serving
 from refinery_cli.up import up
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
+from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_taken_port_is_told_before_anything_starts(

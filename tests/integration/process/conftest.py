@@ -41,6 +41,7 @@ from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
+from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
@@ -53,9 +54,7 @@ ELSEWHERE = "elsewhere"
 @pytest.fixture(scope="session")
 def temporal_address() -> Iterator[str]:
     """Where the Temporal server of this run listens. It keeps everything in memory."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     program = str(Path(sysconfig.get_path("scripts"), "temporal"))
     options = ["--ip", "127.0.0.1", "--port", str(port), "--headless", "--log-level", "never"]
     options += ["--namespace", ELSEWHERE]

@@ -12,6 +12,7 @@ import pytest
 from process_worker.engine.faults import Fault
 from process_worker.outside.gateway import Asked, Gateway, Reply, _exchange
 from process_worker.outside.http import asked_of, output_of
+from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web
 
@@ -227,9 +228,7 @@ async def test_bytes_come_in_base64(served: Web) -> None:
 
 
 async def test_what_is_not_there_is_an_error() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     assert await status_of(Gateway.of("127.0.0.1"), f"http://127.0.0.1:{port}/") == 503
     assert await status_of(Gateway.of("127.0.0.1"), "ftp://127.0.0.1/") == 400
 

@@ -15,15 +15,10 @@ from prometheus_client import REGISTRY
 from refinery_core.errors import VibeNotFound
 from refinery_core.serving.metrics import exposed
 from refinery_core.settings import CannotStart
+from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 
 SERVICE = "refinery.ledger.v1.LedgerService"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def handled(method: str, code: str) -> float:
