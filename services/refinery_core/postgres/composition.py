@@ -207,7 +207,10 @@ class Composer:
 
     async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
         """What is wrong with a solution, up to `limit` violations."""
-        return await aside(len(solution), violations, validator, orjson.loads(solution), limit)
+        instance = orjson.loads(solution)
+        if len(solution) < LARGE and not validator.is_ready(instance):
+            return await self._validators.in_turn(partial(violations, validator, instance, limit))
+        return await aside(len(solution), violations, validator, instance, limit)
 
 
 @contextmanager

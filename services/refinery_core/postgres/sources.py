@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 
 from refinery_core.answers import Answers
 from refinery_core.errors import ResolutionTooDeep, ResolutionTooLarge, SchemaMissing, UnknownReference
@@ -74,9 +73,7 @@ class Sources:
         document = await self.read(pinned)
         documents = await self._everything(document, extra)
         guests: dict[str, Composition] = {}
-        for ref in _guests_first(documents):
-            guests[ref] = self._composition(documents[ref], guests)
-        root = self._composition(document, guests)
+        root = self._composed(document, documents, guests, MAX_LEVELS)
         if root.height > 1 + MAX_LEVELS:
             raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
         return Composed(root, guests)
@@ -138,6 +135,21 @@ class Sources:
             self._documents.keep(key, document, 1_000 + MEMORY_OF_A_BYTE * len(text))
         return document
 
+    def _composed(
+        self,
+        document: Document,
+        documents: Mapping[str, Document],
+        guests: dict[str, Composition],
+        levels: int,
+    ) -> Composition:
+        """A document over its guests, which are composed before it, no more than so many levels of them."""
+        for ref in document.refs:
+            if ref not in guests:
+                if not levels:
+                    raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
+                guests[ref] = self._composed(documents[ref], documents, guests, levels - 1)
+        return self._composition(document, guests)
+
     def _composition(self, document: Document, guests: Mapping[str, Composition]) -> Composition:
         own = {ref: guests[ref] for ref in document.refs}
         digest = digest_of(document, own)
@@ -152,11 +164,3 @@ def _checked(size: int) -> int:
     if size > MAX_BYTES:
         raise ResolutionTooLarge(field=FIELD, limit=MAX_BYTES)
     return size
-
-
-def _guests_first(documents: Mapping[str, Document]) -> list[str]:
-    graph = TopologicalSorter({ref: document.refs for ref, document in documents.items()})
-    try:
-        return list(graph.static_order())
-    except CycleError:
-        raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS) from None

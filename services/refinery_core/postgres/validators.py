@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from refinery_core.answers import Answers
 from refinery_core.postgres.aside import LARGE
@@ -12,6 +13,8 @@ from refinery_core.postgres.sources import MEMORY_OF_A_BYTE, Composed
 from refinery_core.schema.composition import Composition
 from refinery_core.schema.shared import NOTHING_SHARED, Shared, to_share
 from refinery_core.schema.validator import Validator, ValidatorCache, compile_composition
+
+T = TypeVar("T")
 
 _MADE_AT_ONCE = 2
 """Large ones, each in a thread."""
@@ -58,9 +61,13 @@ class Validators:
             making.add_done_callback(partial(self._forget, key))
         return await asyncio.shield(making)
 
-    async def _make(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Do work that compiles, in a thread, when it is its turn."""
         async with self._turns:
-            return self._kept(key, size, await asyncio.to_thread(work))
+            return await asyncio.to_thread(work)
+
+    async def _make(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
+        return self._kept(key, size, await self.in_turn(work))
 
     def _forget(self, key: bytes, making: asyncio.Task[Validator]) -> None:
         del self._making[key]

@@ -59,13 +59,10 @@ class Composition:
 
     def resource(self, address: str) -> dict[str, Any]:
         """The document as a part of a bundle, by the name that it has there."""
-        return self._resource(address)[0]
+        return self.sized(address)[0]
 
-    def size(self, address: str) -> int:
-        """How many bytes JSONB prints of that."""
-        return self._resource(address)[1]
-
-    def _resource(self, address: str) -> tuple[dict[str, Any], int]:
+    def sized(self, address: str) -> tuple[dict[str, Any], int]:
+        """That, and how many bytes JSONB prints of it."""
         with self._lock:
             if address not in self._resources:
                 bare = {
@@ -112,13 +109,17 @@ def bundled(
     Raises:
         ResolutionTooLarge: with all of them it would have more than 1 MiB.
     """
-    parts = {bundle.address_of(ref): guest for ref, guest in guests.items()}
-    sizes = {name: part.size(name) for name, part in parts.items()}
-    if bundled_size(root.resource(address), root.size(address), sizes) > MAX_BYTES:
+    own, size = root.sized(address)
+    resources: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, int] = {}
+    for ref, guest in guests.items():
+        name = bundle.address_of(ref)
+        made, sizes[name] = guest.sized(name)
+        if ref not in without:
+            resources[name] = made
+    if bundled_size(own, size, sizes) > MAX_BYTES:
         raise ResolutionTooLarge(field=FIELD, limit=MAX_BYTES)
-    absent = {bundle.address_of(ref) for ref in without}
-    resources = {name: part.resource(name) for name, part in parts.items() if name not in absent}
-    return bundle.bundle(root.resource(address), resources)
+    return bundle.bundle(own, resources)
 
 
 def bundled_text(root: Composition, address: str, guests: Mapping[str, Composition]) -> str:
@@ -132,7 +133,7 @@ def bundled_size(root: Mapping[str, Any], size: int, guests: Mapping[str, int]) 
         return size
     own, container = bundle.own_definitions(root), bundle.container_of(root)
     names = (f"{name}#" if name in own else name for name in guests)
-    entries = sum(printed_size(name) + len(": , ") for name in names) + sum(guests.values()) - len(", ")
+    entries = sum(len(orjson.dumps(name)) + len(": , ") for name in names) + sum(guests.values()) - len(", ")
     if own:
         return size + len(", ") + entries
     return size + entries + (0 if container in root else len(f', "{container}": {{}}'))

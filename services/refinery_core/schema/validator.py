@@ -67,13 +67,19 @@ class Validator:
         self._effort = effort
         self._shared = shared
         self._compiled = _compiled(schema, shared.plain)
+        self._lock = threading.Lock()
         self._counted: jsonschema_rs.Validator | None = None
 
     @property
     def _counting(self) -> jsonschema_rs.Validator:
-        if self._counted is None:
-            self._counted = _compiled(counting(self._schema), self._shared.counting, {COUNTED: Counter})
-        return self._counted
+        with self._lock:
+            if self._counted is None:
+                self._counted = _compiled(counting(self._schema), self._shared.counting, {COUNTED: Counter})
+            return self._counted
+
+    def is_ready(self, instance: Any) -> bool:
+        """Whether nothing is left to compile before a document can be decided on."""
+        return self._counted is not None or self._is_bounded(instance)
 
     def is_valid(self, instance: Any) -> bool:
         """Whether a document satisfies the schema, and can be checked."""
@@ -99,9 +105,10 @@ class Validator:
         return tuple(_violation(error) for error in itertools.islice(found, limit))
 
     def _can_decide(self, instance: Any) -> bool:
-        if self._effort.few or self._effort.most(weigh(instance)[0])[0] <= _MOST_ESTIMATED:
-            return True
-        return is_within(MOST_LOOKS, self._counting.is_valid, instance)
+        return self._is_bounded(instance) or is_within(MOST_LOOKS, self._counting.is_valid, instance)
+
+    def _is_bounded(self, instance: Any) -> bool:
+        return self._effort.few or self._effort.most(weigh(instance)[0])[0] <= _MOST_ESTIMATED
 
     def _first(self, instance: Any) -> tuple[Violation, ...]:
         try:

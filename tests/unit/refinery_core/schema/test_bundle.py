@@ -46,6 +46,6 @@ def test_what_is_estimated_document_by_document_is_the_estimate_of_the_whole(see
 def test_the_size_of_a_bundle_is_known_before_it_is_made(seed: int) -> None:
     composed = compose(grown.composition(seed))
     root, guests = composed.root, composed.guests
-    sizes = {address_of(ref): guest.size(address_of(ref)) for ref, guest in guests.items()}
+    sizes = {address_of(ref): guest.sized(address_of(ref))[1] for ref, guest in guests.items()}
     made = json.loads(bundled_text(root, UNSTORED, guests))
-    assert bundled_size(root.resource(UNSTORED), root.size(UNSTORED), sizes) == printed_size(made)
+    assert bundled_size(*root.sized(UNSTORED), sizes) == printed_size(made)
