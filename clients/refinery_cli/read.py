@@ -148,6 +148,8 @@ def _print_vibe(vibe: Vibe) -> None:
         "digest": vibe.digest.hex(),
         "references": ", ".join(vibe.schema_refs),
     })  # fmt: skip
+    if vibe.truncated:
+        note("There are more references; the schema has all of them.")
     for part in ("context", "schema", "solution"):
         if (document := getattr(vibe, part)) is not ABSENT:
             say(f"\n{part}")

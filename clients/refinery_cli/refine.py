@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from cyclopts import Group, Parameter
 
 from refinery_cli.documents import STDIN, document_of
-from refinery_cli.failures import Usage, repeatable
+from refinery_cli.failures import Usage, note, repeatable
 from refinery_cli.options import HERE, LOCAL_ROLE, Count, Output, RequestId, Services, document, request_id_of
 from refinery_cli.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.plain import moment, plain
@@ -145,6 +145,9 @@ def print_refined(refined: Refined, output: Form) -> None:
         print_json(plain(refined), output)
         return
     print_table(COLUMNS, refined.vibes)
+    if refined.truncated and refined.refinement is not None:
+        position = refined.refinement.position
+        note(f"There are more; refinery list --after {position - 1} --until {position} --limit 0 lists all.")
     say()
     if refined.refinement is None:
         say("Nothing was written: this was a dry run, and its numbers are a forecast.")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from refinery.vibe.v1 import vibe_pb2 as pb
 from refinery_core import wire
 from refinery_core.errors import InvalidDocument, InvalidField, Violation
+from refinery_core.serving.around import MAX_MESSAGE_BYTES
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
 from refinery_core.wire import DocumentForm
 
@@ -247,3 +250,52 @@ def test_a_uuid_has_its_usual_form(text: str) -> None:
 
 def test_a_uuid_may_be_upper_case() -> None:
     assert wire.uuid_from("6F3E1C1E-8F0B-4C5A-9A55-0D2F7F5A3C11", "request_id") == VIBE.refinement_id
+
+
+def test_a_refinement_is_cut_from_its_last_list_to_what_fits_and_says_so() -> None:
+    lists = {name: tuple(f"main@{name}/{number}?1" for number in range(1_000)) for name in LISTS}
+    refinement = replace(
+        REFINEMENT,
+        vibe_refs=lists["vibe_refs"],
+        target_refs=lists["target_refs"],
+        instruction_refs=lists["instruction_refs"],
+        budget_refs=lists["budget_refs"],
+    )
+    whole = wire.refinement_message(refinement)
+    assert (whole.truncated, whole.ByteSize() > 80_000) == (False, True)
+    for room in range(200, whole.ByteSize(), 10_000):
+        cut = wire.refinement_message(refinement, room=room)
+        kept = [list(getattr(cut, name)) for name in LISTS]
+        assert cut.truncated
+        assert cut.ByteSize() <= max(room, 400)
+        assert cut.ByteSize() > room - 40 or not any(kept)
+        for before, after in pairwise(kept):
+            assert len(before) == 1_000 or not after
+        assert all(list(lists[name])[: len(refs)] == refs for name, refs in zip(LISTS, kept, strict=True))
+        assert wire.refinement_from(cut).truncated
+
+
+LISTS = ("vibe_refs", "target_refs", "instruction_refs", "budget_refs")
+
+
+def test_a_vibe_is_cut_to_what_a_message_holds_and_its_documents_are_not() -> None:
+    refs = tuple(f"aug:/{'x' * 500}/{number}" for number in range(5_000))
+    large = replace(VIBE, schema_refs=refs, solution=f'"{"x" * (2 << 20)}"')
+    message = wire.vibe_message(large)
+    assert message.truncated
+    assert MAX_MESSAGE_BYTES - (70 << 10) < message.ByteSize() < MAX_MESSAGE_BYTES
+    assert list(message.schema_refs) == list(refs[: len(message.schema_refs)])
+    assert message.solution.json == large.solution
+    assert wire.vibe_from(message).truncated
+    assert not wire.vibe_message(VIBE).truncated
+
+
+def test_documents_travel_as_json_where_a_vibe_would_be_too_large_as_values() -> None:
+    numbers = f"[{','.join('1' * 131_000)}]"
+    one = wire.vibe_message(replace(VIBE, solution=numbers), form=DocumentForm.VALUE)
+    assert one.solution.HasField("value")
+    three = replace(VIBE, context=numbers, schema=numbers, solution=numbers)
+    message = wire.vibe_message(three, form=DocumentForm.VALUE)
+    assert (message.context.json, message.truncated) == (numbers, False)
+    large = f'"{"x" * (300 << 10)}"'
+    assert wire.vibe_message(replace(VIBE, context=large), form=DocumentForm.VALUE).context.json == large

@@ -146,8 +146,8 @@ class Document(_message.Message):
     def value(self) -> _struct_pb2.Value:
         """value is for people who type requests by hand: {"value": {"type": "object"}}.
         Its numbers are doubles. Answers use it when the call carries the
-        metadata `document-form: value`; a document that is too deep for it, or
-        with which the Vibe would be too large for a message, travels as json.
+        metadata `document-form: value`; a document of more than 256 KiB or about
+        30 levels, or with which a Vibe would not fit into a message, comes as json.
         """
 
     def __init__(
