@@ -327,9 +327,13 @@ class Draining(RefineryError):
 
 
 class Overloaded(RefineryError):
-    """The server has as much work as it can hold; try again later."""
+    """The server has as much work as it can hold ({bound}); try again later."""
 
     reason, code = "OVERLOADED", Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, *, bound: str = "in all") -> None:
+        """Say which bound was reached, where it is known."""
+        super().__init__(bound=bound)
 
 
 class StorageFull(RefineryError):

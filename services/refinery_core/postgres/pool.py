@@ -137,7 +137,8 @@ async def _acquire(pool: asyncpg.Pool, patience: float) -> Any:
         return await pool.acquire(timeout=patience)
     except TimeoutError as error:
         busy = pool.get_size() >= pool.get_max_size()
-        raise (Overloaded() if busy else DatabaseUnavailable()) from error
+        full = Overloaded(bound="all connections to the database are busy")
+        raise (full if busy else DatabaseUnavailable()) from error
     except STORE_FAILURES as error:
         raise translated(error) or DatabaseUnavailable() from error
 

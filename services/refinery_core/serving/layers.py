@@ -15,20 +15,21 @@ from refinery_core.serving.refusals import Refusals
 class Room:
     """Refuses what there is no room for. Questions about the server itself are always answered."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "_peer")
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._peer = call.context.peer()
 
     async def __aenter__(self) -> None:
         """Take the room of one call, or raise Overloaded."""
         if not self._call.infrastructure:
-            self._call.capacity.take(streaming=self._call.streaming)
+            self._call.capacity.take(streaming=self._call.streaming, peer=self._peer)
 
     async def __aexit__(self, *error: object) -> None:
         """Give it back."""
         if not self._call.infrastructure:
-            self._call.capacity.give_back(streaming=self._call.streaming)
+            self._call.capacity.give_back(streaming=self._call.streaming, peer=self._peer)
 
 
 class Known:

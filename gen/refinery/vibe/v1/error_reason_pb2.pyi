@@ -159,9 +159,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 27
-    """RESOURCE_EXHAUSTED. "The server has as much work as it can hold; try again later."
+    """RESOURCE_EXHAUSTED. "The server has as much work as it can hold (200 streams at once over one connection); try again later."
 
-        {"reason": "OVERLOADED", "domain": "refinery", "metadata": {}}
+        {"reason": "OVERLOADED", "domain": "refinery", "metadata": {"bound": "200 streams at once over one connection"}}
     """
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 28
     """RESOURCE_EXHAUSTED. "The database has no room left; nothing was written."
@@ -385,9 +385,9 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
     {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 27
-"""RESOURCE_EXHAUSTED. "The server has as much work as it can hold; try again later."
+"""RESOURCE_EXHAUSTED. "The server has as much work as it can hold (200 streams at once over one connection); try again later."
 
-    {"reason": "OVERLOADED", "domain": "refinery", "metadata": {}}
+    {"reason": "OVERLOADED", "domain": "refinery", "metadata": {"bound": "200 streams at once over one connection"}}
 """
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 28
 """RESOURCE_EXHAUSTED. "The database has no room left; nothing was written."

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -8,7 +9,8 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from refinery_core.errors import VibeNotFound
+from refinery_client.refusals import refusal_from
+from refinery_core.errors import Overloaded, VibeNotFound
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.layers import LAYERS, Known, Room
@@ -85,6 +87,56 @@ async def test_beyond_its_capacity_a_server_refuses_fast_and_recovers(run: Any) 
         server.shapes.release.set()
         assert await asyncio.gather(*waiting) == ["wait", "wait"]
         assert await server.one("a") == "a"
+
+
+async def test_one_connection_cannot_take_all_the_room(run: Any) -> None:
+    async with (
+        run(capacity=Capacity(calls=4, streams=4, calls_of_one=2, streams_of_one=2)) as server,
+        grpc.aio.insecure_channel(
+            f"127.0.0.1:{server.port}", [("grpc.use_local_subchannel_pool", 1)]
+        ) as channel,
+    ):
+        other = replace(server, channel=channel)
+        watches = [server.watch() for _ in range(2)]
+        for watch in watches:
+            await anext(aiter(watch))
+        calls = [asyncio.create_task(server.one("wait")) for _ in range(2)]
+        async with asyncio.timeout(5):
+            while server.shapes.entered < 4:
+                await asyncio.sleep(0.005)
+
+        for shape, bound in ((server.each, "2 streams"), (server.one, "2 calls")):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await shape("a")
+            refusal = refusal_from(caught.value)
+            assert isinstance(refusal, Overloaded)
+            assert refusal.metadata == {"bound": f"{bound} at once over one connection"}
+        # Another connection has room, until the whole has none.
+        assert (await other.each("a"), await other.one("a")) == (["a"], "a")
+        more = [other.watch() for _ in range(2)]
+        for watch in more:
+            await anext(aiter(watch))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await other.each("a")
+        assert refusal_from(caught.value).metadata == {"bound": "4 streams at once"}
+
+        for watch in watches:
+            watch.cancel()
+        async with asyncio.timeout(5):
+            while server.shapes.left < 2:
+                await asyncio.sleep(0.005)
+        assert await server.each("a") == ["a"]
+        server.shapes.release.set()
+        assert await asyncio.gather(*calls) == ["wait", "wait"]
+
+
+@pytest.mark.parametrize("peer", ["", "unix:"])
+def test_connections_that_have_no_name_of_their_own_share_only_the_whole(peer: str) -> None:
+    capacity = Capacity(streams=3, streams_of_one=1)
+    for _ in range(3):
+        capacity.take(streaming=True, peer=peer)
+    with pytest.raises(Overloaded, match="3 streams at once"):
+        capacity.take(streaming=True, peer=peer)
 
 
 async def test_while_authentication_is_off_everybody_is_anonymous() -> None:
