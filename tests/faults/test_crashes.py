@@ -6,12 +6,18 @@ import asyncio
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import grpc
 
-from refinery_client import DeadlineExceeded, Refinery
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
+from refinery.vibe.v1 import vibe_pb2
+from refinery_client import DeadlineExceeded, Draft, Refinery
 from refinery_core.errors import DatabaseUnavailable
-from tests.cases.load import Load, check
+from refinery_core.vibe.model import VibeType
+from tests.cases.load import AUTHOR, Load, check
 from tests.cases.processes import ServiceProcess
 from tests.cases.waiting import PATIENCE, until
 from tests.faults.store import Store
@@ -118,3 +124,32 @@ def test_sessions_that_are_ended_under_load_lose_nothing(store: Store, ledger: S
         load.wait_for(BETWEEN)
     assert "Traceback" not in ledger.log
     asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+async def test_watches_go_on_when_their_database_is_back_and_see_each_refinement_once(
+    store: Store, ledger: ServiceProcess
+) -> None:
+    async with (
+        grpc.aio.insecure_channel(ledger.address) as channel,
+        Refinery.connect(ledger=ledger.address, timeout_seconds=30) as refinery,
+    ):
+        stub = pb_grpc.LedgerServiceStub(channel)
+        views = (vibe_pb2.VIBE_VIEW_BASIC, vibe_pb2.VIBE_VIEW_FULL)
+        calls: list[Any] = [
+            stub.WatchVibes(pb.WatchVibesRequest(id_prefix="seen/", view=views[number % 2]))
+            for number in range(6)
+        ]
+        for number in range(6):
+            draft = Draft(type=VibeType.RECORD, id=f"seen/{number}")
+            await refinery.refine(author_ref=AUTHOR, drafts=[draft])
+            if number % 2 == 0:
+                store.crash()
+                store.server.start()
+        for call in calls:
+            seen: list[str] = []
+            async with asyncio.timeout(30):
+                while len(seen) < 6:
+                    seen += [vibe.ref for vibe in (await call.read()).vibes]
+            assert seen == [f"main@seen/{number}?1" for number in range(6)]
+            call.cancel()
+    assert "Traceback" not in ledger.log
