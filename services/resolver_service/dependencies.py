@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from refinery_core.answers import Answers
 from refinery_core.errors import InvalidPageToken
 from refinery_core.pages import open_token, page_token
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri
+from resolver_service.downwards import Dependency, Downwards, Line
 from resolver_service.moments import Moment, find, fixed
 
 Key = tuple[int, str]
@@ -38,15 +41,6 @@ class Dependents:
 
 
 @dataclass(frozen=True, slots=True)
-class Dependency:
-    """A Vibe at the other end, by the shortest way; `floating` is about the last edge of it."""
-
-    ref: str
-    depth: int
-    floating: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """A part of a list, nearest first, then by ref; the token goes on, and is empty where nothing does."""
 
@@ -71,23 +65,41 @@ async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token:
     return _page([Dependency(*row) for row in rows], size, asked, moment)
 
 
-async def list_dependents(vibes: Vibes, asked: Dependents, size: int, token: str) -> Page:
+async def list_dependents(
+    vibes: Vibes, asked: Dependents, size: int, token: str, remembered: Answers[Sequence[Dependency]]
+) -> Page:
     """
     A page of whose schemas are composed from a Vibe, up to the moment of its context.
+
+    Args:
+        vibes: Where they are.
+        asked: The question.
+        size: How many at the most.
+        token: Where the list goes on.
+        remembered: What is further away than one edge, from earlier pages: to put it in order, all is read.
 
     Raises:
         VibeNotFound: the reference means nothing there.
         InvalidPageToken: the token is not of this list.
+        QuestionTooLarge: more is further away than can be put in order.
     """
     moment, (depth, last) = await _place(vibes, asked.context, asked, token)
     vibe = await find(vibes, asked.reference, moment)
-    refs = await _revisions(vibes, asked.reference, moment) if asked.any_revision else [vibe.ref]
-    arguments: tuple[object, ...] = (refs, moment.position)
-    if asked.transitive:
-        rows = await vibes.database.fetch("transitive_dependents", *arguments, depth, last, size + 1)
+    if asked.any_revision:
+        downwards = Downwards(
+            vibes.database, moment.position, asked.reference.id, await _line(vibes, asked, moment)
+        )
     else:
-        rows = await vibes.database.fetch("direct_dependents", *arguments, last, size + 1)
-    return _page([Dependency(*row) for row in rows], size, asked, moment)
+        downwards = Downwards(vibes.database, moment.position, vibe.ref)
+    found = [] if depth > 1 else await downwards.direct(last if depth else "", size + 1)
+    if asked.transitive and len(found) <= size:
+        beyond = remembered.get((asked, moment))
+        if beyond is None:
+            beyond = await downwards.beyond()
+            remembered.keep((asked, moment), beyond, 1_000 + sum(200 + len(one.ref) for one in beyond))
+        start = bisect_right(beyond, (depth, last), key=lambda one: (one.depth, one.ref))
+        found += beyond[start : start + size + 1 - len(found)]
+    return _page(found, size, asked, moment)
 
 
 async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> tuple[Moment, Key]:
@@ -100,13 +112,12 @@ async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> t
     return await fixed(vibes, context, until=until), (depth, ref)
 
 
-async def _revisions(vibes: Vibes, uri: AugUri, moment: Moment) -> Sequence[str]:
+async def _line(vibes: Vibes, asked: Dependents, moment: Moment) -> Line:
+    """The branches whose versions are seen, and how far each is."""
+    uri = asked.reference
     branch = moment.branch if uri.canonical or uri.branch is None else uri.branch
-    chain = await vibes.database.fetch("branch_chain", branch, moment.position)
-    rows = await vibes.database.fetch(
-        "revisions_seen", uri.id, [line["name"] for line in chain], [line["seen_until"] for line in chain]
-    )
-    return [row["ref"] for row in rows]
+    rows = await vibes.database.fetch("branch_chain", branch, moment.position)
+    return [row["name"] for row in rows], [row["seen_until"] for row in rows]
 
 
 def _page(found: Sequence[Dependency], size: int, asked: object, moment: Moment) -> Page:

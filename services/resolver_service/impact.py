@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -31,9 +31,8 @@ from resolver_service.repinning import Hypothesis, Repinning
 DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 MAX_VIOLATIONS = 20
-IMPACTS_PER_PART = 500
 VIBES_AT_ONCE = 50
-"""Judged together: each solution can be a MiB, and each have a schema of its own."""
+"""Judged and told together: each solution can be a MiB, and each have a schema of its own."""
 
 JUDGES_BYTES = 16 << 20
 """Of schemas whose validators are kept while one question is answered."""
@@ -102,8 +101,8 @@ async def analyze(vibes: Vibes, composer: Composer, change: Change) -> AsyncGene
     assessment = _Assessment(vibes, composer, Repinning(vibes, composer, moment, hypothesis), hypothesis.ref)
     reach = Reach(vibes.database, change.id, moment, change.max_vibes)
     async for found in reach.walk():
-        for part in _cut(found, IMPACTS_PER_PART):
-            yield Part(tuple([i for few in _cut(part, VIBES_AT_ONCE) for i in await assessment.assess(few)]))
+        for start in range(0, len(found), VIBES_AT_ONCE):
+            yield Part(tuple(await assessment.assess(found[start : start + VIBES_AT_ONCE])))
     yield Part((), reach.truncated)
 
 
@@ -182,8 +181,3 @@ _UNAFFECTED = _Judge(Verdict.UNAFFECTED)
 def _impact(found: Reaching, judge: _Judge, violations: tuple[Violation, ...]) -> Impact:
     verdict = Verdict.INVALID if violations else judge.verdict
     return Impact(found.ref, verdict, found.depth, violations, judge.message)
-
-
-def _cut(items: Sequence[Reaching], size: int) -> Iterator[Sequence[Reaching]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

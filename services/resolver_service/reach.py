@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -11,6 +11,8 @@ from refinery_core.postgres.database import Database
 from resolver_service.moments import Moment
 
 EDGES_AT_ONCE = 1_000
+FEW = 20
+"""Edges to a version, up to which it is read together with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,16 @@ class Reaching:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A version that others may refer to; the id itself at the start."""
+    """A version that others refer to, and by how many edges; the id itself at the start, without a ref."""
 
-    query: str
-    name: str
-    last: tuple[str, ...] = ()
+    id: str
+    ref: str | None = None
+    latest: bool = True
+    edges: int = FEW + 1
+
+    def is_met_by(self, edge: asyncpg.Record) -> bool:
+        """Whether an edge to the id leads here: to the latest version floats what was pinned before it."""
+        return self.ref is None or edge["to_ref"] == self.ref or (self.latest and edge["floating"])
 
 
 class Reach:
@@ -45,17 +52,14 @@ class Reach:
         self._moment = moment
         self._limit = limit
         self._visited: set[str] = set()
-        self._chain: tuple[list[str], list[int]] = ([], [])
 
     async def walk(self) -> AsyncIterator[list[Reaching]]:
         """Give what is reached, some at a time."""
-        rows = await self._database.fetch("branch_chain", self._moment.branch, self._moment.position)
-        self._chain = ([row["name"] for row in rows], [row["seen_until"] for row in rows])
-        frontier, depth = [_Node("edges_to_id", self._id)], 0
+        frontier, depth = [_Node(self._id)], 0
         while frontier:
             nodes, frontier, depth = frontier, [], depth + 1
-            for node in nodes:
-                async for edges in self._edges(node):
+            for some in _together(nodes):
+                async for edges in self._edges(some):
                     found, beyond = await self._visit(edges, depth)
                     frontier += beyond
                     if found:
@@ -63,25 +67,32 @@ class Reach:
                     if self.truncated:
                         return
 
-    async def _edges(self, node: _Node) -> AsyncIterator[Sequence[asyncpg.Record]]:
-        position, ref = 0, ""
-        while True:
-            rows = await self._database.fetch(
-                node.query, node.name, self._moment.position, position, ref, EDGES_AT_ONCE, *node.last
-            )
-            if rows:
-                yield rows
-            if len(rows) < EDGES_AT_ONCE:
-                return
-            position, ref = rows[-1]["position"], rows[-1]["ref"]
+    async def _edges(self, nodes: Sequence[_Node]) -> AsyncIterator[Sequence[asyncpg.Record]]:
+        """The edges to a version that has many, a page at a time, or all edges to several that have few."""
+        if nodes[0].edges > FEW:
+            (node,) = nodes
+            key: tuple[int, str, str] = (self._moment.position + 1, "", "")
+            while rows := await self._page(node, *key):
+                yield [edge for edge in rows if node.is_met_by(edge)]
+                key = rows[-1]["position"], rows[-1]["ref"], rows[-1]["to_ref"]
+            return
+        latest = {node.id: node for node in nodes if node.latest}
+        refs = [node.ref for node in nodes if not node.latest]
+        rows = await self._database.fetch("edges_to_some", list(latest), refs, self._moment.position)
+        yield [e for e in rows if e["to_ref"] in refs or latest[e["to_id"]].is_met_by(e)]
+
+    async def _page(self, node: _Node, position: int, ref: str, to: str) -> list[asyncpg.Record]:
+        """The edges to a version that come after one."""
+        if node.latest:
+            return await self._database.fetch("edges_to_id", node.id, position, ref, to, EDGES_AT_ONCE)
+        return await self._database.fetch("edges_to_ref", node.ref, position, ref, EDGES_AT_ONCE)
 
     async def _visit(self, edges: Sequence[asyncpg.Record], depth: int) -> tuple[list[Reaching], list[_Node]]:
         """Those met for the first time: the latest versions, and where the walk goes on."""
-        new = {e["ref"]: e for e in edges if e["ref"] not in self._visited and e["id"] != self._id}
-        columns = list(new), [e["id"] for e in new.values()], [e["revision"] for e in new.values()]
+        new = {e["ref"]: e["id"] for e in edges if e["ref"] not in self._visited and e["id"] != self._id}
         found: list[Reaching] = []
         beyond: list[_Node] = []
-        for ref, latest, used in await self._database.fetch("standing", *columns, *self._chain):
+        for ref, latest, used in await self._standing(new):
             if not latest and not used:
                 continue
             if len(self._visited) == self._limit:
@@ -91,6 +102,28 @@ class Reach:
             if latest:
                 found.append(Reaching(ref, depth))
             if used:
-                id_ = new[ref]["id"]
-                beyond.append(_Node("edges_to_latest", id_, (ref,)) if latest else _Node("edges_to_ref", ref))
+                beyond.append(_Node(new[ref], ref, latest, used))
         return found, beyond
+
+    async def _standing(self, versions: Mapping[str, str]) -> list[asyncpg.Record]:
+        if not versions:
+            return []
+        where = self._moment.branch, self._moment.position
+        return await self._database.fetch("standing", [*versions], [*versions.values()], *where, FEW + 1)
+
+
+def _together(nodes: Iterable[_Node]) -> Iterator[list[_Node]]:
+    """Each that has many edges alone, the others by as many as have a page of edges together."""
+    some: list[_Node] = []
+    count = 0
+    for node in nodes:
+        if node.edges > FEW:
+            yield [node]
+            continue
+        if some and count + node.edges > EDGES_AT_ONCE:
+            yield some
+            some, count = [], 0
+        some.append(node)
+        count += node.edges
+    if some:
+        yield some

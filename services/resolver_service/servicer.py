@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from refinery_core.fields import context_from, reference_from
 from refinery_core.pages import page_size
 from refinery_core.wire import document_form, vibe_message
 from resolver_service import dependencies, impact, wire
+from resolver_service.downwards import Dependency
 from resolver_service.schemas import Schemas
 
 
@@ -25,6 +26,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
 
     schemas: Schemas
     answers: Answers[pb.ResolveSchemaResponse] = field(default_factory=lambda: Answers(32 << 20))
+    dependents: Answers[Sequence[Dependency]] = field(default_factory=lambda: Answers(32 << 20))
 
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]
@@ -70,7 +72,9 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     ) -> pb.ListDependentsResponse:
         """List a page of what is composed from a Vibe."""
         size, asked = page_size(request.page_size), wire.dependents(request)
-        page = await dependencies.list_dependents(self.schemas.vibes, asked, size, request.page_token)
+        page = await dependencies.list_dependents(
+            self.schemas.vibes, asked, size, request.page_token, self.dependents
+        )
         found = wire.dependency_messages(page.items)
         return pb.ListDependentsResponse(dependents=found, next_page_token=page.next_page_token)
 

@@ -12,7 +12,8 @@ from refinery_core.fields import bounded_from, branch_from, context_from, id_fro
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context
 from refinery_core.wire import DocumentForm
-from resolver_service.dependencies import Dependencies, Dependency, Dependents
+from resolver_service.dependencies import Dependencies, Dependents
+from resolver_service.downwards import Dependency
 from resolver_service.impact import DEFAULT_VIBES, MAX_VIBES, Change, Part, Verdict
 from resolver_service.schemas import Resolved, SchemaForm, Source, Validation
 

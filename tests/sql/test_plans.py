@@ -1,5 +1,7 @@
 """What the queries read: 20,000 Vibes stand for millions, as a plan that is generic does not know them."""
 
+# ruff: noqa: E501 - a row of the table is one line
+
 from __future__ import annotations
 
 import asyncio
@@ -103,7 +105,8 @@ FIRST: dict[str, tuple[object, ...]] = {
     "edges_up": (["main@x/7?3"], 1, ["author", "target", "schema"], MOST, 100),
     "edges_down": (["main@x/7?3"], 1, ["author", "target", "schema"], MOST, 100),
     "direct_dependencies": ("main@x/8?3", "", 11),
-    "direct_dependents": (["main@x/8?3"], MOST, "", 11),
+    "direct_dependents": ("main@x/8?3", MOST, "", 11),
+    "direct_dependents_of_id": ("x/8", MOST, "", 11, ["main"], [MOST]),
 }
 """Arguments that ask for about ten rows, for the queries that answer calls."""
 
@@ -200,3 +203,100 @@ async def test_a_step_of_a_walk_that_leaves_everything_out_still_says_how_much_i
         for _ in range(2):
             (row,) = await connection.fetch(QUERIES[query], known, 2, ["author", "target"], MOST, 100)
             assert (row["far"], row["count"]) == (None, 1)
+
+
+# --- Hubs -----------------------------------------------------------------------------------
+
+HUB = """
+with made as (
+    insert into refinery.refinements (id, position, request_id, request_digest, principal, time,
+                                      author_ref, target_refs, instruction_refs, budget_refs, chain)
+    select md5('h' || n)::uuid, 100000 + n, md5('s' || n)::uuid, sha256('r'), 'test', '2031-01-01', $1, '{}', '{}', '{}', sha256('c')
+    from generate_series(0, 50) n)
+insert into refinery.vibes (ref, id, branches, revision, type, author_ref, refinement_id, position, ordinal,
+                            schema, schema_refs, content_digest, digest)
+select 'main@' || id || '?' || revision, id, '{main}', revision, 'RECORD', $1, md5('h' || p)::uuid, 100000 + p, ordinal,
+       case when id = 'hub' then 'true'
+            else '{"$ref": "aug:/hub", "$refResolved": "main@hub?1"}'::jsonb end, '{}', sha256('c'), sha256(convert_to(id || revision, 'UTF8'))
+from (
+    select 'hub' as id, n + 1 as revision, 0 as p, n as ordinal from generate_series(0, 4999) n
+    union all select 'many', n + 1, 1 + n / 200, n % 200 from generate_series(0, 4999) n
+    union all select 'once/' || n, 1, 26 + n / 200, n % 200 from generate_series(0, 4999) n
+) v
+order by p, ordinal
+"""
+"""A hub of 5,000 versions; to its first refer 5,000 versions of one id, and 5,000 ids."""
+
+MANY, ONCE = [f"main@many?{n}" for n in range(4_001, 5_001)], [f"main@once/{n}?1" for n in range(1_000)]
+LINE = (["main"], [MOST])
+
+AT_A_HUB: dict[str, tuple[str, int, tuple[object, ...]]] = {
+    "all edges to an id": ("edges_to_id", 100, ("hub", MOST, "", "", 100)),
+    "more edges to an id": ("edges_to_id", 100, ("hub", 100_010, "main@many?1900", "", 100)),
+    "edges to a version": ("edges_to_ref", 100, ("main@hub?1", MOST, "", 100)),
+    "edges to a version that few use": ("edges_to_ref", 100, ("main@hub?2", MOST, "", 100)),
+    "edges to many, with few each": ("edges_to_some", 1_000, ([f"once/{n}" for n in range(1_000)], MANY[:100], MOST)),
+    "standing of versions of one id": ("standing", 1_000, (MANY, ["many"] * 1_000, "main", MOST, 21)),
+    "standing of as many ids": ("standing", 1_000, (ONCE, [f"once/{n}" for n in range(1_000)], "main", MOST, 21)),
+    "edges to an id that few use": ("edges_to_id", 100, ("many", MOST, "", "", 100)),
+    "standing of versions of the hub": ("standing", 100, ([f"main@hub?{n}" for n in range(4_901, 5_001)], ["hub"] * 100, "main", MOST, 21)),
+    "direct dependents": ("direct_dependents", 100, ("main@hub?1", MOST, "", 100)),
+    "more direct dependents": ("direct_dependents", 100, ("main@hub?1", MOST, "main@once/3000?1", 100)),
+    "direct dependents of any version": ("direct_dependents_of_id", 100, ("hub", MOST, "", 100, *LINE)),
+    "more direct dependents of any version": ("direct_dependents_of_id", 100, ("hub", MOST, "main@many?4000", 100, *LINE)),
+    "some dependents of each": ("dependents_of_some", 1_000, (["main@hub?1", *ONCE, *MANY], MOST, 50)),
+    "index of a range": ("verify_index", 200, (100_024, 100_025)),
+    "numbers of a range": ("verify_numbers", 200, (100_024, 100_025)),
+    "types of a range": ("verify_types", 200, (100_024, 100_025)),
+    "lineage down": ("edges_down", 200, (["main@hub?1"], 1, ["schema", "author"], MOST, 200)),
+    "lineage up": ("edges_up", 1_000, (ONCE, 1, ["schema", "author"], MOST, 1_000)),
+}  # fmt: skip
+"""A query, how many rows it looks at on purpose, and its arguments."""
+
+PAGES_A_ROW = 12
+"""Three looks into indexes of three levels, and their rows."""
+
+
+@pytest.fixture(scope="module", params=["analyzed", "never analyzed"])
+def hub(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"{NAME}_hub"
+    tables = [f"alter table refinery.{table} set (autovacuum_enabled = off)" for table in BIG]
+
+    async def run(database: str, *statements: tuple[Any, ...]) -> None:
+        connection = await asyncpg.connect(postgres.url(database))
+        try:
+            for sql, *arguments in statements:
+                await connection.execute(sql, *arguments)
+        finally:
+            await connection.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(run("postgres", (f"create database {name} template {template} strategy file_copy",)))
+        runner.run(run(name, *[(sql,) for sql in tables], (POPULATE, AUTHOR), (HUB, AUTHOR)))
+        if request.param == "analyzed":
+            runner.run(run(name, ("vacuum analyze",)))
+        yield postgres.url(name)
+        runner.run(run("postgres", (f"drop database {name} with (force)",)))
+
+
+@pytest.mark.parametrize("mode", ["generic", "custom"])
+@pytest.mark.parametrize("what", AT_A_HUB)
+async def test_a_question_at_a_hub_reads_what_it_asks_for_and_not_what_there_is(
+    hub: str, what: str, mode: str
+) -> None:
+    query, rows, arguments = AT_A_HUB[what]
+    connection = await asyncpg.connect(hub, server_settings={"plan_cache_mode": f"force_{mode}_plan"})
+    await connection.execute(f"prepare p as {QUERIES[query]}")
+    given = await connection.fetchval(
+        "select string_agg(format('%L', value), ', ') from jsonb_array_elements_text($1) value",
+        json.dumps([_array(one) if isinstance(one, list) else one for one in arguments]),
+    )
+    told = await connection.fetchval(f"explain (analyze, buffers, format json) execute p({given})")
+    await connection.close()
+    plan = json.loads(told)[0]["Plan"]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= PAGES_A_ROW * rows, told
+    assert plan["Temp Read Blocks"] == 0
+
+
+def _array(values: list[Any]) -> str:
+    return f"{{{','.join(json.dumps(value) for value in values)}}}"

@@ -6,8 +6,9 @@ import pytest
 
 from refinery.resolver.v1 import resolver_service_pb2 as pb
 from refinery_client import Dependency, Draft
-from refinery_core.errors import InvalidField, InvalidPageToken, VibeNotFound
+from refinery_core.errors import InvalidField, InvalidPageToken, QuestionTooLarge, VibeNotFound
 from refinery_core.vibe.model import Context, VibeType
+from resolver_service import downwards
 from tests.integration.conftest import Services
 
 
@@ -151,3 +152,47 @@ async def test_what_means_nothing_is_refused(services: Services) -> None:
         await dependencies(services, "")
     with pytest.raises(InvalidField):
         await dependents(services, "aug:/nothing", page_size=-1)
+
+
+async def test_the_same_is_listed_however_little_is_read_at_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await services.record("base", schema={"type": "object"})
+        await services.record("near", schema=refers("aug:/base"))
+    for n in range(7):
+        await services.record(f"n/{n}", schema=refers(f"aug:/base?{n % 3 + 1}", "aug:/near"))
+        await services.record(f"m/{n}", schema=refers("aug:/n/0", f"aug:/n/{n}", "aug:/near?1"))
+    asked = [
+        (reference, {"any_revision": any_revision, "transitive": True})
+        for reference in ("aug:/base", "aug:/base?1", "aug:/near")
+        for any_revision in (False, True)
+    ]
+    whole = [await dependents(services, reference, **how) for reference, how in asked]
+    assert {one.depth for one in whole[0]} == {1, 2, 3}
+    for name, size in (("PAGE", 2), ("VIBES_AT_ONCE", 2), ("FEW", 2)):
+        monkeypatch.setattr(downwards, name, size)
+    for size in (1, 3):
+        for (reference, how), expected in zip(asked, whole, strict=True):
+            moved = Context(as_of=(await services.refinery.resolve_reference("aug:/base")).read_position)
+            assert await dependents(services, reference, page_size=size, context=moved, **how) == expected
+            await services.record("elsewhere", schema={})
+
+
+@pytest.mark.parametrize("most", [2, 5])
+async def test_more_than_can_be_put_in_order_is_refused_but_for_what_is_near(
+    services: Services, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    await services.record("base", schema={"type": "object"})
+    for n in range(4):
+        await services.record(f"n/{n}", schema=refers("aug:/base"))
+        await services.record(f"m/{n}", schema=refers(f"aug:/n/{n}"))
+    monkeypatch.setattr(downwards, "MOST", most)
+    monkeypatch.setattr(downwards, "PAGE", 1)
+    near = [f"main@n/{n}?1" for n in range(4)]
+    assert [one.ref for one in await dependents(services, "aug:/base")] == near
+    found: list[str] = []
+    with pytest.raises(QuestionTooLarge):
+        async for one in services.refinery.list_dependents("aug:/base", transitive=True, page_size=2):
+            found.append(one.ref)  # noqa: PERF401 - it ends with a refusal
+    assert found == near[:2]

@@ -56,7 +56,8 @@ async def test_the_change_reaches_through_other_schemas_nearest_first(services: 
     await services.record("d", schema=refers("aug:/b?1"), solution={})
     await services.record("e", schema=refers("aug:/c"), solution={"name": 1})
     found = await impacts(services, "a", NAMED)
-    assert [(impact.ref, impact.verdict, impact.depth) for impact in found] == [
+    assert [impact.depth for impact in found] == [1, 2, 2, 3]
+    assert sorted((impact.ref, impact.verdict, impact.depth) for impact in found) == [
         ("main@b?1", VALID, 1),
         ("main@c?1", INVALID, 2),
         ("main@d?1", UNAFFECTED, 2),
@@ -243,3 +244,53 @@ async def test_a_change_that_is_none_is_refused(services: Services) -> None:
         await impacts(services, "a", NAMED, max_vibes=100_001)
     with pytest.raises(InvalidField):
         await impacts(services, "")
+
+
+async def test_the_same_is_reached_however_little_is_read_at_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await services.record("a", schema={"type": "object"})
+    for revision in range(4):
+        await services.refine(
+            *(
+                Draft(type=VibeType.RECORD, id=f"b/{n}", schema=refers("aug:/a"), solution={"name": revision})
+                for n in range(4)
+            )
+        )
+        await services.record("a", schema={"type": "object", "title": str(revision)})
+    for n in range(6):
+        await services.record(f"old/{n}", schema=refers(f"aug:/b/0?{n % 3 + 1}"), solution={})
+        await services.record(f"new/{n}", schema=refers(f"aug:/b/{n % 4}"), solution={})
+        await services.record(f"both/{n}", schema=refers("aug:/b/0?1", "aug:/a"), solution={})
+        await services.record(f"far/{n}", schema=refers(f"aug:/new/{n}"), solution={"name": 1})
+    found = await impacts(services, "a", NAMED)
+    assert len(found) == 4 + 4 * 6
+    whole = {(impact.ref, impact.verdict, impact.depth) for impact in found}
+    for few in (0, 1, 100):
+        monkeypatch.setattr(reach, "EDGES_AT_ONCE", 2)
+        monkeypatch.setattr(reach, "FEW", few)
+        parts = await impacts(services, "a", NAMED)
+        assert {(impact.ref, impact.verdict, impact.depth) for impact in parts} == whole
+        assert [impact.depth for impact in parts] == sorted(impact.depth for impact in parts)
+
+
+async def test_of_many_versions_the_latest_is_met_first(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await services.record("a", schema={"type": "object"})
+    for revision in range(30):
+        await services.record("b", schema=refers("aug:/a"), solution={"name": revision})
+    monkeypatch.setattr(reach, "EDGES_AT_ONCE", 1)
+    pages: list[int] = []
+    page = reach.Reach._page
+
+    async def counted(*arguments: Any) -> Any:
+        rows = await page(*arguments)
+        pages.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(reach.Reach, "_page", counted)
+    await services.record("c", schema=refers("aug:/a"), solution={})
+    call = services.refinery.analyze_impact("a", schema=NAMED, max_vibes=1)
+    assert [impact.ref async for impact in call] == ["main@c?1"]
+    assert len(pages) == 2

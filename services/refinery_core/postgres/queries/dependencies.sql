@@ -19,34 +19,35 @@ select n.ref, n.depth, n.floating from nearest n
 where (n.depth, n.ref) > ($2::integer, $3::text)
 order by n.depth, n.ref limit $4;
 
+-- "position + 0" is a filter and never a bound of an index: what is read is what stands in the order of the page.
+
 -- name: direct_dependents
--- A page of whose schemas refer to some Vibes, by ref. $1 Vibes, $2 as of, $3 last ref, $4 size.
-select p.ref, 1 as depth, bool_or(p.floating) as floating
-from unnest($1::text[]) as a (ref),
-     lateral (
-         select e.from_ref as ref, e.floating from refinery.vibe_refs e
-         where e.to_ref = a.ref and e.type = 'schema' and e.position <= $2 and e.from_ref > $3
-         order by e.from_ref limit $4
-     ) p
-group by p.ref order by p.ref limit $4;
+-- A page of whose schemas refer to a Vibe, by ref. $2 as of, $3 last ref, $4 size.
+select e.from_ref as ref, 1 as depth, e.floating
+from refinery.vibe_refs e
+where e.to_ref = $1 and e.type = 'schema' and e.from_ref > $3 and e.position + 0 <= $2
+order by e.from_ref limit $4;
 
--- name: transitive_dependents
--- A page of whose schemas are composed from some Vibes, nearest first, then by ref. $1 Vibes, $2 as of, $3..$4: last key, $5 size.
-with recursive reached (ref, depth, floating) as (
-    select e.from_ref, 1, e.floating from refinery.vibe_refs e
-    where e.to_ref = any ($1::text[]) and e.type = 'schema' and e.position <= $2
-    union
-    select e.from_ref, r.depth + 1, e.floating
-    from reached r join refinery.vibe_refs e on e.to_ref = r.ref and e.type = 'schema' and e.position <= $2
-), nearest (ref, depth, floating) as (
-    select distinct on (r.ref) r.ref, r.depth, r.floating from reached r order by r.ref, r.depth, r.floating desc
-)
-select n.ref, n.depth, n.floating from nearest n
-where (n.depth, n.ref) > ($3::integer, $4::text)
-order by n.depth, n.ref limit $5;
+-- name: direct_dependents_of_id
+-- A page of whose schemas refer to a version of an id that a line of branches sees, by ref. $2 as of, $3 last ref, $4 size.
+-- $5..$6: the branches and how far each is seen.
+select e.from_ref as ref, 1 as depth, bool_or(e.floating) as floating
+from refinery.vibe_refs e
+where e.to_id = $1 and e.type = 'schema' and e.to_revision > 0 and e.from_ref > $3 and e.position + 0 <= $2 and (
+    select true
+    from unnest($5::text[], $6::bigint[]) as c (branch, seen_until)
+    cross join lateral (
+        select b.ref, b.position from refinery.vibe_branches b
+        where b.branch = c.branch and b.id = $1 and b.revision = e.to_revision limit 1
+    ) b
+    where b.ref = e.to_ref and b.position <= c.seen_until limit 1)
+group by e.from_ref order by e.from_ref limit $4;
 
--- name: revisions_seen
--- The refs of all versions of an id that a line of branches sees. $1 id, $2..$3: the branches and how far each is seen.
-select b.ref
-from unnest($2::text[], $3::bigint[]) as c (branch, seen_until)
-join refinery.vibe_branches b on b.branch = c.branch and b.id = $1 and b.position <= c.seen_until;
+-- name: dependents_of_some
+-- Whose schemas refer to some Vibes: the first $3 of each, by ref. $2 as of.
+select a.ref as near, e.ref, e.floating
+from unnest($1::text[]) as a (ref)
+cross join lateral (
+    select e.from_ref as ref, e.floating from refinery.vibe_refs e
+    where e.to_ref = a.ref and e.type = 'schema' and e.position + 0 <= $2 order by e.from_ref limit $3
+) e;
