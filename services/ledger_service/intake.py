@@ -54,7 +54,7 @@ class Intake:
         if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
             return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))
         if self._bytes + size > LARGE_WAITING_BYTES:
-            raise Overloaded
+            raise Overloaded(bound=f"{LARGE_WAITING_BYTES >> 20} MiB of large refines")
         self._bytes += size
         try:
             async with self._turns.turn(caller):

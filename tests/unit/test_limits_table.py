@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import ledger_service
 import process_worker
 import refinery_core
 import resolver_service
+from refinery_core.postgres.pool import open_pool
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 
@@ -89,7 +91,10 @@ ROWS = {
     "large refines": "from {ledger.intake.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
     "{ledger.intake.LARGE_AT_ONCE} at once, {ledger.intake.LARGE_WAITING_BYTES:MiB} in one process",
     "a RefineStream in flight": "{ledger.intake.STREAM_IN_FLIGHT} refines, {ledger.intake.STREAM_BYTES:MiB}",
-    "calls at once, streams at once": "1,000 each, in one process",
+    "calls at once": "{core.serving.capacity.MAX_CALLS} in one process, "
+    "{core.serving.capacity.MAX_CALLS_OF_ONE} over one connection",
+    "streams at once": "{core.serving.capacity.MAX_STREAMS} in one process, "
+    "{core.serving.capacity.MAX_STREAMS_OF_ONE} over one connection",
 }
 """What the table has to say; in braces the constant that holds it, and its unit."""
 
@@ -136,6 +141,7 @@ def table() -> dict[str, str]:
 def test_the_table_of_limits_says_what_the_code_holds() -> None:
     assert table() == {what: _PLACE.sub(filled, limit) for what, limit in ROWS.items()}
     assert value("refinery_core.vibe.documents.MAX_INTEGER") == 2**53 - 1
+    assert inspect.signature(open_pool).parameters["statement_timeout"].default == 8.0
     assert {(value(one), value(other)) for one, other in SAME if value(one) != value(other)} == set()
 
 

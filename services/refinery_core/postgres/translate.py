@@ -88,7 +88,8 @@ def translated(error: BaseException, *, during_commit: bool = False) -> Refinery
         if state == "0A000" and not isinstance(error, asyncpg.InvalidCachedStatementError):
             return None
         if state == TOO_LONG and during_commit:
-            return Overloaded()  # A write waits for its turn too, and the same may be quick when it is free.
+            # A write waits for its turn too, and the same may be quick when it is free.
+            return Overloaded(bound="writes take too long")
         if state in _CERTAIN:
             return _CERTAIN[state]()
         if state not in _LOST and not state.startswith("08"):

@@ -6,6 +6,12 @@ from collections import Counter
 
 from refinery_core.errors import Overloaded
 
+MAX_CALLS = 1_000
+MAX_STREAMS = 1_000
+MAX_CALLS_OF_ONE = 500
+MAX_STREAMS_OF_ONE = 200
+"""Over one connection, as the one above."""
+
 _WORDS = {False: "calls", True: "streams"}
 
 
@@ -19,7 +25,12 @@ class Capacity:
     """
 
     def __init__(
-        self, *, calls: int = 1_000, streams: int = 1_000, calls_of_one: int = 500, streams_of_one: int = 200
+        self,
+        *,
+        calls: int = MAX_CALLS,
+        streams: int = MAX_STREAMS,
+        calls_of_one: int = MAX_CALLS_OF_ONE,
+        streams_of_one: int = MAX_STREAMS_OF_ONE,
     ) -> None:
         self._limits = {False: calls, True: streams}
         self._limits_of_one = {False: calls_of_one, True: streams_of_one}
