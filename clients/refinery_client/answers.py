@@ -234,6 +234,24 @@ def lineage_step_from(message: ledger_pb.LineageStep) -> LineageStep:
     )
 
 
+async def whole_steps(
+    parts: AsyncIterator[ledger_pb.TraceLineageResponse],
+) -> AsyncIterator[tuple[list[LineageStep], bool]]:
+    """Read the parts of a walk; a step that goes on in the next part is given whole."""
+    open_: ledger_pb.LineageStep | None = None
+    truncated = False
+    async for part in parts:
+        steps, truncated = list(part.steps), part.truncated
+        if open_ is not None and steps and steps[0].ref == open_.ref:
+            open_.edges.extend(steps.pop(0).edges)
+        if not steps:
+            continue
+        whole = steps[:-1] if open_ is None else [open_, *steps[:-1]]
+        open_ = steps[-1]
+        yield [lineage_step_from(step) for step in whole], False
+    yield [] if open_ is None else [lineage_step_from(open_)], truncated
+
+
 def resolved_schema_from(message: resolver_pb.ResolveSchemaResponse) -> ResolvedSchema:
     """Read a composed schema."""
     return ResolvedSchema(

@@ -23,9 +23,9 @@ from refinery_client.answers import (
     LineageStep,
     Refined,
     Vibe,
-    lineage_step_from,
     refined_from,
     vibe_from,
+    whole_steps,
 )
 from refinery_client.drafts import Draft, Refine, context_message, extra_seconds
 from refinery_client.many import Flow, Outcome
@@ -269,9 +269,7 @@ class Ledger:
             max_vibes=max_vibes,
         )
         parts = self._patience.stream(self._ledger.TraceLineage, request, timeout_seconds)
-        return Answers(
-            ([lineage_step_from(step) for step in part.steps], part.truncated) async for part in parts
-        )
+        return Answers(whole_steps(parts))
 
     def watch(
         self,

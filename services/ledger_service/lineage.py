@@ -17,9 +17,13 @@ MAX_DEPTH = 100
 DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 EDGES_PER_PART = 1_000
-EDGES_PER_VIBE = 8
+PART_BYTES = 2 << 20
+"""Of edges of one Vibe that stand in one part; what it has beyond goes on in the next."""
+EDGES_PER_VIBE = 2
 """Edges read at first for each Vibe that may still be reached."""
-MAX_EDGES = EDGES_PER_VIBE * MAX_VIBES
+MORE_EDGES = 8
+"""Times as many are read again where that was not enough."""
+MAX_EDGES = 8 * MAX_VIBES
 """Edges read for one step of the walk, at the most; a walk that meets more is cut, and says so."""
 SEEN_PER_VIBE = 2
 """Of the Vibes reached before, so many for each to go on from are left out in the database already."""
@@ -41,8 +45,8 @@ class Part:
     """
     Some Vibes that are equally far away, as the edges that join them to Vibes one step nearer to the start.
 
-    An edge is a row of queries/lineage.sql; those of one Vibe stand together, all in one part. `truncated`,
-    in the last part, says that a limit cut the walk.
+    An edge is a row of queries/lineage.sql; those of one Vibe stand together, all in one part unless they are
+    too many for a message. `truncated`, in the last part, says that a limit cut the walk.
     """
 
     depth: int
@@ -97,15 +101,28 @@ async def _look(
         cut = rows[0]["count"] == limit
         if not cut or limit >= MAX_EDGES:
             return edges, reached, cut
-        limit = min(limit * EDGES_PER_VIBE, MAX_EDGES)
+        limit = min(limit * MORE_EDGES, MAX_EDGES)
 
 
 def _portions(edges: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
-    """What fits into one part; a Vibe is never divided."""
+    """What fits into one part; a Vibe is divided only where its edges alone do not fit."""
     start = 0
     while start < len(edges):
         end = start + EDGES_PER_PART
-        while end < len(edges) and edges[end][1] == edges[end - 1][1]:
-            end += 1
+        if end < len(edges) and edges[end][1] == edges[end - 1][1]:
+            end = _end_of_vibe(edges, start, end)
         yield edges[start:end]
         start = end
+
+
+def _end_of_vibe(edges: list[asyncpg.Record], start: int, end: int) -> int:
+    """Where the edges of the last Vibe of a part end, or have to."""
+    size = sum(map(_size, edges[start:end]))
+    while end < len(edges) and edges[end][1] == edges[end - 1][1] and size < PART_BYTES:
+        size += _size(edges[end])
+        end += 1
+    return end
+
+
+def _size(edge: asyncpg.Record) -> int:
+    return len(edge[0]) + len(edge[1])

@@ -32,7 +32,7 @@ DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 MAX_VIOLATIONS = 20
 VIBES_AT_ONCE = 50
-"""Judged and told together: each solution can be a MiB, and each have a schema of its own."""
+"""Judged and told together, after a few alone: each solution can be a MiB, and have a schema of its own."""
 
 JUDGES_BYTES = 16 << 20
 """Of schemas whose validators are kept while one question is answered."""
@@ -100,9 +100,12 @@ async def analyze(vibes: Vibes, composer: Composer, change: Change) -> AsyncGene
     hypothesis = await _hypothesis(vibes, composer, change, moment)
     assessment = _Assessment(vibes, composer, Repinning(vibes, composer, moment, hypothesis), hypothesis.ref)
     reach = Reach(vibes.database, change.id, moment, change.max_vibes)
+    size = 1
     async for found in reach.walk():
-        for start in range(0, len(found), VIBES_AT_ONCE):
-            yield Part(tuple(await assessment.assess(found[start : start + VIBES_AT_ONCE])))
+        start = 0
+        while start < len(found):
+            yield Part(tuple(await assessment.assess(found[start : start + size])))
+            start, size = start + size, min(2 * size, VIBES_AT_ONCE)
     yield Part((), reach.truncated)
 
 

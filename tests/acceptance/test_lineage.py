@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from ledger_service import lineage
+from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client import Draft, LineageDirection, LineageStep
 from refinery_core.errors import InvalidField, PositionOutOfRange, RefineryError, VibeNotFound
 from refinery_core.vibe.model import Context, Edge, EdgeType, VibeType
@@ -222,6 +224,34 @@ async def test_a_walk_over_many_edges_between_long_refs_comes_in_parts_that_a_me
     fields: dict[str, Any] = {"edge_types": [EdgeType.TARGET], "max_depth": 1}
     last = (await walk(ledger, f"aug:/{folder}/old/0", DOWN, **fields))[0]
     assert len(last) == 1 + news
+
+
+async def test_a_vibe_with_more_edges_than_a_message_holds_goes_on_in_the_next(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is divided where, the client gives each Vibe once, with all its edges."""
+    folder, many = "x" * 100, 40
+    await ledger.refine(record(f"{folder}/base"), record("after"))
+    made = [record(f"{folder}/{number}") for number in range(many)]
+    await ledger.refine(*made, target_refs=[f"aug:/{folder}/base", "aug:/after"])
+    await ledger.record("last", target_refs=[f"aug:/{folder}/{number}" for number in range(many)])
+
+    async def steps() -> list[LineageStep]:
+        return [
+            step async for step in ledger.refinery.trace_lineage("aug:/last", edge_types=[EdgeType.TARGET])
+        ]
+
+    whole = await steps()
+    assert [len(step.edges) for step in whole[-2:]] == [many, many]
+    monkeypatch.setattr(lineage, "EDGES_PER_PART", 7)
+    for most in (1, 3_000, 1 << 20):
+        monkeypatch.setattr(lineage, "PART_BYTES", most)
+        assert await steps() == whole
+        sizes = [
+            message.ByteSize()
+            async for message in ledger.stub.TraceLineage(pb.TraceLineageRequest(reference="aug:/last"))
+        ]
+        assert max(sizes) < 7 * 300 + most
 
 
 @pytest.mark.parametrize(

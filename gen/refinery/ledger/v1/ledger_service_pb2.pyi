@@ -892,7 +892,10 @@ class TraceLineageResponse(_message.Message):
     """
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageStep]:
-        """steps are the Vibes reached, nearest first."""
+        """steps are the Vibes reached, nearest first. A Vibe with more edges than a
+        message can hold goes on in the next one: its first step has the same ref,
+        and further edges.
+        """
 
     def __init__(
         self,
