@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ KEPT_BYTES = 32 << 20
 LARGEST_BYTES = 4 << 20
 """A refinement that takes more is not kept: each watch reads it from the database."""
 WOKEN_AT_ONCE = 16
+"""Watches that are woken in one turn of the loop."""
 SENT_AT_ONCE = 8
 """Answers of watches that are sent in one turn of the loop: fewer cost more each."""
 GIVE_WAY_SECONDS = 0.002
@@ -48,8 +49,8 @@ class Entry:
 
     refinement: Refinement
     vibes: tuple[Vibe, ...]
-    answers: dict[object, tuple[Any, ...]] = field(default_factory=dict)
-    """What it was written as for those who watch all of it, by how it is written."""
+    answers: dict[object, tuple[Any, ...]] | None = None
+    """What it was written as for those who watch all of it, by how; None where it is not shared."""
 
     @property
     def position(self) -> int:
@@ -198,7 +199,7 @@ class Feed:
             if self.end != after:
                 continue  # Meanwhile all have left, and somebody has begun anew.
             for refinement in refinements:
-                self._keep(Entry(refinement, tuple(vibes[refinement.position])))
+                self._keep(Entry(refinement, tuple(vibes[refinement.position]), answers={}))
                 self.end = refinement.position
             await self._wake_all()
             if len(rows) < REFINEMENTS_AT_ONCE:

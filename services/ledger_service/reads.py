@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from ledger_service.candidates import WHOLE_AT_ONCE, Candidate, Key, M, filled, in_chunks, whole
 from refinery_core.errors import InvalidPageToken, RefinementNotFound, VibeNotFound
-from refinery_core.pages import Room, open_token, page_token
+from refinery_core.pages import open_token, page_token
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.refinements import branch_from_row, refinement_from_row
 from refinery_core.postgres.vibes import Vibes, vibe_from_row
@@ -21,31 +21,12 @@ VIBES_AT_ONCE = 128
 """Rows of Vibes read at once: at most 1 MiB each, as a schema has no more references than that."""
 REFINEMENTS_AT_ONCE = 20
 """Likewise: a refinement has at most 10,000 inputs and 1,000 Vibes, 5 MB."""
-WHOLE_AT_ONCE = 16
-"""Whole Vibes read at once: at most 3 MiB each."""
-MOST_LEFT_OUT = 10_000
-"""After so many Vibes that do not match a page ends, however short it is."""
 
 MAX_INT4 = 2**31 - 1
 """The largest revision or ordinal: PostgreSQL takes no larger one, not even to find nothing."""
 
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
-
-Key = Sequence[Any]
-"""Where a list goes on: the last key of the candidates that were read."""
-Candidate = tuple[Key, T | None]
-"""An item of a list under its key; None where the filter leaves it out."""
-
-
-class Sized(Protocol):
-    """A message, which knows its size."""
-
-    def ByteSize(self) -> int:  # noqa: N802 - protobuf's name
-        """How many bytes it takes."""
-
-
-M = TypeVar("M", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +122,8 @@ async def batch_get_vibes(
         found = await vibes.by_names(wanted)
         return [((place,), found[ref]) for place, ref in enumerate(wanted, start + 1)]
 
-    candidates = _in_chunks(named, (0,), WHOLE_AT_ONCE) if full else _in_chunks(read, (0,), VIBES_AT_ONCE)
-    items, _ = await _filled(candidates, len(refs), write)
+    candidates = in_chunks(named, (0,), WHOLE_AT_ONCE) if full else in_chunks(read, (0,), VIBES_AT_ONCE)
+    items, _ = await filled(candidates, len(refs), write)
     return items
 
 
@@ -167,8 +148,8 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
             (tuple(row[name] for name in names), _vibe(row)) for row in rows if row["at"] <= until or by_id
         ]
 
-    candidates = _in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
-    items, last = await _filled(_whole(vibes, candidates) if full else candidates, asked.size, asked.write)
+    candidates = in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     return Page(items, page_token(filter_, until, [*last]) if last else "")
 
 
@@ -218,8 +199,8 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
                 del lines[0]
         return [((row["at"], row["nth"]), _vibe(row)) for row in found]
 
-    candidates = _in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
-    items, last = await _filled(_whole(vibes, candidates) if full else candidates, asked.size, asked.write)
+    candidates = in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     if not items and not asked.token:
         raise VibeNotFound(reference=f"aug:/{revisions.id}")
     return Page(items, page_token(revisions, until, [*last]) if last else "")
@@ -241,8 +222,8 @@ async def list_refinements(
             rows = await database.fetch("list_refinements", *key, count, until)
         return [((row["at"],), refinement_from_row(row)) for row in rows]
 
-    candidates = _in_chunks(read, key, min(REFINEMENTS_AT_ONCE, asked.size + 1))
-    items, last = await _filled(candidates, asked.size, asked.write)
+    candidates = in_chunks(read, key, min(REFINEMENTS_AT_ONCE, asked.size + 1))
+    items, last = await filled(candidates, asked.size, asked.write)
     return Page(items, page_token(filter_, until, [*last]) if last else "")
 
 
@@ -256,67 +237,8 @@ async def list_branches(database: Database, prefix: str, asked: Asked[Branch, M]
         rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, *key, count)
         return [((row["name"],), branch_from_row(row)) for row in rows]
 
-    items, last = await _filled(_in_chunks(read, key, asked.size + 1), asked.size, asked.write)
+    items, last = await filled(in_chunks(read, key, asked.size + 1), asked.size, asked.write)
     return Page(items, page_token(filter_, 0, [*last]) if last else "")
-
-
-# --- Candidates ---------------------------------------------------------------------------
-
-
-async def _in_chunks(
-    read: Callable[[Key, int], Awaitable[list[Candidate[T]]]], key: Key, size: int
-) -> AsyncGenerator[Candidate[T], None]:
-    """All candidates after a key, so many read at once: `read` gives fewer only where there are no more."""
-    while True:
-        candidates = await read(key, size)
-        for candidate in candidates:
-            yield candidate
-        if len(candidates) < size:
-            return
-        key, _ = candidates[-1]
-
-
-async def _whole(
-    vibes: Vibes, candidates: AsyncGenerator[Candidate[Vibe], None]
-) -> AsyncGenerator[Candidate[Vibe], None]:
-    """The same with their documents, some read at once."""
-    some: list[Candidate[Vibe]] = []
-    async with aclosing(candidates):
-        async for candidate in candidates:
-            some.append(candidate)
-            if len(some) == WHOLE_AT_ONCE:
-                for one in await _read_whole(vibes, some):
-                    yield one
-                some = []
-    for one in await _read_whole(vibes, some):
-        yield one
-
-
-async def _read_whole(vibes: Vibes, some: list[Candidate[Vibe]]) -> list[Candidate[Vibe]]:
-    found = await vibes.by_names([vibe.ref for _, vibe in some if vibe])
-    return [(key, vibe and found[vibe.ref]) for key, vibe in some]
-
-
-async def _filled(
-    candidates: AsyncGenerator[Candidate[T], None], size: int, write: Callable[[T], M]
-) -> tuple[tuple[M, ...], Key | None]:
-    """The items that a page of so many holds, written, and the key that it ends at if there may be more."""
-    items: list[M] = []
-    room, left_out = Room(), 0
-    last: Key | None = None
-    async with aclosing(candidates):
-        async for key, one in candidates:
-            if one is None:
-                left_out += 1
-                if left_out > MOST_LEFT_OUT:
-                    return tuple(items), key
-            else:
-                message = write(one)
-                if len(items) == size or not room.takes(message.ByteSize()):
-                    return tuple(items), last
-                items.append(message)
-            last = key
-    return tuple(items), None
 
 
 def _vibe(row: Mapping[str, Any]) -> Vibe | None:

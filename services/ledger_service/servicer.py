@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 from grpc.aio import ServicerContext as Context
 
 from ledger_service import branches, lineage, reads, wire
+from ledger_service.candidates import M
 from ledger_service.feed import Feed
 from ledger_service.intake import Intake
-from ledger_service.reads import Asked, M
+from ledger_service.reads import Asked
 from ledger_service.refine import Refiner
 from ledger_service.watch import watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from ledger_service.candidates import Sized
 from ledger_service.feed import Entry, Feed
-from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE, Sized
+from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
 from refinery_core.errors import Draining, PositionOutOfRange
 from refinery_core.pages import Room
 from refinery_core.postgres.refinements import refinement_from_row
@@ -21,8 +22,8 @@ from refinery_core.vibe.model import Refinement, Vibe
 HEARTBEAT_SECONDS = 10.0
 PART_BYTES = 1 << 20
 """After so much of its Vibes a refinement goes on in another message."""
-FIRST_WHOLE = 4
-MOST_WHOLE = 64
+FIRST_WHOLE, MOST_WHOLE = 4, 64
+"""Whole Vibes read at once: at first, and when they turned out to be small."""
 
 M = TypeVar("M", bound=Sized)
 A = TypeVar("A")
@@ -164,8 +165,9 @@ class _Watch(Generic[M, A]):
 
     async def _written(self, entry: Entry) -> AsyncGenerator[A, None]:
         """The answers for one refinement. Without documents they are the same for all who see all of it."""
-        if self.writing.full:
-            async for answer in self._parts(entry.refinement, self._whole(entry.vibes)):
+        if self.writing.full or entry.answers is None:
+            vibes = self._whole(entry.vibes) if self.writing.full else _each(entry.vibes)
+            async for answer in self._parts(entry.refinement, vibes):
                 yield answer
             return
         if self.writing not in entry.answers:

@@ -10,6 +10,7 @@ import grpc
 import orjson
 import pytest
 
+from ledger_service import candidates
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Draft, Vibe
@@ -385,3 +386,23 @@ async def test_revisions_of_what_nobody_made_are_refused(ledger: Ledger) -> None
     ):
         with pytest.raises(refusal):
             await anext(aiter(ask(id_, context=context)))
+
+
+async def test_a_page_ends_after_so_much_that_does_not_match_and_the_next_one_goes_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "MOST_LEFT_OUT", 3)
+    role = Draft(type=VibeType.ROLE, id="roles/late")
+    await ledger.refine(*(record(f"a/{number}") for number in range(10)), role)
+    request = pb.ListVibesRequest(author_ref=AUTHOR, type=vibe_pb2.VIBE_TYPE_ROLE, after_position=1)
+    page = await ledger.stub.ListVibes(request)
+    assert (list(page.vibes), bool(page.next_page_token)) == ([], True)
+    shapes: list[dict[str, Any]] = [
+        {"author_ref": AUTHOR},
+        {"branch": "main"},
+        {"id_prefix": "ro", "branch": "main"},
+        {"latest_only": True, "branch": "main"},
+    ]
+    for shape in shapes:
+        listed = ledger.refinery.list_vibes(type=VibeType.ROLE, after_position=1, **shape)
+        assert [vibe.ref async for vibe in listed] == ["main@roles/late?1"]

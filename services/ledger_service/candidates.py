@@ -1,0 +1,89 @@
+"""Candidates: what a list reads, in order, until a page is full."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
+
+from refinery_core.pages import Room
+from refinery_core.postgres.vibes import Vibes
+from refinery_core.vibe.model import Vibe
+
+T = TypeVar("T")
+
+WHOLE_AT_ONCE = 16
+"""Whole Vibes read at once: at most 3 MiB each."""
+MOST_LEFT_OUT = 10_000
+"""After so many candidates that do not match a page ends, however short it is."""
+
+Key = Sequence[Any]
+"""Where a list goes on: the last key of the candidates that were read."""
+Candidate = tuple[Key, T | None]
+"""An item of a list under its key; None where the filter leaves it out."""
+
+
+class Sized(Protocol):
+    """A message, which knows its size."""
+
+    def ByteSize(self) -> int:  # noqa: N802 - protobuf's name
+        """How many bytes it takes."""
+
+
+M = TypeVar("M", bound=Sized)
+
+
+async def in_chunks(
+    read: Callable[[Key, int], Awaitable[list[Candidate[T]]]], key: Key, size: int
+) -> AsyncGenerator[Candidate[T], None]:
+    """All candidates after a key, so many read at once: `read` gives fewer only where there are no more."""
+    while True:
+        candidates = await read(key, size)
+        for candidate in candidates:
+            yield candidate
+        if len(candidates) < size:
+            return
+        key, _ = candidates[-1]
+
+
+async def whole(
+    vibes: Vibes, candidates: AsyncGenerator[Candidate[Vibe], None]
+) -> AsyncGenerator[Candidate[Vibe], None]:
+    """The same with their documents, some read at once."""
+    some: list[Candidate[Vibe]] = []
+    async with aclosing(candidates):
+        async for candidate in candidates:
+            some.append(candidate)
+            if len(some) == WHOLE_AT_ONCE:
+                for one in await _with_documents(vibes, some):
+                    yield one
+                some = []
+    for one in await _with_documents(vibes, some):
+        yield one
+
+
+async def _with_documents(vibes: Vibes, some: list[Candidate[Vibe]]) -> list[Candidate[Vibe]]:
+    found = await vibes.by_names([vibe.ref for _, vibe in some if vibe])
+    return [(key, vibe and found[vibe.ref]) for key, vibe in some]
+
+
+async def filled(
+    candidates: AsyncGenerator[Candidate[T], None], size: int, write: Callable[[T], M]
+) -> tuple[tuple[M, ...], Key | None]:
+    """The items that a page of so many holds, written, and the key that it ends at if there may be more."""
+    items: list[M] = []
+    room, left_out = Room(), 0
+    last: Key | None = None
+    async with aclosing(candidates):
+        async for key, one in candidates:
+            if one is None:
+                left_out += 1
+                if left_out > MOST_LEFT_OUT:
+                    return tuple(items), key
+            else:
+                message = write(one)
+                if len(items) == size or not room.takes(message.ByteSize()):
+                    return tuple(items), last
+                items.append(message)
+            last = key
+    return tuple(items), None
