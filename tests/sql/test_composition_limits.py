@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from refinery_core.schema.validator import compile_schema, violations
 from refinery_core.vibe.references import RESOLVED, read_schema
 from tests.cases.composing import bundle
-from tests.cases.large import cyclonedx
+from tests.cases.large import cyclonedx, many_guests
 from tests.cases.store import Store
 
 
@@ -102,3 +103,36 @@ def test_the_real_cyclonedx_schemas_compose(store: Store, version: str) -> None:
     for path in ("/components/0/licenses", "/components/0/components/0/type", "/signature"):
         assert any(found.startswith(path) for found in paths), path
     assert read_schema(json.loads(embedded)).unpinned == ()
+
+
+def chains(count: int) -> dict[str, Any]:
+    """So many guests in chains of 16 levels, and one over all of them."""
+    vibes: dict[str, Any] = {}
+    for number in range(count):
+        below = number - count // 16
+        edge = {"$ref": f"aug:/c/{below}", RESOLVED: f"main@c/{below}?1"}
+        vibes[f"main@c/{number}?1"] = {"minLength": number} if below < 0 else {"not": edge}
+    parts = [{"$ref": f"aug:/c/{number}", RESOLVED: f"main@c/{number}?1"} for number in range(count)]
+    return {**vibes, "main@r?1": {"anyOf": parts}}
+
+
+def seconds(store: Store, vibes: dict[str, Any], question: str) -> float:
+    """The least of three times."""
+    root = json.dumps(vibes[list(vibes)[-1]])
+    now = ("select extract(epoch from clock_timestamp())::float8", ())
+    answers = store.ask(vibes, *[now, (question, (root,))] * 3, now)
+    clock: list[float] = answers[::2]
+    return min(after - before for before, after in itertools.pairwise(clock))
+
+
+GROWTH = {
+    "of all": ("select count(*) from refinery.schema_closure($1::text::jsonb)", chains, 1000),
+    "embedded": ("select length(refinery.embed_schema($1::text::jsonb)::text)", many_guests, 1500),
+}
+
+
+@pytest.mark.parametrize("what", GROWTH)
+def test_four_times_the_guests_take_about_four_times_as_long(store: Store, what: str) -> None:
+    question, make, count = GROWTH[what]
+    few, more = (seconds(store, make(count * times), question) for times in (1, 4))
+    assert more < 8 * few

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -247,3 +248,45 @@ async def test_dependents_of_one_large_schema_share_it(database: Database) -> No
     for number, validator in enumerate(found):
         assert validator.is_valid({"part": {"kind": f"kind{number}"}})
         assert not validator.is_valid({"part": {"kind": "no such kind"}})
+
+
+async def chained(count: int) -> float:
+    """The CPU seconds that drafts take of which each refers to the one before, 31 levels at most."""
+    composer = Composer(Vibes(cast("Ledger", None)))  # Nothing of this is stored, and nothing is asked.
+    extra: dict[str, str] = {}
+    begin = time.process_time()
+    for number in range(count):
+        below = edge(f"c/{number - 1}") if number % 31 else {"type": "object"}
+        schema = text({**below, "title": f"draft {number}"})
+        validator = await composer.validator(schema, field="schema", extra=extra)
+        assert await composer.violations(validator, "{}", 1) == ()
+        extra[f"main@c/{number}?1"] = schema
+    return time.process_time() - begin
+
+
+async def test_a_draft_costs_the_same_however_many_came_before_it() -> None:
+    few, more = min([await chained(100) for _ in range(3)]), min([await chained(400) for _ in range(3)])
+    assert more < 8 * few
+
+
+async def test_a_large_schema_is_compiled_beside_the_event_loop(database: Database) -> None:
+    vibes = {"main@large?1": large.definitions(900_000, dense=True)}
+    longest, stopped = 0.0, asyncio.Event()
+
+    async def watch() -> None:
+        nonlocal longest
+        while not stopped.is_set():
+            begin = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - begin)
+
+    async with composing(database, vibes) as composer:
+        watching = asyncio.create_task(watch())
+        root = text(edge("large", "#/$defs/kind7"))
+        begin = time.process_time()
+        validator = await composer.validator(root, field="schema")
+        await composer.violations(validator, '{"kind": "kind7"}', 1)
+        whole = time.process_time() - begin
+        stopped.set()
+        await watching
+    assert longest < whole / 4
