@@ -14,8 +14,8 @@ from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.vibe.documents import Document, sendable
 from refinery_core.vibe.model import Context, Pin, Vibe
-from refinery_core.vibe.references import read_schema, schema_at
-from refinery_core.vibe.refs import AugUri, pointer_tokens
+from refinery_core.vibe.references import read_schema
+from refinery_core.vibe.refs import AugUri
 from resolver_service.moments import Moment, find, fixed
 from resolver_service.repinning import Repinning
 
@@ -124,7 +124,7 @@ class Schemas:
         moment = await fixed(self.vibes, context)
         vibe = await find(self.vibes, uri, moment)
         if uri.fragment is not None:
-            _check_fragment(uri, vibe)
+            await self._check_fragment(uri, vibe)
         return vibe, moment.position
 
     async def resolve(self, source: Source, form: SchemaForm) -> Resolved:
@@ -155,7 +155,7 @@ class Schemas:
         schema = await self._read(source)
         text = solution.text if solution is not None else schema.solution
         if source.reference is not None and source.reference.fragment:
-            schema = _part(source.reference, schema)
+            schema = await self._part(source.reference, schema)
         validator = await self.composer.validator(schema.pinned, field=source.field, extra=schema.extra)
         found = await self.composer.violations(validator, text, MAX_VIOLATIONS + 1)
         return Validation(found[:MAX_VIOLATIONS], truncated=len(found) > MAX_VIOLATIONS)
@@ -194,26 +194,24 @@ class Schemas:
         ref = None if schema.vibe is None else schema.vibe.ref
         return Resolved(text, _pins(schema.pinned), dependencies, ref)
 
+    async def _part(self, uri: AugUri, schema: _Schema) -> _Schema:
+        """The part of a stored schema that a fragment leads to: a schema that refers to nothing else."""
+        assert schema.vibe is not None
+        await self._check_fragment(uri, schema.vibe)
+        ref = schema.vibe.ref
+        referring = orjson.dumps({"$ref": f"aug:{ref}#{uri.fragment}", "$refResolved": ref}).decode()
+        extra = schema.extra if schema.root else {**schema.extra, ref: schema.pinned}
+        return _Schema(referring, schema.vibe, extra)
+
+    async def _check_fragment(self, uri: AugUri, vibe: Vibe) -> None:
+        if vibe.schema is None:
+            raise SchemaMissing(ref=vibe.ref)
+        if not await self.composer.has_part(vibe, uri.fragment or ""):
+            problem = f"its fragment leads to no schema in {vibe.ref}"
+            raise InvalidReference(field="reference", value=uri, problem=problem)
+
 
 def _pins(pinned: str) -> tuple[Pin, ...]:
     """What its own references stand for, in the order of the document."""
     references = read_schema(orjson.loads(pinned)).references
     return tuple(dict.fromkeys(Pin(r.written, r.pinned) for r in references if r.pinned is not None))
-
-
-def _part(uri: AugUri, schema: _Schema) -> _Schema:
-    """The part of a stored schema that a fragment leads to: a schema that refers to nothing else."""
-    assert schema.vibe is not None
-    _check_fragment(uri, schema.vibe)
-    ref = schema.vibe.ref
-    referring = orjson.dumps({"$ref": f"aug:{ref}#{uri.fragment}", "$refResolved": ref}).decode()
-    extra = schema.extra if schema.root else {**schema.extra, ref: schema.pinned}
-    return _Schema(referring, schema.vibe, extra)
-
-
-def _check_fragment(uri: AugUri, vibe: Vibe) -> None:
-    if vibe.schema is None:
-        raise SchemaMissing(ref=vibe.ref)
-    if schema_at(orjson.loads(vibe.schema), pointer_tokens(uri.fragment or "")) is None:
-        problem = f"its fragment leads to no schema in {vibe.ref}"
-        raise InvalidReference(field="reference", value=uri, problem=problem)

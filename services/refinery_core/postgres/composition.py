@@ -205,6 +205,10 @@ class Composer:
         alone = await self._sources.alone(schema)
         return await self._validators.made(key, len(schema), partial(compile_alone, schema, alone))
 
+    async def has_part(self, vibe: Vibe, fragment: str) -> bool:
+        """Whether a fragment leads to a schema in that of a Vibe, which has one."""
+        return schema_at((await self._sources.of_vibe(vibe)).value, pointer_tokens(fragment)) is not None
+
     async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
         """What is wrong with a solution, up to `limit` violations."""
         instance = orjson.loads(solution)

@@ -156,6 +156,7 @@ class Graph:
                 node.outer = [*node.outer, target]
             elif target is not None:
                 node.see([target])
+        self._references.clear()
 
     def find(self, fragment: str) -> Node | int | None:
         """The schema that a fragment leads to, a leaf by its looks; None if there is none."""

@@ -57,6 +57,7 @@ class Looks:
         self.effort = _UNTOLD if self.is_untold else self._by_level(graph, order, guests.values())
         for node in order:
             node.parents = node.users = node.objects = node.arrays = None
+        graph.nodes.clear()
 
     def _by_level(self, graph: Graph, order: list[Node], guests: Collection[Looks]) -> Effort:
         """Level by level, each at least as much as the one above, until nothing changes any more."""
