@@ -68,9 +68,11 @@ ROWS = {
     "violations in an answer": "{core.serving.refusals.MAX_VIOLATIONS} in a refusal, "
     "{resolver.schemas.MAX_VIOLATIONS} in ValidateSolution",
     "a page": "{core.pages.MAX_SIZE}, {core.pages.DEFAULT_SIZE} by default; "
-    "{core.pages.PAGE_BYTES:MiB}; {ledger.reads.MOST_LEFT_OUT} that do not match",
+    "{core.pages.PAGE_BYTES:MiB}; {ledger.candidates.MOST_LEFT_OUT} that do not match",
+    "a document as `value`": "{core.wire._VALUE_CHARACTERS:KiB}, {core.wire._VALUE_LEVELS} levels",
     "BatchGetVibes": "{ledger.servicer.MAX_BATCH} references, and as many of them as a message holds",
     "a lineage": "{ledger.lineage.MAX_DEPTH} edges away, {ledger.lineage.MAX_VIBES} Vibes",
+    "dependents more than one edge away": "{resolver.downwards.MOST} Vibes",
     "an impact": "{resolver.impact.MAX_VIBES} Vibes",
     "a statement in the database": "8 s",
     "a process": "{core.process.reading.MAX_TASKS} tasks, "
