@@ -300,3 +300,28 @@ async def test_a_question_at_a_hub_reads_what_it_asks_for_and_not_what_there_is(
 
 def _array(values: list[Any]) -> str:
     return f"{{{','.join(json.dumps(value) for value in values)}}}"
+
+
+@pytest.mark.parametrize("mode", ["generic", "custom"])
+@pytest.mark.parametrize("query", ["edges_up", "edges_down"])
+async def test_a_walk_looks_up_the_edges_of_each_vibe_by_themselves_however_many_go_on(
+    hub: str, query: str, mode: str
+) -> None:
+    """A plan that compared each edge with a list of 50,000 Vibes took minutes, where statistics invited it."""
+    near = "from_ref" if query == "edges_up" else "to_ref"
+    connection = await asyncpg.connect(hub, server_settings={"plan_cache_mode": f"force_{mode}_plan"})
+    await connection.execute(f"prepare p as {QUERIES[query]}")
+    names = _array([f"main@nobody/{number}?1" for number in range(5_000)])
+    told = await connection.fetchval(
+        f"explain (format json) execute p('{names}', 1, '{{author,schema}}', {MOST}, 100000)"
+    )
+    await connection.close()
+    looks = [node for node in _nodes(json.loads(told)[0]["Plan"]) if node.get("Relation Name") == "vibe_refs"]
+    assert looks
+    assert all(f"{near} = n.ref" in node["Index Cond"] for node in looks), told
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)

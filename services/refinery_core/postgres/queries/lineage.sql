@@ -1,11 +1,15 @@
 -- The last column counts the edges that were read, left out or not; where all were, a row says only that.
--- In a subselect the planner does not weigh each of 10,000 refs.
+-- Each Vibe's edges are a look into the index of their own, whatever the planner believes of how many there are.
 
 -- name: edges_up
 -- The edges from $1[$2:] to what made it, the youngest of it first, without what is in $1. $3 types, $4 as of, $5 at most.
 with edges as materialized (
-    select e.from_ref, e.to_ref, e.type from refinery.vibe_refs e
-    where e.from_ref = any ((select ($1::text[])[$2:])::text[]) and e.type = any ($3) limit $5
+    select e.*
+    from unnest(($1::text[])[$2:]) as n (ref), lateral (
+        select e.from_ref, e.to_ref, e.type from refinery.vibe_refs e
+        where e.from_ref = n.ref and e.type = any ($3) limit $5
+    ) e
+    limit $5
 )
 select f.*, e.count
 from (select count(*) from edges) e left join (
@@ -18,8 +22,12 @@ order by f.position desc, f.far desc;
 -- name: edges_down
 -- The edges to $1[$2:] from what came of it, the oldest of it first, without what is in $1. $3 types, $4 as of, $5 at most.
 with edges as materialized (
-    select e.to_ref, e.from_ref, e.type, e.position from refinery.vibe_refs e
-    where e.to_ref = any ((select ($1::text[])[$2:])::text[]) and e.type = any ($3) and e.position <= $4 limit $5
+    select e.*
+    from unnest(($1::text[])[$2:]) as n (ref), lateral (
+        select e.to_ref, e.from_ref, e.type, e.position from refinery.vibe_refs e
+        where e.to_ref = n.ref and e.type = any ($3) and e.position <= $4 limit $5
+    ) e
+    limit $5
 )
 select f.*, e.count
 from (select count(*) from edges) e left join (
