@@ -68,8 +68,13 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
     if code is Code.UNIMPLEMENTED:
         return NotServed(service=_service_of(request))
     if code is Code.DEADLINE_EXCEEDED:
-        return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=_service_of(request))
+        return unanswered(request)
     return Refused(sentence, code=code, reason=code.name, metadata={})
+
+
+def unanswered(request: object) -> DeadlineExceeded:
+    """Give what is raised where the answer to a request did not come in time."""
+    return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=_service_of(request))
 
 
 def _service_of(request: object) -> str:

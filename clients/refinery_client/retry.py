@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 import grpc
 
-from refinery_client.refusals import refusal_from
+from refinery_client.refusals import refusal_from, unanswered
 from refinery_core.errors import Code, RefineryError
 
 Q = TypeVar("Q")
@@ -72,15 +72,19 @@ class Patience:
         """
         Read a streamed answer; it is asked for again only while nothing of it has come.
 
+        A `timeout_seconds` that is given is for all of it. Without, all of it may take as long as it needs,
+        while one part comes after the other in time.
+
         Raises:
             RefineryError: it was refused, or not answered in time.
         """
-        deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
-        begun = False
+        seconds, backoff = self.seconds(timeout_seconds), Backoff()
+        deadline, begun = time.monotonic() + seconds, False
         while True:
-            call = method(request, timeout=_left(deadline))
+            call = method(request, timeout=None if timeout_seconds is None else _left(deadline))
+            parts = aiter(call)
             try:
-                async for part in call:
+                while (part := await _next(parts, request, seconds)) is not None:
                     begun = True
                     yield part
             except grpc.aio.AioRpcError as error:
@@ -92,6 +96,15 @@ class Patience:
                 return
             finally:
                 call.cancel()
+
+
+async def _next(parts: AsyncIterator[A], request: object, seconds: float) -> A | None:
+    """Give the next part; None at the end."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(parts, None)
+    except TimeoutError:
+        raise unanswered(request) from None
 
 
 async def pause_or_raise(refusal: RefineryError, backoff: Backoff, deadline: float) -> None:

@@ -79,6 +79,8 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
     calls: list[Any] = field(default_factory=list)
     drop_after: int | None = None
     stalls: bool = False
+    time_remaining: float | None = None
+    """Seconds that the caller gave the last walk; None is no deadline."""
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _fail(self, request: Any) -> None:
@@ -174,6 +176,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
         self, request: pb.TraceLineageRequest, context: Any
     ) -> AsyncIterator[pb.TraceLineageResponse]:
         self._fail(request)
+        self.time_remaining = context.time_remaining()
         edge = wire.edge_message(Edge("main@a?1", "main@b?1", EdgeType.TARGET))
         for depth in range(3):
             step = pb.LineageStep(
@@ -184,6 +187,8 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
                 edges=[edge] * depth,
             )
             yield pb.TraceLineageResponse(steps=[step], truncated=depth == 2)
+            if self.stalls and depth == 1:
+                await asyncio.Event().wait()
 
     async def WatchVibes(  # noqa: N802
         self, request: pb.WatchVibesRequest, context: Any

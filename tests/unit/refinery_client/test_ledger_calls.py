@@ -177,6 +177,24 @@ async def test_a_server_that_does_not_answer_is_a_deadline(small: Any) -> None:
     assert told.value.message == "The ledger service did not answer in time."
 
 
+async def test_a_streamed_answer_takes_as_long_as_it_needs_unless_a_deadline_is_given(small: Any) -> None:
+    assert [step.ref async for step in small.refinery.trace_lineage("main@a?1")]
+    assert small.ledger.time_remaining is None
+
+    assert [step.ref async for step in small.refinery.trace_lineage("main@a?1", timeout_seconds=60)]
+    assert small.ledger.time_remaining is not None
+
+
+async def test_a_streamed_answer_of_which_nothing_comes_any_more_is_a_deadline(small: Any) -> None:
+    small.ledger.stalls = True
+
+    async with Refinery.connect(ledger=small.address, timeout_seconds=ENOUGH) as refinery:
+        steps = aiter(refinery.trace_lineage("main@a?1"))
+        assert (await anext(steps)).ref == "main@a?1"
+        with pytest.raises(DeadlineExceeded, match="The ledger service did not answer in time"):
+            await anext(steps)
+
+
 async def test_no_time_at_all_is_not_endless_time(small: Any) -> None:
     small.ledger.stalls = True
 
