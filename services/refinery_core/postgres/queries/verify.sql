@@ -78,8 +78,14 @@ from refinery.vibes v
 cross join unnest(v.branches) as c (branch)
 join refinery.branches k on k.name = c.branch
 left join lateral (
-    select b.revision, b.position from refinery.vibe_branches b
-    where b.branch = c.branch and b.id = v.id and b.revision < v.revision order by b.revision desc limit 1
+    -- The one index that has this order, whatever the planner believes of how many versions an id has.
+    select p.revision, p.position
+    from (
+        select b.* from refinery.vibe_branches b
+        where (b.branch, b.id, b.revision) < (c.branch, v.id, v.revision)
+        order by b.branch desc, b.id desc, b.revision desc limit 1
+    ) p
+    where p.branch = c.branch and p.id = v.id
 ) before on true
 cross join lateral (
     with recursive line (name, seen_until) as (
