@@ -23,7 +23,7 @@ import asyncpg
 import grpc
 import uvloop
 
-from benchmarks import limits, processes, proof
+from benchmarks import limits, processes, proof, watching
 from benchmarks.load import Callers, free_port, refine_request
 from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -273,6 +273,7 @@ async def at_the_limits(postgres: EmbeddedPostgres) -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await asyncio.wait_for(channel.channel_ready(), 60)
         await limits.report(f"127.0.0.1:{port}", postgres.url("bench_limits"), pid)
+        await watching.report(f"127.0.0.1:{port}")
 
 
 async def measure(bench: Bench) -> None:
