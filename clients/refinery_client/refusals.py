@@ -100,8 +100,9 @@ def _rebuilt(
 ) -> RefineryError:
     """Make the class of the reason; a server that is newer than this client may say something else."""
     kind = CATALOGUE.get(reason)
-    if kind is None or kind.code != code or kind.keys != metadata.keys():
+    if kind is None or kind.code != code or not kind.keys <= metadata.keys():
         return Refused(sentence, code=code, reason=reason, metadata=metadata)
+    metadata = {key: metadata[key] for key in kind.keys}  # A newer server may say more.
     if issubclass(kind, SolutionInvalid):
         # The details of a refusal are cut to fit; the first violation is told in words as well.
         path, _, message = metadata["first"].partition(": ")

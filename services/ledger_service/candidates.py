@@ -34,9 +34,14 @@ M = TypeVar("M", bound=Sized)
 
 
 async def in_chunks(
-    read: Callable[[Key, int], Awaitable[list[Candidate[T]]]], key: Key, size: int
+    read: Callable[[Key, int], Awaitable[list[Candidate[T]]]], key: Key, size: int, most: int
 ) -> AsyncGenerator[Candidate[T], None]:
-    """All candidates after a key, so many read at once: `read` gives fewer only where there are no more."""
+    """
+    All candidates after a key, `size` read at first, then twice as many, up to `most` at once.
+
+    `read` gives fewer than it is asked for only where there are no more.
+    """
+    size = min(size, most)
     while True:
         candidates = await read(key, size)
         for candidate in candidates:
@@ -44,6 +49,7 @@ async def in_chunks(
         if len(candidates) < size:
             return
         key, _ = candidates[-1]
+        size = min(2 * size, most)
 
 
 async def whole(

@@ -147,14 +147,22 @@ class _Lane:
             # One of them is beyond what refine() foresees. Alone, it cannot touch a neighbour.
             if len(batch) > 1:
                 _log.exception("a batch failed as a whole; each of it goes alone", size=len(batch))
-                for waiting in batch:
-                    await self._flush([waiting])
+                await self._flush_one_by_one(batch)
                 return
             outcomes = [error]
         except Exception as error:  # noqa: BLE001 - a mistake of ours is answered, and the flusher lives on
             outcomes = [error] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):
             _settle(waiting, outcome)
+
+    async def _flush_one_by_one(self, batch: list[_Waiting]) -> None:
+        for place, waiting in enumerate(batch):
+            try:
+                await self._flush([waiting])
+            except asyncio.CancelledError:
+                for unsent in batch[place + 1 :]:
+                    _settle(unsent, Draining())
+                raise
 
     async def _refine(self, batch: list[_Waiting]) -> list[Outcome]:
         requests = [waiting.request for waiting in batch]

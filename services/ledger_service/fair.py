@@ -1,4 +1,4 @@
-"""Takes turns between callers, so that one who sends much waits behind itself and nobody waits behind it."""
+"""Serves callers in turn, so that a caller with many requests delays only its own."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import structlog
 
 from ledger_service.notifications import Notifications
 from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
-from refinery_core.errors import Code, RefineryError
+from refinery_core.errors import DatabaseUnavailable, Overloaded, RefineryError
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.postgres.vibes import vibe_from_row
@@ -32,6 +32,8 @@ WOKEN_AT_ONCE = 16
 """Watches that are woken in one turn of the loop."""
 SENT_AT_ONCE = 8
 """Answers of watches that are sent in one turn of the loop: fewer cost more each."""
+TURNS_AT_MOST = 16
+"""So many such turns let about two thirds of those who wait send."""
 GIVE_WAY_SECONDS = 0.002
 """Between two such turns while a refine is under way, if more than that wait."""
 READS_AT_ONCE = 2
@@ -97,7 +99,7 @@ class Feed:
     @contextmanager
     def followed(self, last: int) -> Iterator[asyncio.Event]:
         """
-        Give what is set when there may be news; whoever waits for it clears it, then looks, then waits.
+        Give an event that is set when there may be news. Clear it, then look, then wait.
 
         Args:
             last: Where the ledger ends, as was just read: there the feed begins for the first who follows.
@@ -144,7 +146,8 @@ class Feed:
         await waiting
 
     def _give_turns(self) -> None:
-        for _ in range(min(SENT_AT_ONCE, len(self._waiting))):
+        # However many wait, all have had their turn after a bounded number of pauses.
+        for _ in range(min(len(self._waiting), max(SENT_AT_ONCE, len(self._waiting) // TURNS_AT_MOST))):
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_result(None)
@@ -165,8 +168,8 @@ class Feed:
             try:
                 async with self._places:
                     return await read()
-            except RefineryError as refusal:
-                if refusal.code not in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) or loop.time() > deadline:
+            except (DatabaseUnavailable, Overloaded):
+                if loop.time() > deadline:
                     raise
             await asyncio.sleep(POLL_SECONDS)
 

@@ -19,11 +19,11 @@ LARGE_BYTES: Final = 64 << 10
 LARGE_DRAFTS: Final = 32
 """From here on a request takes the event loop long enough for other calls to notice."""
 LARGE_AT_ONCE: Final = 4
-LARGE_WAITING_BYTES: Final = 256 << 20
-"""Of large requests in this process; more are refused instead of filling the memory."""
+WAITING_BYTES: Final = 256 << 20
+"""Of all requests in this process; more are refused instead of filling the memory."""
 STREAM_IN_FLIGHT: Final = 256
 STREAM_BYTES: Final = 8 << 20
-"""Of one stream in flight; it is not read on while there are more."""
+"""Of one stream whose answers were not sent yet; it is not read on while there are more."""
 
 
 class Intake:
@@ -51,12 +51,12 @@ class Intake:
 
     async def _refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
         size = request.ByteSize()
-        if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
-            return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))
-        if self._bytes + size > LARGE_WAITING_BYTES:
-            raise Overloaded(bound=f"{LARGE_WAITING_BYTES >> 20} MiB of large refines")
+        if self._bytes + size > WAITING_BYTES:
+            raise Overloaded(bound=f"{WAITING_BYTES >> 20} MiB of refines")
         self._bytes += size
         try:
+            if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
+                return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))
             async with self._turns.turn(caller):
                 command = await asyncio.to_thread(wire.refine_command, request)
                 return wire.refine_response(await self._refiner.refine(command, caller))
@@ -72,11 +72,13 @@ class Intake:
         Raises:
             Draining: the server stops; each request that was read is answered before.
         """
-        answers: asyncio.Queue[pb.RefineStreamResponse | None] = asyncio.Queue()
-        reading = asyncio.create_task(self._read(requests, caller, answers))
+        answers, room = _Answers(), _InFlight()
+        reading = asyncio.create_task(self._read(requests, caller, answers, room))
         try:
-            while (answer := await answers.get()) is not None:
+            while (answered := await answers.get()) is not None:
+                answer, size = answered
                 yield answer
+                room.give_back(size)
             await reading
         finally:
             reading.cancel()
@@ -87,15 +89,11 @@ class Intake:
         self,
         requests: AsyncIterator[pb.RefineStreamRequest],
         caller: str,
-        answers: asyncio.Queue[pb.RefineStreamResponse | None],
+        answers: _Answers,
+        room: _InFlight,
     ) -> None:
-        room = _Room()
-
         async def one(request: pb.RefineRequest, size: int) -> None:
-            try:
-                answers.put_nowait(await self._answer(request, caller))
-            finally:
-                room.give_back(size)
+            answers.put_nowait((await self._answer(request, caller), size))
 
         cut: Draining | None = None
         try:
@@ -122,8 +120,12 @@ class Intake:
         return pb.RefineStreamResponse(request_id=request.request_id, response=response)
 
 
-class _Room:
-    """How much of one stream is in flight: a number of requests, and their bytes."""
+_Answers = asyncio.Queue[tuple[pb.RefineStreamResponse, int] | None]
+"""Answers that are not sent yet, each with the bytes of its request; None at the end."""
+
+
+class _InFlight:
+    """How much of one stream was read and its answer not sent: a number of requests, and their bytes."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -139,7 +141,7 @@ class _Room:
         self._bytes += size
 
     def give_back(self, size: int) -> None:
-        """Say that a request was answered."""
+        """Say that an answer was sent."""
         self._count -= 1
         self._bytes -= size
         self._freed.set()

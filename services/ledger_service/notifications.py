@@ -60,6 +60,8 @@ class Notifications:
                     await self._send(connection)
             except RefineryError as refusal:
                 _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
+            except Exception:  # noqa: BLE001 - a mistake of ours is logged, and the session begins again
+                _log.exception("the session of notifications failed; it begins again")
             await asyncio.sleep(RETRY_SECONDS)
 
     @asynccontextmanager

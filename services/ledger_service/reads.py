@@ -122,7 +122,8 @@ async def batch_get_vibes(
         found = await vibes.by_names(wanted)
         return [((place,), found[ref]) for place, ref in enumerate(wanted, start + 1)]
 
-    candidates = in_chunks(named, (0,), WHOLE_AT_ONCE) if full else in_chunks(read, (0,), VIBES_AT_ONCE)
+    at_once = WHOLE_AT_ONCE if full else VIBES_AT_ONCE
+    candidates = in_chunks(named if full else read, (0,), at_once, at_once)
     items, _ = await filled(candidates, len(refs), write)
     return items
 
@@ -148,7 +149,7 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
             (tuple(row[name] for name in names), _vibe(row)) for row in rows if row["at"] <= until or by_id
         ]
 
-    candidates = in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    candidates = in_chunks(read, key, asked.size + 1, VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     return Page(items, page_token(filter_, until, [*last]) if last else "")
 
@@ -199,7 +200,7 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
                 del lines[0]
         return [((row["at"], row["nth"]), _vibe(row)) for row in found]
 
-    candidates = in_chunks(read, key, min(VIBES_AT_ONCE, asked.size + 1))
+    candidates = in_chunks(read, key, asked.size + 1, VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     if not items and not asked.token:
         raise VibeNotFound(reference=f"aug:/{revisions.id}")
@@ -222,7 +223,7 @@ async def list_refinements(
             rows = await database.fetch("list_refinements", *key, count, until)
         return [((row["at"],), refinement_from_row(row)) for row in rows]
 
-    candidates = in_chunks(read, key, min(REFINEMENTS_AT_ONCE, asked.size + 1))
+    candidates = in_chunks(read, key, asked.size + 1, REFINEMENTS_AT_ONCE)
     items, last = await filled(candidates, asked.size, asked.write)
     return Page(items, page_token(filter_, until, [*last]) if last else "")
 
@@ -237,7 +238,7 @@ async def list_branches(database: Database, prefix: str, asked: Asked[Branch, M]
         rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, *key, count)
         return [((row["name"],), branch_from_row(row)) for row in rows]
 
-    items, last = await filled(in_chunks(read, key, asked.size + 1), asked.size, asked.write)
+    items, last = await filled(in_chunks(read, key, asked.size + 1, asked.size + 1), asked.size, asked.write)
     return Page(items, page_token(filter_, 0, [*last]) if last else "")
 
 

@@ -16,7 +16,10 @@ from refinery_core.vibe.refs import AugUri, RefFault
 
 _WRITTEN: Final = re.compile(r'"\$ref(?:Original)?":"(aug:[^"\\]*)"')
 """A reference in the canonical text of a schema; also what only looks like one, in data."""
-_READ_AT_ONCE: Final = 64
+_LOOKED_UP: Final = 2_000
+"""References that are looked up in advance; what is beyond is looked up with its draft."""
+_READ_AT_ONCE: Final = 16
+"""Whole Vibes: at most 3 MiB each."""
 _READ_BYTES: Final = 16 << 20
 """Of Vibes that are read in advance; the cache may be no larger than that."""
 
@@ -27,7 +30,7 @@ class References:
 
     `pins` has each floating reference that was resolved, for the commit to check. `foretold` has the ref that
     a draft will have, by its index, where another draft counts on it; `extra` its schema, by that ref.
-    `remembered` says that a head was used that may be stale.
+    `remembered` says that one of the pins is a remembered head, which may be stale.
     """
 
     def __init__(self, command: Refine, vibes: Vibes, heads: Heads, *, trust: bool) -> None:
@@ -39,6 +42,8 @@ class References:
         self._vibes = vibes
         self._heads = heads
         self._trust = trust
+        self._seen: dict[Line, str] = {}
+        self._guessed: set[Line] = set()
         self._drafted: dict[Line, int] = {}
         self._schemas: list[str | None] = []
         self._numbered: list[str] = []
@@ -52,30 +57,28 @@ class References:
             self._drafted[branch, draft.id] = index
 
     async def resolve(self, uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
-        """The refs of references without fragment; None where there is none."""
+        """The refs of references without fragment; None where there is none. The commit counts on them."""
         answers: dict[AugUri, str | None] = {}
-        asked: list[AugUri] = []
+        open_: list[AugUri] = []
         for uri in uris:
-            line = self._line(uri)
-            if uri.floats and line in self._drafted:
-                answers[uri] = await self._foretell(self._drafted[line])
-            elif uri.floats and line in self.pins:
-                answers[uri] = self.pins[line]
-            elif uri.floats and self._trust and (known := self._heads.get(line)) is not None:
-                answers[uri] = self.pins[line] = known
-                self.remembered = True
+            if uri.floats and (index := self._drafted.get(self._line(uri))) is not None:
+                answers[uri] = await self._foretell(index)
             else:
-                asked.append(uri)
-        if asked:
-            answers |= await self._ask(asked)
-        return answers
+                open_.append(uri)
+        found = await self._look_up(open_)
+        for uri, ref in found.items():
+            if uri.floats and ref is not None:
+                line = self._line(uri)
+                self.pins[line] = ref
+                self.remembered = self.remembered or line in self._guessed
+        return answers | found
 
     async def read_in_advance(self) -> None:
         """
-        Resolve what the drafts refer to, and read it, all together instead of draft by draft.
+        Look up what the drafts refer to, and read it, all together instead of draft by draft.
 
         A reference to an id that the request drafts itself is left alone: it means the draft, or does not,
-        by its place.
+        by its place. Nothing is pinned here: data may look like a reference.
         """
         own = {(branch, draft.id) for draft in self._command.drafts for branch in draft.branches}
         written = {
@@ -88,26 +91,44 @@ class References:
         uris += [draft.prototype for draft in self._command.drafts if draft.prototype is not None]
         wanted = [uri for uri in dict.fromkeys(uris) if self._line(uri) not in own]
         try:
-            refs = [ref for ref in (await self.resolve(wanted)).values() if ref is not None]
+            refs = [ref for ref in (await self._look_up(wanted[:_LOOKED_UP])).values() if ref is not None]
         except BranchNotFound:
             return  # The draft that names the branch is refused, if it is a reference.
         size = 0
         for start in range(0, len(refs), _READ_AT_ONCE):
             found = await self._vibes.by_names(refs[start : start + _READ_AT_ONCE])
-            size += sum(len(vibe.schema or "") + len(vibe.solution or "") for vibe in found.values())
+            size += sum(
+                len(text) for v in found.values() for text in (v.context, v.schema, v.solution) if text
+            )
             if size > _READ_BYTES:
                 return
 
     def _line(self, uri: AugUri) -> Line:
         return uri.branch or self._command.branch, uri.id
 
-    async def _ask(self, uris: Sequence[AugUri]) -> dict[AugUri, str | None]:
-        refs = await self._vibes.resolve(uris, Context(self._command.branch), NOW)
-        for uri, ref in zip(uris, refs, strict=True):
-            if uri.floats and ref is not None:
-                self.pins[self._line(uri)] = ref
-                self._heads.put(self._line(uri), ref)
-        return dict(zip(uris, refs, strict=True))
+    async def _look_up(self, uris: Sequence[AugUri]) -> dict[AugUri, str | None]:
+        """What references mean by the heads that were seen for this request, or are remembered, or stand."""
+        answers: dict[AugUri, str | None] = {}
+        asked: list[AugUri] = []
+        for uri in uris:
+            line = self._line(uri)
+            if uri.floats and self._trust and line not in self._seen:
+                known = self._heads.get(line)
+                if known is not None:
+                    self._seen[line] = known
+                    self._guessed.add(line)
+            if uri.floats and line in self._seen:
+                answers[uri] = self._seen[line]
+            else:
+                asked.append(uri)
+        if asked:
+            refs = await self._vibes.resolve(asked, Context(self._command.branch), NOW)
+            for uri, ref in zip(asked, refs, strict=True):
+                answers[uri] = ref
+                if uri.floats and ref is not None:
+                    self._seen[self._line(uri)] = ref
+                    self._heads.put(self._line(uri), ref)
+        return answers
 
     async def _foretell(self, index: int) -> str:
         """The ref that an earlier draft will have, if nobody refines its id meanwhile; the commit checks."""

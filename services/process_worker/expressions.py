@@ -3,7 +3,7 @@
 `evaluate` is synchronous on purpose. A workflow has to get its answer in the same step, without an event in
 Temporal's history, and Temporal runs workflows in threads: waiting here holds up one workflow, and releases
 the interpreter to all others. An answer depends on the expression and its input alone, so that an evaluation
-goes on when nobody waits for it any more, and whoever asks the same again gets its answer: however busy the
+goes on when nobody waits for it any more, and the next request for the same gets its answer: however busy the
 machine is, nothing is computed twice.
 """
 
@@ -32,7 +32,7 @@ SECONDS: Final = 2.0
 _AT_ONCE: Final = 0.8
 """How many seconds a workflow waits: what it computed before and this have to fit into Temporal's two."""
 _PATIENCE: Final = 30.0
-"""How many seconds they wait who have time: they look again every so often whether they still want it."""
+"""How many seconds an activity waits for an answer, looking every so often whether it was cancelled."""
 _LOOK: Final = 2.0
 _FAR: Final = 60.0
 """In so many seconds any machine gives a child its CPU time; if not, the child may have been stopped."""
@@ -145,7 +145,7 @@ class Evaluator:
         return answer
 
     def _leave(self, request: bytes, child: Child) -> None:
-        """Let a child go on with what nobody waits for now."""
+        """Let a child go on with an evaluation that has no waiter now."""
         future: Future[bytes] = Future()
         with self._lock:
             self._under_way[request] = future

@@ -349,7 +349,7 @@ class AnswerTooLarge(RefineryError):
 
 
 class QuestionTooLarge(RefineryError):
-    """This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."""
+    """This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."""
 
     reason, code = "QUESTION_TOO_LARGE", Code.RESOURCE_EXHAUSTED
 

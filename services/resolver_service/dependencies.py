@@ -32,7 +32,7 @@ class Dependencies:
 
 @dataclass(frozen=True, slots=True)
 class Dependents:
-    """A question for whose schemas are composed from a Vibe, or from any version of its id."""
+    """A question for the dependents of a Vibe, or of any version of its id."""
 
     reference: AugUri
     context: Context
@@ -69,7 +69,7 @@ async def list_dependents(
     vibes: Vibes, asked: Dependents, size: int, token: str, remembered: Answers[Sequence[Dependency]]
 ) -> Page:
     """
-    A page of whose schemas are composed from a Vibe, up to the moment of its context.
+    A page of the dependents of a Vibe, up to the moment of its context.
 
     Args:
         vibes: Where they are.

@@ -1,4 +1,4 @@
-"""Follows schema edges from a Vibe to whose schemas are composed from it, level by level, in small parts."""
+"""Follows schema edges from a Vibe to its dependents, level by level, in small parts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Downwards:
                 yield one
 
     async def _from(self, refs: list[str]) -> list[tuple[str, bool]]:
-        """Whose schemas refer to some Vibes, with whether that reference floats; one may come twice."""
+        """The direct dependents of some Vibes, and whether each reference floats; one may come twice."""
         rows = await self._database.fetch("dependents_of_some", refs, self._as_of, FEW)
         found = [(row["ref"], row["floating"]) for row in rows]
         counts = Counter(row["near"] for row in rows)

@@ -121,9 +121,10 @@ async def _hypothesis(vibes: Vibes, composer: Composer, change: Change, moment: 
         return Hypothesis(change.branch, change.id, ref, None)
     pinned = await Repinning(vibes, composer, moment).pin(change.schema.value, field=_FIELD)
     await composer.validator(pinned.text, field=_FIELD)
-    row = await vibes.database.first("next_revisions", change.id, [change.branch])
+    row = await vibes.database.first("highest_revisions", [change.branch], [change.id])
     assert row is not None
-    return Hypothesis(change.branch, change.id, f"{change.branch}@{change.id}?{row['revision']}", pinned.text)
+    next_ref = f"{change.branch}@{change.id}?{row['revision'] + 1}"
+    return Hypothesis(change.branch, change.id, next_ref, pinned.text)
 
 
 class _Assessment:

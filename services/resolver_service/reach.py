@@ -1,4 +1,4 @@
-"""Who reaches an id through schema edges: the latest versions that a branch sees, nearest first."""
+"""The latest versions that reach an id through schema edges, as a branch sees them, nearest first."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Node:
     edges: int = FEW + 1
 
     def is_met_by(self, edge: asyncpg.Record) -> bool:
-        """Whether an edge to the id leads here: to the latest version floats what was pinned before it."""
+        """Whether an edge to the id leads here: a floating one leads to the latest, whatever it is pinned to."""
         return self.ref is None or edge["to_ref"] == self.ref or (self.latest and edge["floating"])
 
 

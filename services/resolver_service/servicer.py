@@ -26,7 +26,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
 
     schemas: Schemas
     answers: Answers[pb.ResolveSchemaResponse] = field(default_factory=lambda: Answers(32 << 20))
-    dependents: Answers[Sequence[Dependency]] = field(default_factory=lambda: Answers(32 << 20))
+    dependents: Answers[Sequence[Dependency]] = field(default_factory=lambda: Answers(64 << 20))
 
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]

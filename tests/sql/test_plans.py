@@ -79,7 +79,6 @@ FIRST: dict[str, tuple[object, ...]] = {
     "list_branches": ("dev/", "dev/\x7f", "dev/5", 11),
     "resolve_references": (["main", "dev/7", "main"], ["x/7", "x/7", "x/8"], [None, None, 3], MOST),
     "last_position": (),
-    "next_revisions": ("x/7", ["main", "dev/7"]),
     "highest_revisions": (["main", "dev/7"], ["x/7", "x/7"]),
     "branch_levels": (["main", "dev/7"],),
     "position_at_time": (datetime(2030, 1, 1, 1, tzinfo=UTC),),

@@ -91,7 +91,8 @@ ROWS = {
     "in Temporal's history": "what is larger than {worker.messages.MAX_INLINE_BYTES:KiB} is a RECORD, "
     "and travels by ref",
     "large refines": "from {ledger.intake.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
-    "{ledger.intake.LARGE_AT_ONCE} at once, {ledger.intake.LARGE_WAITING_BYTES:MiB} in one process",
+    "{ledger.intake.LARGE_AT_ONCE} at once",
+    "refines in one process": "{ledger.intake.WAITING_BYTES:MiB}",
     "a RefineStream in flight": "{ledger.intake.STREAM_IN_FLIGHT} refines, {ledger.intake.STREAM_BYTES:MiB}",
     "calls at once": "{core.serving.capacity.MAX_CALLS} in one process, "
     "{core.serving.capacity.MAX_CALLS_OF_ONE} over one connection",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,7 @@ from refinery_core.vibe.refs import AugUri, pointer_tokens
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
 """Says which refs references without fragment mean; None where there is none."""
 
-_GUESTS_AT_ONCE = 64
+_GUESTS_AT_ONCE = 16
 """Vibes read together: each can be some MiB."""
 
 
@@ -139,7 +139,8 @@ class Composer:
         size, wanted = 0, list(dict.fromkeys(names))
         for start in range(0, len(wanted), _GUESTS_AT_ONCE):
             found = await self._vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
-            guests |= found
+            # Of each only the schema is needed, and there may be thousands.
+            guests |= {name: replace(guest, context=None, solution=None) for name, guest in found.items()}
             size += sum(len(guest.schema or "") for guest in found.values())
             if size > documents.MAX_BYTES:
                 raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES)

@@ -39,6 +39,7 @@ TimeoutError is an OSError."""
 _CERTAIN: dict[str, type[RefineryError]] = {
     "0A000": DatabaseUnavailable,  # "cached plan must not change": a migration ran; only a retry may pass
     "25006": DatabaseUnavailable,
+    "42883": DatabaseUnavailable,  # undefined_function: a migration to another version runs, or ran
     "53000": Overloaded,
     "53100": StorageFull,
     "53200": Overloaded,

@@ -29,7 +29,7 @@ STRETCH = 2_000
 """Refinements that are verified at a time."""
 
 MOST_AT_ONCE = 4
-"""Where nobody says how many: PostgreSQL works as much as each of them."""
+"""Unless a number is given: PostgreSQL works as much as each of them."""
 
 Known = tuple[int, bytes]
 """A position, and the chain that was answered for it once."""

@@ -68,9 +68,21 @@ def test_violations_inside_a_stream_are_those_of_the_message() -> None:
     assert caught.violations == (Violation("/x", "/y", "z"),)
 
 
+def test_a_refusal_of_which_a_newer_server_says_more_is_the_same_refusal() -> None:
+    packed = AnyMessage()
+    packed.Pack(
+        ErrorInfo(reason="VIBE_NOT_FOUND", domain="refinery", metadata={"reference": "x", "more": "y"})
+    )
+
+    caught = refusal_from(_failed(Status(code=5, message="It is so.", details=[packed])))
+
+    assert isinstance(caught, VibeNotFound)
+    assert caught.metadata == {"reference": "x"}
+
+
 @pytest.mark.parametrize(
     ("reason", "metadata"),
-    [("FROM_THE_FUTURE", {"a": "b"}), ("VIBE_NOT_FOUND", {"reference": "x", "more": "y"})],
+    [("FROM_THE_FUTURE", {"a": "b"}), ("VIBE_NOT_FOUND", {"more": "y"})],
 )
 def test_what_this_client_does_not_know_is_told_as_it_came(reason: str, metadata: dict[str, str]) -> None:
     packed = AnyMessage()

@@ -7,11 +7,13 @@ from typing import Any
 import grpc
 import pytest
 
+from ledger_service.wire import MAX_DRAFTS
 from refinery.ledger.v1 import ledger_service_pb2 as ledger_pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from refinery.process.v1 import process_service_pb2 as process_pb
 from refinery.process.v1.process_service_pb2_grpc import ProcessServiceStub
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
+from refinery_client.drafts import SECONDS_PER_DRAFT, SECONDS_PER_MIB
 from refinery_core.errors import (
     Contention,
     DatabaseUnavailable,
@@ -19,13 +21,14 @@ from refinery_core.errors import (
     RevisionConflict,
     TemporalUnavailable,
 )
+from refinery_core.serving.around import MAX_MESSAGE_BYTES
 
 CONFIG = (Path(__file__).parents[3] / "proto/service_config.json").read_text()
 
 
 def test_only_unavailable_is_sent_again() -> None:
-    unary, streams, once = json.loads(CONFIG)["methodConfig"]
-    policies = [unary["retryPolicy"], streams["retryPolicy"]]
+    unary, refine, streams, once = json.loads(CONFIG)["methodConfig"]
+    policies = [unary["retryPolicy"], refine["retryPolicy"], streams["retryPolicy"]]
 
     assert "retryPolicy" not in once
     assert [policy["retryableStatusCodes"] for policy in policies] == [["UNAVAILABLE"]] * len(policies)
@@ -37,7 +40,7 @@ def test_streams_and_calls_have_no_deadline_and_everything_named_exists() -> Non
         for file in (ledger_pb.DESCRIPTOR, resolver_pb.DESCRIPTOR, process_pb.DESCRIPTOR)
         for service in file.services_by_name.values()
     }
-    unary, streams, once = json.loads(CONFIG)["methodConfig"]
+    unary, refine, streams, once = json.loads(CONFIG)["methodConfig"]
     streaming = {
         (name, method.name)
         for name, service in services.items()
@@ -50,6 +53,14 @@ def test_streams_and_calls_have_no_deadline_and_everything_named_exists() -> Non
     assert once["name"] == [{"service": "refinery.process.v1.ProcessService", "method": "CallCapability"}]
     assert "CallCapability" in services["refinery.process.v1.ProcessService"].methods_by_name
     assert "timeout" not in streams | once
+    assert refine["name"] == [{"service": "refinery.ledger.v1.LedgerService", "method": "Refine"}]
+
+
+def test_the_largest_refine_has_as_much_time_in_every_language_as_in_python() -> None:
+    unary, refine, *_ = json.loads(CONFIG)["methodConfig"]
+    largest = SECONDS_PER_DRAFT * MAX_DRAFTS + SECONDS_PER_MIB * (MAX_MESSAGE_BYTES >> 20)
+
+    assert refine["timeout"] == f"{int(unary['timeout'].removesuffix('s')) + largest:.0f}s"
 
 
 async def test_a_client_that_knows_nothing_but_the_config_gets_over_a_bad_moment(small: Any) -> None:

@@ -234,7 +234,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
     ERROR_REASON_QUESTION_TOO_LARGE: _ErrorReason.ValueType  # 42
-    """RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."
+    """RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
 
         {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
     """
@@ -460,7 +460,7 @@ ERROR_REASON_TOO_MANY_EVENTS: ErrorReason.ValueType  # 41
     {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 ERROR_REASON_QUESTION_TOO_LARGE: ErrorReason.ValueType  # 42
-"""RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: a smaller page or max_vibes, a branch, a prefix."
+"""RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
 
     {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
 """

@@ -1,8 +1,4 @@
 -- The length-prefixed encoding that digests are made over; refinery_core/vibe/digests.py states it too.
-create or replace function refinery.u32(number bigint) returns bytea
-language sql immutable parallel safe
-as $$ select int4send(number::integer) $$;
-
 create or replace function refinery.lp(bytes bytea) returns bytea
 language sql immutable parallel safe
 as $$ select int4send(octet_length(bytes)) || bytes $$;

@@ -22,14 +22,14 @@ order by n.depth, n.ref limit $4;
 -- "position + 0" is a filter and never a bound of an index: what is read is what stands in the order of the page.
 
 -- name: direct_dependents
--- A page of whose schemas refer to a Vibe, by ref. $2 as of, $3 last ref, $4 size.
+-- A page of the direct dependents of a Vibe, by ref. $2 as of, $3 last ref, $4 size.
 select e.from_ref as ref, 1 as depth, e.floating
 from refinery.vibe_refs e
 where e.to_ref = $1 and e.type = 'schema' and e.from_ref > $3 and e.position + 0 <= $2
 order by e.from_ref limit $4;
 
 -- name: direct_dependents_of_id
--- A page of whose schemas refer to a version of an id that a line of branches sees, by ref. $2 as of, $3 last ref, $4 size.
+-- A page of the direct dependents of all versions of an id that a line of branches sees, by ref. $2 as of, $3 last ref, $4 size.
 -- $5..$6: the branches and how far each is seen.
 select e.from_ref as ref, 1 as depth, bool_or(e.floating) as floating
 from refinery.vibe_refs e
@@ -44,7 +44,7 @@ where e.to_id = $1 and e.type = 'schema' and e.to_revision > 0 and e.from_ref > 
 group by e.from_ref order by e.from_ref limit $4;
 
 -- name: dependents_of_some
--- Whose schemas refer to some Vibes: the first $3 of each, by ref. $2 as of.
+-- The direct dependents of some Vibes: the first $3 of each, by ref. $2 as of.
 select a.ref as near, e.ref, e.floating
 from unnest($1::text[]) as a (ref)
 cross join lateral (

@@ -12,11 +12,6 @@ select position from refinery.refinements order by position desc limit 1;
 -- The last position that is not after a time; no row before the first.
 select position from refinery.refinements where time <= $1 order by time desc, position desc limit 1;
 
--- name: next_revisions
--- The number that a new version of an id would get on some branches.
-select coalesce(max(l.revision), 0) + 1 as revision
-from unnest($2::text[]) as b (branch), lateral refinery.latest(b.branch, $1, 9223372036854775807) l;
-
 -- name: highest_revisions
 -- The number of the latest version of each line, in order; 0 where there is none. $1 branches, $2 ids.
 select coalesce(h.revision, 0) as revision
