@@ -30,7 +30,7 @@ from refinery_core.vibe.documents import MAX_DEPTH
 SECONDS: Final = 2.0
 """The CPU time that expressions may take which are evaluated together."""
 _AT_ONCE: Final = 0.8
-"""How many seconds a workflow waits: what it computed before and this have to fit into Temporal's two."""
+"""How many seconds a workflow waits: it holds a thread meanwhile, and Temporal's task."""
 _PATIENCE: Final = 30.0
 """How many seconds an activity waits for an answer, looking every so often whether it was cancelled."""
 _LOOK: Final = 2.0

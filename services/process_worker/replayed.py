@@ -47,10 +47,10 @@ AT_ONCE: Final = timedelta(seconds=2)
 """How soon a local activity has to be tried again to be so in the same workflow task."""
 NEXT_TASK: Final = timedelta(seconds=3)
 """After how long it is tried again where this task is to end; more than AT_ONCE."""
-_WAITED_IN_REPLAY: Final = 1.5
-"""Seconds for one evaluation, which took half of it at first."""
+_WAITED_IN_REPLAY: Final = 5.0
+"""Seconds for one evaluation, which took less than one at first."""
 _COMPUTING: Final = 0.4
-"""Seconds of evaluations at one go. Temporal takes two without a stop for a deadlock."""
+"""Seconds of evaluations at one go: a thread that computes for one workflow is not there for others."""
 _AT_ONCE: Final = 2 << 20
 """Bytes that are asked for at one go. Temporal takes four million in a message."""
 _DEEPEST: Final = 32
@@ -259,7 +259,7 @@ class Replayed:
 
     async def breathe(self) -> None:
         """
-        End this workflow task: Temporal takes an activation of two seconds for a deadlock.
+        End this workflow task: Temporal waits ten seconds for it, and a thread is not there for others.
 
         An activity does it in milliseconds; a timer would take up to a second.
         """

@@ -36,6 +36,8 @@ _CACHED: Final = 1_000
 GRACE: Final = timedelta(seconds=10)
 _BEATS: Final = timedelta(seconds=2)
 """How long a sign of life may lie before Temporal is told; by default, nearly as long as it is waited for."""
+_ACTIVATION_SECONDS: Final = 60
+"""After which what a workflow computes at one go is a deadlock; Temporal gives the task away before."""
 _STICKY: Final = timedelta(seconds=4)
 """How long the worker that was last at it is waited for, before another one takes over."""
 
@@ -59,7 +61,7 @@ class Lending(Interceptor):
 def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
     """Build the worker; nothing runs before it is entered, and leaving it finishes what is under way."""
     activities, firings = Activities(calls), ScheduleActivities(schedules)
-    return Worker(
+    worker = Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=[ExecuteProcess, FireSchedule],
@@ -82,6 +84,11 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=GRACE,
     )
+    # The SDK's own bound is two seconds on the clock, and no setting. On a busy machine innocent tasks fail
+    # by that, again and again, and what they leave may never be evicted.
+    assert worker._workflow_worker is not None  # noqa: SLF001
+    worker._workflow_worker._deadlock_timeout_seconds = _ACTIVATION_SECONDS  # noqa: SLF001
+    return worker
 
 
 @asynccontextmanager

@@ -235,13 +235,17 @@ async def _converse(asked: Asked, address: str, port: int, tls: ssl.SSLContext) 
     # The address that was looked at, not what the name might mean by now.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     line = socket.socket(family, socket.SOCK_STREAM)
+    exchanging: list[socket.socket] = []
     try:
         line.setblocking(False)
         await asyncio.get_running_loop().sock_connect(line, (address, port))
-        exchanging = line.dup()
-        exchanging.settimeout(SECONDS)
-        return await asyncio.to_thread(_exchange, asked, exchanging, port, tls)
+        exchanging.append(line.dup())
+        exchanging[0].settimeout(SECONDS)
+        return await asyncio.to_thread(lambda: _exchange(asked, exchanging.pop(), port, tls))
     finally:
+        # The thread that takes it closes it; but there may have been none that was free.
+        with contextlib.suppress(IndexError):
+            exchanging.pop().close()
         # The thread that waits for an answer, however slowly it drips, hears that there is no more.
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)

@@ -89,6 +89,7 @@ async def replay_run(
         workflow_runner=listening,
         unsandboxed_workflow_runner=listening,
         data_converter=converter,
+        debug_mode=True,  # Otherwise it gives up what takes two seconds on the clock, and never ends then.
     )
     await replayer.replay_workflow(history)
     reader = Reader(converter)

@@ -11,12 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from process_worker.connect import connect, see_author
+from process_worker.executions import Executions
 from process_worker.ledger import Ledger
 from process_worker.outside.gateway import Gateway
+from process_worker.schedules import Schedules
 from process_worker.settings import Settings
-from process_worker.worker import reaching
+from process_worker.temporal import Temporal
+from process_worker.timetable import Timetable
+from process_worker.worker import build, reaching
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
 from tests.cases.waiting import PATIENCE
@@ -73,7 +80,7 @@ async def test_to_look_at_the_author_writes_nothing(services: Services) -> None:
 FORSAKEN = """
 import asyncio, sys
 from temporalio import activity
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from process_worker.connect import connect
 from process_worker.settings import Settings
 
@@ -120,6 +127,26 @@ def test_what_the_client_of_temporal_tells_is_json_too(temporal_address: str) ->
 async def test_as_many_children_evaluate_as_the_operator_says(services: Services) -> None:
     async with reaching(services.refinery, Gateway(), children=3) as calls:
         assert len(calls.evaluator.pids) == 3
+
+
+@workflow.defn
+class Nothing:
+    @workflow.run
+    async def run(self) -> None: ...
+
+
+async def test_a_workflow_task_may_take_as_long_as_temporal_waits_for_it(
+    services: Services, temporal: Client
+) -> None:
+    runner = UnsandboxedWorkflowRunner()
+    theirs = Worker(temporal, task_queue="theirs", workflows=[Nothing], workflow_runner=runner)
+    assert theirs._workflow_worker is not None
+    assert theirs._workflow_worker._deadlock_timeout_seconds == 2, "the SDK bounds it in another way now"
+    async with reaching(services.refinery, Gateway()) as calls:
+        executions = Executions(Ledger(services.refinery), Temporal(temporal))
+        ours = build(temporal, calls, Schedules(executions, Timetable(temporal)))
+    assert ours._workflow_worker is not None
+    assert ours._workflow_worker._deadlock_timeout_seconds == 60
 
 
 async def test_without_temporal_the_worker_says_so() -> None:

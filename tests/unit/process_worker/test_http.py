@@ -3,17 +3,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Asked, Gateway, Reply, _exchange
+from process_worker.outside.gateway import Asked, Gateway, Reply, _converse, _exchange
 from process_worker.outside.http import asked_of, output_of
 from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
+from tests.cases.waiting import PATIENCE, until
 from tests.cases.web import Web, web
 
 
@@ -242,6 +245,31 @@ async def test_who_no_longer_waits_hangs_up(served: Web) -> None:
         sending.cancel()
         await served.abandoned.wait()
     assert sending.cancelled()
+
+
+async def test_who_no_longer_waits_before_a_thread_is_free_leaves_nothing_open(served: Web) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    let_go = threading.Event()
+    held = asyncio.create_task(asyncio.to_thread(let_go.wait))
+    port = urlsplit(served.base).port or 0
+    try:
+        asked = Asked("GET", f"{served.base}/x")
+        sending = asyncio.ensure_future(_converse(asked, "127.0.0.1", port, Gateway().tls))
+        await until(lambda: served.connections)
+        before = open_files()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        # The connection, what the thread was to have of it, and its other end.
+        await until(lambda: open_files() <= before - 3)
+    finally:
+        let_go.set()
+        await held
+    assert served.asked == []
+
+
+def open_files() -> int:
+    return len([*Path("/dev/fd").iterdir()])
 
 
 async def test_who_no_longer_waits_sends_nothing(served: Web) -> None:
