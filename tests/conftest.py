@@ -14,9 +14,14 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
+
+# How long one example takes says how busy the machine is.
+settings.register_profile("refinery", deadline=None)
+settings.load_profile("refinery")
 
 TEMPLATE = "refinery_template"
 MEMORY = Path("/dev/shm")

@@ -12,9 +12,9 @@ import asyncpg
 import orjson
 import structlog
 
-from ledger_service.fair import FairQueue
 from refinery_core.errors import Draining, OutcomeUnknown, RefineryError
 from refinery_core.postgres.database import Database
+from refinery_core.serving.fair import FairQueue
 
 MAX_REQUESTS: Final = 64
 MAX_MILLISECONDS: Final = 100.0

@@ -20,6 +20,8 @@ MAX_EDGES: Final = 12_000
 """Rows of vibe_refs: author and inputs for each draft, prototypes, and what each schema is pinned to."""
 MAX_LINES: Final = 10_000
 """For each draft and each of its branches: the branch, and those that it was forked from."""
+MAX_MILLISECONDS: Final = 600
+"""Under the lock, as estimated: all the other maxima at once would hold it for longer than a second."""
 MAX_ANSWER_BYTES: Final = 3 << 20
 """A message holds 4 MiB; a floating input may be pinned to a longer name than it was written with."""
 
@@ -80,6 +82,7 @@ class Extent:
             (self.edges, MAX_EDGES, "references to other Vibes"),
             (self.lines, MAX_LINES, "lookups of drafts on branches and on those that they were forked from"),
             (self.answer_bytes, MAX_ANSWER_BYTES, "bytes of answer"),
+            (self.milliseconds, MAX_MILLISECONDS, "milliseconds under the lock, as estimated for all of it"),
         ):
             if count > limit:
                 raise RefineTooLarge(field=field, what=what, limit=limit)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Final
 
 from ledger_service import wire
-from ledger_service.fair import Turns
 from ledger_service.refine import Refiner
 from refinery.ledger.v1 import ledger_service_pb2 as pb
-from refinery_core.errors import Draining, Overloaded
+from refinery_core.errors import Draining
 from refinery_core.serving.drain import Drain
+from refinery_core.serving.large import LARGE_BYTES, Entrance, read
 from refinery_core.serving.refusals import as_refusal
 
-LARGE_BYTES: Final = 64 << 10
 LARGE_DRAFTS: Final = 32
-"""From here on a request takes the event loop long enough for other calls to notice."""
-LARGE_AT_ONCE: Final = 4
-WAITING_BYTES: Final = 256 << 20
-"""Of all requests in this process; more are refused instead of filling the memory."""
+"""From here on a refine is large, however few bytes it has."""
 STREAM_IN_FLIGHT: Final = 256
 STREAM_BYTES: Final = 8 << 20
 """Of one stream whose answers were not sent yet; it is not read on while there are more."""
@@ -36,8 +33,7 @@ class Intake:
         self._refiner = refiner
         self._giving_way = giving_way
         self._drain = drain
-        self._turns = Turns(LARGE_AT_ONCE)
-        self._bytes = 0
+        self._entrance = Entrance()
 
     async def refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
         """
@@ -51,17 +47,10 @@ class Intake:
 
     async def _refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
         size = request.ByteSize()
-        if self._bytes + size > WAITING_BYTES:
-            raise Overloaded(bound=f"{WAITING_BYTES >> 20} MiB of refines")
-        self._bytes += size
-        try:
-            if size < LARGE_BYTES and len(request.drafts) < LARGE_DRAFTS:
-                return wire.refine_response(await self._refiner.refine(wire.refine_command(request), caller))
-            async with self._turns.turn(caller):
-                command = await asyncio.to_thread(wire.refine_command, request)
-                return wire.refine_response(await self._refiner.refine(command, caller))
-        finally:
-            self._bytes -= size
+        large = size >= LARGE_BYTES or len(request.drafts) >= LARGE_DRAFTS
+        async with self._entrance.let_in(size, caller, large=large):
+            command = await read(partial(wire.refine_command, request), large=large)
+            return wire.refine_response(await self._refiner.refine(command, caller))
 
     async def stream(
         self, requests: AsyncIterator[pb.RefineStreamRequest], caller: str

@@ -17,6 +17,8 @@ from refinery_core.vibe.model import Branch, Context, Refinement, Vibe, VibeType
 
 T = TypeVar("T")
 
+FIRST_AT_ONCE = 16
+"""A Vibe without its documents can still have a MiB of references: a page begins with few."""
 VIBES_AT_ONCE = 128
 """Rows of Vibes read at once: at most 1 MiB each, as a schema has no more references than that."""
 REFINEMENTS_AT_ONCE = 20
@@ -149,7 +151,7 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
             (tuple(row[name] for name in names), _vibe(row)) for row in rows if row["at"] <= until or by_id
         ]
 
-    candidates = in_chunks(read, key, asked.size + 1, VIBES_AT_ONCE)
+    candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     return Page(items, page_token(filter_, until, [*last]) if last else "")
 
@@ -200,7 +202,7 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
                 del lines[0]
         return [((row["at"], row["nth"]), _vibe(row)) for row in found]
 
-    candidates = in_chunks(read, key, asked.size + 1, VIBES_AT_ONCE)
+    candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     if not items and not asked.token:
         raise VibeNotFound(reference=f"aug:/{revisions.id}")

@@ -39,6 +39,8 @@ MAX_DRAFTS_TIMES_INPUTS = 10_000
 MAX_BRANCHES = 16
 REFINEMENT_BYTES = 1 << 20
 """Of a refinement whose answer has to be cut; its Vibes get the rest."""
+REFUSAL_BYTES = 256 << 10
+"""Of the violations in one answer of a stream: a path can be as long as a key of the document."""
 FRAME_BYTES = 8
 """What a message takes around each of its parts, at most."""
 
@@ -135,13 +137,18 @@ def refine_response(refined: Refined) -> pb.RefineResponse:
 
 def refusal_message(refusal: RefineryError) -> pb.Refusal:
     """Write a refusal inside a stream that goes on."""
-    violations = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
+    told = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
+    room = Room(REFUSAL_BYTES)
+    violations = takewhile(
+        lambda violation: violation.ByteSize() <= REFUSAL_BYTES and room.takes(violation.ByteSize()),
+        map(wire.violation_message, told),
+    )
     return pb.Refusal(
         code=refusal.code,
         reason=refusal.reason,
         message=refusal.message,
         metadata=refusal.metadata,
-        violations=[wire.violation_message(violation) for violation in violations],
+        violations=violations,
     )
 
 

@@ -33,7 +33,7 @@ class _Node:
     edges: int = FEW + 1
 
     def is_met_by(self, edge: asyncpg.Record) -> bool:
-        """Whether an edge to the id leads here: a floating one leads to the latest, whatever it is pinned to."""
+        """Whether an edge to the id leads here: a floating one leads to the latest, whatever its pin."""
         return self.ref is None or edge["to_ref"] == self.ref or (self.latest and edge["floating"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from grpc.aio import ServicerContext as Context
@@ -14,6 +15,8 @@ from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
 from refinery_core.answers import Answers
 from refinery_core.fields import context_from, reference_from
 from refinery_core.pages import page_size
+from refinery_core.serving.large import LARGE_BYTES, Entrance, read
+from refinery_core.serving.principal import caller_of
 from refinery_core.wire import document_form, vibe_message
 from resolver_service import dependencies, impact, wire
 from resolver_service.downwards import Dependency
@@ -26,6 +29,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
 
     schemas: Schemas
     answers: Answers[pb.ResolveSchemaResponse] = field(default_factory=lambda: Answers(32 << 20))
+    entrance: Entrance = field(default_factory=Entrance)
     dependents: Answers[Sequence[Dependency]] = field(default_factory=lambda: Answers(64 << 20))
 
     async def ResolveReference(
@@ -45,8 +49,11 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         varies = request.repin or not request.reference or request.HasField("context")
         answer = None if varies else self.answers.get(question)
         if answer is None:
-            source, schema_form = wire.source(request), wire.schema_form(request.form)
-            answer = wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
+            size, schema_form = request.ByteSize(), wire.schema_form(request.form)
+            large = size >= LARGE_BYTES
+            async with self.entrance.let_in(size, caller_of(context), large=large):
+                source = await read(partial(wire.source, request), large=large)
+                answer = wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
             if answer.ref == request.reference and not varies:
                 self.answers.keep(question, answer, 500 + 2 * answer.ByteSize())
         return answer
@@ -55,8 +62,12 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         self, request: pb.ValidateSolutionRequest, context: Context[Any, Any]
     ) -> pb.ValidateSolutionResponse:
         """Check a solution."""
-        source, solution = wire.source(request, with_fragment=True), wire.solution(request)
-        return wire.validate_solution_response(await self.schemas.validate(source, solution))
+        size = request.ByteSize()
+        large = size >= LARGE_BYTES
+        async with self.entrance.let_in(size, caller_of(context), large=large):
+            source = await read(partial(wire.source, request, with_fragment=True), large=large)
+            solution = await read(partial(wire.solution, request), large=large)
+            return wire.validate_solution_response(await self.schemas.validate(source, solution))
 
     async def ListDependencies(
         self, request: pb.ListDependenciesRequest, context: Context[Any, Any]
@@ -82,7 +93,10 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         self, request: pb.AnalyzeImpactRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.AnalyzeImpactResponse]:
         """Say what a change does."""
-        change = wire.change(request)
+        size = request.ByteSize()
+        large = size >= LARGE_BYTES
+        async with self.entrance.let_in(size, caller_of(context), large=large):
+            change = await read(partial(wire.change, request), large=large)
         async with aclosing(impact.analyze(self.schemas.vibes, self.schemas.composer, change)) as parts:
             async for part in parts:
                 for message in wire.impact_parts(part):

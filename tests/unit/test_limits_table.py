@@ -56,12 +56,14 @@ ROWS = {
     "{ledger.wire.MAX_DRAFTS_TIMES_INPUTS}; {ledger.wire.MAX_BRANCHES} branches a draft",
     "what a refine becomes": "{ledger.extent.MAX_BYTES:MiB} of documents, "
     "{ledger.extent.MAX_EDGES} references, {ledger.extent.MAX_LINES} lookups on branches and on "
-    "those that they were forked from, {ledger.extent.MAX_ANSWER_BYTES:MiB} of answer "
+    "those that they were forked from, {ledger.extent.MAX_ANSWER_BYTES:MiB} of answer; "
+    "{ledger.extent.MAX_MILLISECONDS} ms under the lock, as estimated for all of these together "
     "([why](../decisions/0016-what-a-refine-becomes.md))",
     "branches from a branch to main, both counted": "{ledger.branches.MAX_LEVELS}",
     "references of a schema": "{core.postgres.sources.MAX_LEVELS} levels, "
     "{core.vibe.documents.MAX_BYTES:MiB} resolved",
     "patterns in schemas": "regular expressions that run in linear time: no look-around, no back references",
+    "compiled patterns of a schema together": "{core.schema.validator.MAX_PATTERN_BYTES:MiB}",
     "looks at the values of a document by its schema": "{core.schema.validator._MOST_ESTIMATED} as "
     "estimated, or else {core.schema.validator.MOST_LOOKS} as counted "
     "([why](../decisions/0011-bounded-looks.md))",
@@ -90,9 +92,9 @@ ROWS = {
     "{worker.wire._STORY_BYTES:MiB} in GetExecution",
     "in Temporal's history": "what is larger than {worker.messages.MAX_INLINE_BYTES:KiB} is a RECORD, "
     "and travels by ref",
-    "large refines": "from {ledger.intake.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
-    "{ledger.intake.LARGE_AT_ONCE} at once",
-    "refines in one process": "{ledger.intake.WAITING_BYTES:MiB}",
+    "large requests": "from {core.serving.large.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
+    "{core.serving.large.LARGE_AT_ONCE} at once",
+    "requests with documents in one process": "{core.serving.large.WAITING_BYTES:MiB}",
     "a RefineStream in flight": "{ledger.intake.STREAM_IN_FLIGHT} refines, {ledger.intake.STREAM_BYTES:MiB}",
     "calls at once": "{core.serving.capacity.MAX_CALLS} in one process, "
     "{core.serving.capacity.MAX_CALLS_OF_ONE} over one connection",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import asyncpg
 
+from refinery_core.errors import Overloaded
 from refinery_core.postgres.pool import reading, writing
 from refinery_core.postgres.queries import QUERIES
 
+KEPT_FOR_WRITES: Final = 4
+"""Connections that reads leave alone, of a pool that has as many to spare."""
+PATIENCE_SECONDS: Final = 5.0
 NOW: Final = 2**63 - 1
 """The `as_of` position that means: no bound."""
 
@@ -18,6 +23,8 @@ class Database:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
+        most = pool.get_max_size()
+        self._reads = asyncio.Semaphore(max(1, most - min(KEPT_FOR_WRITES, most // 3)))
 
     async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         """
@@ -28,8 +35,16 @@ class Database:
             DatabaseUnavailable: the database cannot be reached.
             QuestionTooLarge: the query took too long.
         """
-        async with reading(self.pool) as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._reads.acquire()
+        except TimeoutError:
+            raise Overloaded(bound="all connections to the database are busy with reads") from None
+        try:
+            async with reading(self.pool) as connection:
+                rows: list[asyncpg.Record] = await connection.fetch(QUERIES[query], *arguments)
+        finally:
+            self._reads.release()
         return rows
 
     async def first(self, query: str, *arguments: Any) -> asyncpg.Record | None:

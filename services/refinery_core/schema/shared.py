@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final, NoReturn
 
 import jsonschema_rs
@@ -12,6 +13,7 @@ from jsonschema_specifications import REGISTRY as SPECIFICATIONS
 from refinery_core.schema.bundle import address_of
 from refinery_core.schema.composition import Composition
 from refinery_core.schema.meter import counting
+from refinery_core.schema.patterns import count_patterns
 
 _LARGE = 32 << 10
 """Bytes from which a document is shared. A smaller one is compiled faster as a part of each bundle."""
@@ -37,6 +39,11 @@ class Shared:
         self._lock = threading.Lock()
         self._plain: jsonschema_rs.Registry | None = None
         self._counting: jsonschema_rs.Registry | None = None
+
+    @cached_property
+    def patterns(self) -> int:
+        """How many patterns they have."""
+        return sum(count_patterns(made) for _, made in self._resources())
 
     @property
     def plain(self) -> jsonschema_rs.Registry:

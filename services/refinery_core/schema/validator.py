@@ -18,6 +18,7 @@ from refinery_core.schema.composition import Composition, bundled
 from refinery_core.schema.effort import Effort, weigh
 from refinery_core.schema.looks import estimate
 from refinery_core.schema.meter import COUNTED, Counter, counting, is_within
+from refinery_core.schema.patterns import count_patterns
 from refinery_core.schema.shared import NOTHING_SHARED, Shared
 from refinery_core.vibe.keywords import escaped
 from refinery_core.vibe.references import SchemaFault
@@ -47,8 +48,12 @@ _NOT_TOLD = "does not satisfy the schema; to say where, values would be looked a
 _VALUE = "\N{REPLACEMENT CHARACTER}value\N{REPLACEMENT CHARACTER}"
 _NOT_LINEAR = (
     "is not a regular expression that runs in linear time: look-around and back references are not "
-    "supported, and repetitions are limited"
+    "supported, and repetitions are limited, in one pattern and in all patterns of a schema together"
 )
+MAX_PATTERN_BYTES = 32 << 20
+"""Of the compiled patterns of one schema: compiling them holds up the process, and they stay in memory."""
+_ONE_PATTERN_BYTES = 10 << 20
+"""What the library allows one pattern by itself."""
 
 
 class Validator:
@@ -66,7 +71,7 @@ class Validator:
         self._schema = schema
         self._effort = effort
         self._shared = shared
-        self._compiled = _compiled(schema, shared.plain)
+        self._compiled = _compiled(schema, shared, shared.plain)
         self._lock = threading.Lock()
         self._counted: jsonschema_rs.Validator | None = None
 
@@ -74,7 +79,8 @@ class Validator:
     def _counting(self) -> jsonschema_rs.Validator:
         with self._lock:
             if self._counted is None:
-                self._counted = _compiled(counting(self._schema), self._shared.counting, {COUNTED: Counter})
+                copy = counting(self._schema)
+                self._counted = _compiled(copy, self._shared, self._shared.counting, {COUNTED: Counter})
             return self._counted
 
     def is_ready(self, instance: Any) -> bool:
@@ -165,13 +171,14 @@ def _validator(schema: dict[str, Any] | bool, effort: Effort, shared: Shared = N
 
 
 def _compiled(
-    schema: Any, registry: jsonschema_rs.Registry, keywords: dict[str, Any] | None = None
+    schema: Any, shared: Shared, registry: jsonschema_rs.Registry, keywords: dict[str, Any] | None = None
 ) -> jsonschema_rs.Validator:
+    each = MAX_PATTERN_BYTES // max(1, count_patterns(schema) + shared.patterns)
     return jsonschema_rs.validator_for(
         schema,
         registry=registry,
         offline=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=min(_ONE_PATTERN_BYTES, each)),
         mask=_VALUE,
         keywords=keywords,
     )

@@ -16,7 +16,7 @@ from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Refused
 from refinery_client.refusals import refusal_from, refusal_in_stream
-from refinery_core.errors import CATALOGUE, Code, RefineryError, SolutionInvalid, Violation
+from refinery_core.errors import CATALOGUE, Code, RefineryError, SolutionInvalid, VibeNotFound, Violation
 from refinery_core.serving.refusals import status_of
 
 

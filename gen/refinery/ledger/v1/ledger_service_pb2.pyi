@@ -175,8 +175,9 @@ class RefineRequest(_message.Message):
         10,000. A floating reference to the id of an earlier draft means that draft.
         What they become is bounded too, documents and references that prototypes
         bring in included: 8 MiB of documents, 12,000 references, 10,000 lookups on
-        branches and on those that they were forked from, 3 MiB of answer. What is
-        more is refused (REFINE_TOO_LARGE).
+        branches and on those that they were forked from, 3 MiB of answer, and all
+        of these together 600 ms under the lock of the ledger, as estimated. What
+        is more is refused (REFINE_TOO_LARGE).
         """
 
     def __init__(

@@ -17,7 +17,7 @@ from (select count(*) from edges) e left join (
     from edges e join refinery.vibes v on v.ref = e.to_ref
     where v.position <= $4 and e.to_ref not in (select s.ref from unnest($1) as s (ref))
 ) f on true
-order by f.position desc, f.far desc;
+order by f.position desc, f.far desc, f.near, f.type;
 
 -- name: edges_down
 -- The edges to $1[$2:] from what came of it, the oldest of it first, without what is in $1. $3 types, $4 as of, $5 at most.
@@ -35,4 +35,4 @@ from (select count(*) from edges) e left join (
     from edges e join refinery.vibes v on v.ref = e.from_ref
     where e.from_ref not in (select s.ref from unnest($1) as s (ref))
 ) f on true
-order by f.position, f.far;
+order by f.position, f.far, f.near, f.type;

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ledger_service.fair import FairQueue, Turns
+from refinery_core.serving.fair import FairQueue, Turns
 
 
 def test_callers_are_served_in_turn_and_each_in_its_order() -> None:

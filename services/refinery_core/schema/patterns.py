@@ -1,0 +1,20 @@
+"""How many patterns a schema has: what they may take together is shared between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def count_patterns(schema: Any) -> int:
+    """Count the patterns; also what only looks like one, in data."""
+    count, todo = 0, [schema]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            count += isinstance(node.get("pattern"), str)
+            if isinstance(named := node.get("patternProperties"), dict):
+                count += len(named)
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    return count
