@@ -38,7 +38,8 @@ GIVE_WAY_SECONDS = 0.002
 """Between two such turns while a refine is under way, if more than that wait."""
 READS_AT_ONCE = 2
 """Reads of all watches together: the rest of the pool is for everybody else."""
-READ_PATIENCE_SECONDS = 10.0
+READ_PATIENCE_SECONDS = 40.0
+"""How long a watch waits for a database that is away; a client waits 45 s for anything to be sent."""
 
 T = TypeVar("T")
 

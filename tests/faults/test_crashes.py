@@ -131,7 +131,7 @@ async def test_watches_go_on_when_their_database_is_back_and_see_each_refinement
 ) -> None:
     async with (
         grpc.aio.insecure_channel(ledger.address) as channel,
-        Refinery.connect(ledger=ledger.address, timeout_seconds=30) as refinery,
+        Refinery.connect(ledger=ledger.address, timeout_seconds=PATIENCE) as refinery,
     ):
         stub = pb_grpc.LedgerServiceStub(channel)
         views = (vibe_pb2.VIBE_VIEW_BASIC, vibe_pb2.VIBE_VIEW_FULL)
@@ -139,17 +139,24 @@ async def test_watches_go_on_when_their_database_is_back_and_see_each_refinement
             stub.WatchVibes(pb.WatchVibesRequest(id_prefix="seen/", view=views[number % 2]))
             for number in range(6)
         ]
+        seen: list[list[str]] = [[] for _ in calls]
+
+        async def read_until(count: int) -> None:
+            async with asyncio.timeout(PATIENCE):
+                for call, refs in zip(calls, seen, strict=True):
+                    while len(refs) < count:
+                        refs += [vibe.ref for vibe in (await call.read()).vibes]
+
         for number in range(6):
             draft = Draft(type=VibeType.RECORD, id=f"seen/{number}")
             await refinery.refine(author_ref=AUTHOR, drafts=[draft])
+            if number == 0:
+                await read_until(1)  # A watch that has not begun may be refused.
             if number % 2 == 0:
                 store.crash()
                 store.server.start()
-        for call in calls:
-            seen: list[str] = []
-            async with asyncio.timeout(30):
-                while len(seen) < 6:
-                    seen += [vibe.ref for vibe in (await call.read()).vibes]
-            assert seen == [f"main@seen/{number}?1" for number in range(6)]
+        await read_until(6)
+        for call, refs in zip(calls, seen, strict=True):
+            assert refs == [f"main@seen/{number}?1" for number in range(6)]
             call.cancel()
     assert "Traceback" not in ledger.log
