@@ -30,12 +30,12 @@ LARGEST_BYTES = 4 << 20
 """A refinement that takes more is not kept: each watch reads it from the database."""
 WOKEN_AT_ONCE = 16
 """Watches that are woken in one turn of the loop."""
-SENT_AT_ONCE = 8
-"""Answers of watches that are sent in one turn of the loop: fewer cost more each."""
-TURNS_AT_MOST = 16
-"""So many such turns let about two thirds of those who wait send."""
+SENT_AT_ONCE = 2
+"""Answers of watches that are sent in one turn of the loop."""
 GIVE_WAY_SECONDS = 0.002
 """Between two such turns while a refine is under way, if more than that wait."""
+FAR_BEHIND = 500
+"""Refinements from which on a watch gives way no more: it would leave the memory of the feed."""
 READS_AT_ONCE = 2
 """Reads of all watches together: the rest of the pool is for everybody else."""
 READ_PATIENCE_SECONDS = 40.0
@@ -137,8 +137,10 @@ class Feed:
         finally:
             self._refining -= 1
 
-    async def turn(self) -> None:
-        """Wait for one's turn to send an answer."""
+    async def turn(self, position: int) -> None:
+        """Wait for the turn to send the answer at a position; a watch that is far behind does not wait."""
+        if self.end - position > FAR_BEHIND:
+            return
         loop = asyncio.get_running_loop()
         waiting = loop.create_future()
         if not self._waiting:
@@ -147,8 +149,7 @@ class Feed:
         await waiting
 
     def _give_turns(self) -> None:
-        # However many wait, all have had their turn after a bounded number of pauses.
-        for _ in range(min(len(self._waiting), max(SENT_AT_ONCE, len(self._waiting) // TURNS_AT_MOST))):
+        for _ in range(min(SENT_AT_ONCE, len(self._waiting))):
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_result(None)

@@ -105,7 +105,7 @@ class _Watch(Generic[M, A]):
                 raise Draining
             if isinstance(seen, Entry):
                 async for answer in self._written(seen):
-                    await self.feed.turn()
+                    await self.feed.turn(seen.position)
                     yield answer
                     sent = now()
                     if self.drain.begun:
