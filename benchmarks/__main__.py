@@ -23,7 +23,7 @@ import asyncpg
 import grpc
 import uvloop
 
-from benchmarks import limits, processes, proof, watching
+from benchmarks import at_the_limits, processes, proof, watching
 from benchmarks.load import Callers, free_port, refine_request
 from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -261,10 +261,10 @@ async def main(folder: Path) -> None:
                 await callers.close()
             benches.append(bench)
         growth(benches)
-        await at_the_limits(postgres)
+        await largest_requests(postgres)
 
 
-async def at_the_limits(postgres: EmbeddedPostgres) -> None:
+async def largest_requests(postgres: EmbeddedPostgres) -> None:
     """The largest legal requests, on a ledger of their own."""
     port, echo_port = free_port(), free_port()
     await create_database(postgres.url("bench_limits"))
@@ -272,7 +272,7 @@ async def at_the_limits(postgres: EmbeddedPostgres) -> None:
     with server(postgres.url("bench_limits", "refinery_app"), port, echo_port) as pid:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             await asyncio.wait_for(channel.channel_ready(), 60)
-        await limits.report(f"127.0.0.1:{port}", postgres.url("bench_limits"), pid)
+        await at_the_limits.report(f"127.0.0.1:{port}", postgres.url("bench_limits"), pid)
         await watching.report(f"127.0.0.1:{port}")
 
 

@@ -1,16 +1,11 @@
-"""The largest legal request of every RPC of ledger and resolver, and beside each of them a probe.
-
-The probe is another client, on a connection of its own, that refines one small RECORD after the other.
-"""
+"""The largest legal request of every RPC of ledger and resolver, as a table of cases."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import random
 import string
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +16,6 @@ from uuid import uuid4
 import asyncpg
 import grpc
 
-from benchmarks.memory import forget_peak, peak
 from ledger_service.branches import MAX_LEVELS
 from ledger_service.extent import MAX_ANSWER_BYTES, MAX_BYTES, MAX_EDGES, MAX_LINES
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -37,7 +31,6 @@ INPUTS: Final = 10_000
 PAGE: Final = 1_000
 REFERENCES: Final = 2_000
 WATCHED: Final = 2_000
-PROBE_SECONDS: Final = 10.0
 WIDTH: Final = 16
 """Branches of a draft."""
 
@@ -58,7 +51,7 @@ class Limits:
 
     async def refine(self, *drafts: pb.Draft, **fields: Any) -> pb.RefineResponse:
         """Commit one refine."""
-        return await self.ledger.Refine(_request(drafts, **fields))
+        return await self.ledger.Refine(request(drafts, **fields))
 
 
 @asynccontextmanager
@@ -69,7 +62,7 @@ async def connected(ledger: str, resolver: str) -> AsyncIterator[Limits]:
 
 
 async def prepare(limits: Limits, owner_url: str) -> None:
-    """Write what the questions are about: a hub, a long line of versions, inputs, branches."""
+    """Write the Vibes that the questions are about: a hub, a long line of versions, inputs, branches."""
     connection = await asyncpg.connect(owner_url)
     try:
         sql = (files("benchmarks") / "sql" / "limits.sql").read_text()
@@ -80,7 +73,7 @@ async def prepare(limits: Limits, owner_url: str) -> None:
         await connection.close()
     for start in range(0, INPUTS, DRAFTS):
         made = await limits.refine(
-            *(_draft(f"inputs/{start + number}", schema={}) for number in range(DRAFTS))
+            *(draft(f"inputs/{start + number}", schema={}) for number in range(DRAFTS))
         )
         limits.inputs += [vibe.ref for vibe in made.vibes]
     for number in range(WIDTH - 1):
@@ -88,11 +81,11 @@ async def prepare(limits: Limits, owner_url: str) -> None:
     parent = "main"
     for number in range(MAX_LEVELS - 2):
         parent = await _branch(limits, f"deep/{number}", parent)
-    await limits.refine(_draft("large", solution=_text(MIB), context=_text(MIB)))
+    await limits.refine(draft("large", solution=_text(MIB), context=_text(MIB)))
     schema = {"properties": {ref: {"$ref": f"aug:{ref}"} for ref in limits.inputs[:REFERENCES]}}
-    await limits.refine(_draft("hub/of-references", schema=schema))
+    await limits.refine(draft("hub/of-references", schema=schema))
     made = await limits.refine(
-        *(_draft() for _ in range(DRAFTS)), target_refs=limits.inputs[: INPUTS // DRAFTS]
+        *(draft() for _ in range(DRAFTS)), target_refs=limits.inputs[: INPUTS // DRAFTS]
     )
     limits.largest = made.vibes[0].ref
 
@@ -101,14 +94,14 @@ async def prepare(limits: Limits, owner_url: str) -> None:
 
 
 async def _documents(limits: Limits, count: int = DRAFTS) -> None:
-    await limits.refine(*(_draft(solution=_text(3_900)) for _ in range(count)))
+    await limits.refine(*(draft(solution=_text(3_900)) for _ in range(count)))
 
 
 async def _chained(limits: Limits, count: int = DRAFTS) -> None:
     ids = [_id() for _ in range(count)]
-    drafts = [_draft(ids[0], solution=_text(300))]
+    drafts = [draft(ids[0], solution=_text(300))]
     for before, id_ in itertools.pairwise(ids):
-        drafts.append(_draft(id_, solution=_text(300), prototype_ref=f"aug:/{before}"))
+        drafts.append(draft(id_, solution=_text(300), prototype_ref=f"aug:/{before}"))
     await limits.refine(*drafts)
 
 
@@ -120,65 +113,65 @@ async def _chained_schemas(limits: Limits, count: int = DRAFTS) -> None:
         schema: dict[str, Any] = {"title": "x" * 200}
         if at % 30:
             schema["properties"] = {"a": {"$ref": f"aug:/{ids[at - 1]}"}}
-        drafts.append(_draft(id_, schema=schema, solution={"a": {}}))
+        drafts.append(draft(id_, schema=schema, solution={"a": {}}))
     await limits.refine(*drafts)
 
 
 async def _many_inputs(limits: Limits, count: int = DRAFTS) -> None:
-    await limits.refine(*(_draft() for _ in range(count)), target_refs=limits.inputs[: INPUTS // DRAFTS])
+    await limits.refine(*(draft() for _ in range(count)), target_refs=limits.inputs[: INPUTS // DRAFTS])
 
 
 async def _one_of_many_inputs(limits: Limits) -> None:
     names = [f"aug:/{ref.removeprefix('main@').removesuffix('?1')}" for ref in limits.inputs]
-    await limits.refine(_draft(), target_refs=names)
+    await limits.refine(draft(), target_refs=names)
 
 
 async def _wide(limits: Limits) -> None:
     branches = ["main", *(f"wide/{number}" for number in range(WIDTH - 1))]
     each = 1 + 2 * (WIDTH - 1)
-    await limits.refine(*(_draft(branches=branches) for _ in range(MAX_LINES // each)))
+    await limits.refine(*(draft(branches=branches) for _ in range(MAX_LINES // each)))
 
 
 async def _deep(limits: Limits) -> None:
     branches = [f"deep/{MAX_LEVELS - 3}"]
-    await limits.refine(*(_draft(branches=branches) for _ in range(MAX_LINES // (MAX_LEVELS - 1))))
+    await limits.refine(*(draft(branches=branches) for _ in range(MAX_LINES // (MAX_LEVELS - 1))))
 
 
 async def _references(limits: Limits, count: int = REFERENCES) -> None:
     schema = {"properties": {ref: {"$ref": f"aug:{ref}"} for ref in limits.inputs[:count]}}
-    await limits.refine(_draft(schema=schema, solution={limits.inputs[0]: 1}))
+    await limits.refine(draft(schema=schema, solution={limits.inputs[0]: 1}))
 
 
 async def _a_reference_each(limits: Limits, count: int = DRAFTS) -> None:
     """To schemas that no validator was compiled of before."""
     start = DRAFTS * (1 + next(_numbers) % (INPUTS // DRAFTS - 1))
     refs = limits.inputs[start : start + count]
-    drafts = (_draft(schema={"$ref": f"aug:{ref}"}, solution=1) for ref in refs)
+    drafts = (draft(schema={"$ref": f"aug:{ref}"}, solution=1) for ref in refs)
     await limits.refine(*drafts)
 
 
 async def _prototypes(limits: Limits) -> None:
-    await limits.refine(*(_draft(prototype_ref="aug:/large") for _ in range(MAX_BYTES // (2 * MIB))))
+    await limits.refine(*(draft(prototype_ref="aug:/large") for _ in range(MAX_BYTES // (2 * MIB))))
 
 
 async def _prototypes_with_references(limits: Limits) -> None:
     count = MAX_EDGES // (REFERENCES + 2)
-    await limits.refine(*(_draft(prototype_ref="aug:/hub/of-references") for _ in range(count)))
+    await limits.refine(*(draft(prototype_ref="aug:/hub/of-references") for _ in range(count)))
 
 
 async def _three_documents(limits: Limits) -> None:
     schema = {"description": _text(MIB - 40)}
-    await limits.refine(_draft(context=_text(MIB), schema=schema, solution=_text(MIB)))
+    await limits.refine(draft(context=_text(MIB), schema=schema, solution=_text(MIB)))
 
 
 async def _many_values(limits: Limits) -> None:
     rows = [{"name": f"n{number}", "value": number} for number in range(28_000)]
-    await limits.refine(_draft(context=rows, schema={"enum": [rows]}, solution=rows))
+    await limits.refine(draft(context=rows, schema={"enum": [rows]}, solution=rows))
 
 
 async def _large_answer(limits: Limits) -> None:
     count = MAX_ANSWER_BYTES // (len(limits.inputs[-1]) + 32)
-    await limits.refine(_draft(), target_refs=(limits.inputs * 2)[: min(count, INPUTS)])
+    await limits.refine(draft(), target_refs=(limits.inputs * 2)[: min(count, INPUTS)])
 
 
 async def _stream_of_megabytes(limits: Limits) -> None:
@@ -192,7 +185,7 @@ async def _stream_of_many(limits: Limits) -> None:
 async def _stream(limits: Limits, solutions: Sequence[str]) -> None:
     async def requests() -> AsyncIterator[pb.RefineStreamRequest]:
         for solution in solutions:
-            yield pb.RefineStreamRequest(refine=_request([_draft(solution=solution)]))
+            yield pb.RefineStreamRequest(refine=request([draft(solution=solution)]))
 
     answers = [answer async for answer in limits.ledger.RefineStream(requests())]
     assert len(answers) == len(solutions)
@@ -253,7 +246,7 @@ async def _watch(limits: Limits) -> None:
     hub = (await limits.ledger.GetVibe(pb.GetVibeRequest(reference="main@hub?1"))).vibe.position
     largest = (await limits.ledger.GetVibe(pb.GetVibeRequest(reference=limits.largest))).vibe.position
     await _watch_between(limits, hub - 1, hub + WATCHED)
-    await _watch_between(limits, largest - 1, (await limits.refine(_draft())).refinement.position)
+    await _watch_between(limits, largest - 1, (await limits.refine(draft())).refinement.position)
 
 
 async def _watch_between(limits: Limits, after: int, until: int) -> None:
@@ -382,49 +375,7 @@ GROWING: Final[dict[str, tuple[Callable[[Limits, int], Awaitable[None]], int]]] 
     "references of a schema": (_references, REFERENCES),
     "schemas with a reference each": (_a_reference_each, DRAFTS),
 }
-"""What is measured at a quarter, a half and the whole of the limit."""
-
-
-# --- The probe ----------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def probing(address: str) -> AsyncIterator[list[float]]:
-    """
-    Refine small RECORDs meanwhile; the seconds that each took, from before the body runs until after it.
-
-    Raises:
-        grpc.aio.AioRpcError: One of them was not answered.
-    """
-    seconds: list[float] = []
-    answered = asyncio.Event()
-    options = (("grpc.use_local_subchannel_pool", 1),)
-    async with grpc.aio.insecure_channel(address, options=options) as channel:
-        ledger = ledger_grpc.LedgerServiceStub(channel)
-
-        async def probe() -> None:
-            while True:
-                start = time.perf_counter()
-                await ledger.Refine(_request([_draft(solution=1)]), timeout=PROBE_SECONDS)
-                seconds.append(time.perf_counter() - start)
-                answered.set()
-
-        async def next_answer() -> None:
-            answered.clear()
-            waiting = asyncio.ensure_future(answered.wait())
-            await asyncio.wait([waiting, probes], return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if probes.done():
-                await probes
-
-        probes = asyncio.create_task(probe())
-        try:
-            await next_answer()
-            yield seconds
-            await next_answer()
-        finally:
-            probes.cancel()
-            await asyncio.gather(probes, return_exceptions=True)
+"""Cases that are measured at a quarter, a half and the whole of their limit."""
 
 
 # --- Requests -----------------------------------------------------------------------------
@@ -439,7 +390,7 @@ def _text(size: int) -> str:
     return "".join(_random.choices(string.ascii_letters + " " * 8, k=size - 2))
 
 
-def _draft(id_: str | None = None, **fields: Any) -> pb.Draft:
+def draft(id_: str | None = None, **fields: Any) -> pb.Draft:
     documents: dict[str, Any] = {
         name: vibe_pb2.Document(json=json.dumps(fields.pop(name), separators=(",", ":")))
         for name in ("context", "schema", "solution")
@@ -448,7 +399,7 @@ def _draft(id_: str | None = None, **fields: Any) -> pb.Draft:
     return pb.Draft(type=vibe_pb2.VIBE_TYPE_RECORD, id=id_ or _id(), **documents, **fields)
 
 
-def _request(drafts: Sequence[pb.Draft], **fields: Any) -> pb.RefineRequest:
+def request(drafts: Sequence[pb.Draft], **fields: Any) -> pb.RefineRequest:
     return pb.RefineRequest(request_id=str(uuid4()), author_ref=AUTHOR, drafts=drafts, **fields)
 
 
@@ -457,42 +408,3 @@ async def _branch(limits: Limits, name: str, parent: str = "main") -> str:
         pb.CreateBranchRequest(request_id=str(uuid4()), author_ref=AUTHOR, name=name, parent=parent)
     )
     return name
-
-
-# --- The report ---------------------------------------------------------------------------
-
-
-async def report(address: str, owner_url: str, server: int) -> None:
-    """Print how long each case takes, the worst of its probe, and the peak memory of the server."""
-    async with connected(address, address) as limits:
-        await prepare(limits, owner_url)
-        print("\nAt the limits:\n")
-        print("| what | seconds | the probe's worst | memory of the server |")
-        print("| --- | --- | --- | --- |")
-        for what, case in CASES.items():
-            forget_peak(server)
-            async with probing(address) as probed:
-                start = time.perf_counter()
-                await case(limits)
-                seconds = time.perf_counter() - start
-            print(
-                f"| {what} | {seconds:.2f} | {max(probed) * 1_000:,.0f} ms | {peak(server):,.0f} MiB |",
-                flush=True,
-            )
-        print("\nGrowth to the limit:\n")
-        print("| what | a quarter | a half | all of it | growth from a quarter |")
-        print("| --- | --- | --- | --- | --- |")
-        for what, (grow, limit) in GROWING.items():
-            took = [min([await _timed(grow(limits, count)) for _ in range(3)]) for count in _parts(limit)]
-            cells = " | ".join(f"{seconds:.2f} s" for seconds in took)
-            print(f"| {limit:,} {what} | {cells} | {took[2] / took[0]:.1f} |", flush=True)
-
-
-def _parts(limit: int) -> tuple[int, int, int]:
-    return limit // 4, limit // 2, limit
-
-
-async def _timed(work: Awaitable[None]) -> float:
-    start = time.perf_counter()
-    await work
-    return time.perf_counter() - start

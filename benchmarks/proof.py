@@ -1,4 +1,4 @@
-"""How long `refinery verify` takes, and how much memory it and the processes that it starts take together."""
+"""Measures the time of `refinery verify`, and the memory of its process and children together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What watches cost a refine: 50 refines a second, beside no watch and beside many of another process."""
+"""Measures the cost of watches: 50 refines a second, beside none and beside many in another process."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.limits import CASES, Limits, connected, prepare, probing
+from benchmarks.at_the_limits import probing
+from benchmarks.limits import CASES, Limits, connected, prepare
 from refinery.ledger.v1 import ledger_service_pb2
 from refinery.resolver.v1 import resolver_service_pb2
 from refinery_core import leash

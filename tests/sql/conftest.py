@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,17 +13,22 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from tests.cases.store import Store
 
 
+async def execute(url: str, *statements: tuple[Any, ...]) -> None:
+    """Run statements, each with its arguments, on a connection of their own."""
+    connection = await asyncpg.connect(url)
+    try:
+        for sql, *arguments in statements:
+            await connection.execute(sql, *arguments)
+    finally:
+        await connection.close()
+
+
 @pytest.fixture(scope="session")
 def store(postgres: EmbeddedPostgres, template: str) -> Iterator[Store]:
     name = "test_composition"
 
-    async def run(sql: str) -> None:
-        connection = await asyncpg.connect(postgres.url("postgres"))
-        await connection.execute(sql)
-        await connection.close()
-
-    asyncio.run(run(f"create database {name} template {template}"))
+    asyncio.run(execute(postgres.url("postgres"), (f"create database {name} template {template}",)))
     store = Store(postgres.url(name))
     yield store
     store.close()
-    asyncio.run(run(f"drop database {name}"))
+    asyncio.run(execute(postgres.url("postgres"), (f"drop database {name}",)))

@@ -14,6 +14,7 @@ import pytest
 
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
+from tests.sql.conftest import execute
 
 NAME = "test_pages"
 AUTHOR = "main@system/genesis?1"
@@ -88,19 +89,15 @@ EACH, BESIDE = 20, 50
 
 @pytest.fixture(scope="module")
 def url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    async def run(database: str, *statements: tuple[Any, ...]) -> None:
-        connection = await asyncpg.connect(postgres.url(database))
-        try:
-            for sql, *arguments in statements:
-                await connection.execute(sql, *arguments)
-        finally:
-            await connection.close()
-
     with asyncio.Runner() as runner:
-        runner.run(run("postgres", (f"create database {NAME} template {template} strategy file_copy",)))
-        runner.run(run(NAME, (POPULATE, OTHERS, MANY, AUTHOR), (BRANCHES,), ("analyze",)))
+        runner.run(
+            execute(
+                postgres.url("postgres"), (f"create database {NAME} template {template} strategy file_copy",)
+            )
+        )
+        runner.run(execute(postgres.url(NAME), (POPULATE, OTHERS, MANY, AUTHOR), (BRANCHES,), ("analyze",)))
         yield postgres.url(NAME)
-        runner.run(run("postgres", (f"drop database {NAME} with (force)",)))
+        runner.run(execute(postgres.url("postgres"), (f"drop database {NAME} with (force)",)))
 
 
 @pytest.fixture(params=["1.1", "4"])

@@ -18,6 +18,7 @@ import pytest
 
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
+from tests.sql.conftest import execute
 
 BIG = {"refinements", "vibes", "vibe_refs", "vibe_branches"}
 NAME = "test_plans"
@@ -115,19 +116,15 @@ ROWS = 300
 
 @pytest.fixture(scope="module")
 def url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
-    async def run(database: str, *statements: tuple[Any, ...]) -> None:
-        connection = await asyncpg.connect(postgres.url(database))
-        try:
-            for sql, *arguments in statements:
-                await connection.execute(sql, *arguments)
-        finally:
-            await connection.close()
-
     with asyncio.Runner() as runner:
-        runner.run(run("postgres", (f"create database {NAME} template {template} strategy file_copy",)))
-        runner.run(run(NAME, (POPULATE, AUTHOR), (BRANCHES,), ("analyze",)))
+        runner.run(
+            execute(
+                postgres.url("postgres"), (f"create database {NAME} template {template} strategy file_copy",)
+            )
+        )
+        runner.run(execute(postgres.url(NAME), (POPULATE, AUTHOR), (BRANCHES,), ("analyze",)))
         yield postgres.url(NAME)
-        runner.run(run("postgres", (f"drop database {NAME} with (force)",)))
+        runner.run(execute(postgres.url("postgres"), (f"drop database {NAME} with (force)",)))
 
 
 @pytest.fixture
@@ -261,21 +258,19 @@ def hub(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, template: st
     name = f"{NAME}_hub"
     tables = [f"alter table refinery.{table} set (autovacuum_enabled = off)" for table in BIG]
 
-    async def run(database: str, *statements: tuple[Any, ...]) -> None:
-        connection = await asyncpg.connect(postgres.url(database))
-        try:
-            for sql, *arguments in statements:
-                await connection.execute(sql, *arguments)
-        finally:
-            await connection.close()
-
     with asyncio.Runner() as runner:
-        runner.run(run("postgres", (f"create database {name} template {template} strategy file_copy",)))
-        runner.run(run(name, *[(sql,) for sql in tables], (POPULATE, AUTHOR), (HUB, AUTHOR)))
+        runner.run(
+            execute(
+                postgres.url("postgres"), (f"create database {name} template {template} strategy file_copy",)
+            )
+        )
+        runner.run(
+            execute(postgres.url(name), *[(sql,) for sql in tables], (POPULATE, AUTHOR), (HUB, AUTHOR))
+        )
         if request.param == "analyzed":
-            runner.run(run(name, ("vacuum analyze",)))
+            runner.run(execute(postgres.url(name), ("vacuum analyze",)))
         yield postgres.url(name)
-        runner.run(run("postgres", (f"drop database {name} with (force)",)))
+        runner.run(execute(postgres.url("postgres"), (f"drop database {name} with (force)",)))
 
 
 @pytest.mark.parametrize("mode", ["generic", "custom"])

@@ -15,6 +15,7 @@ from refinery_core.errors import (
     QuestionTooLarge,
     RefineryError,
 )
+from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.translate import store_errors
@@ -105,6 +106,7 @@ async def test_our_own_refusals_arrive_with_their_data(database: Database) -> No
         ("53100", "STORAGE_FULL"),
         ("53300", "OVERLOADED"),
         ("57014", "QUESTION_TOO_LARGE"),
+        ("42883", "DATABASE_UNAVAILABLE"),
         ("57P03", "DATABASE_UNAVAILABLE"),
         ("08006", "DATABASE_UNAVAILABLE"),
         ("XX001", "DATA_CORRUPTED"),
@@ -137,6 +139,27 @@ async def test_a_lock_that_is_held_too_long_is_contention(database: Database) ->
         with pytest.raises(Contention):
             async with writing(pool) as other:
                 await other.execute("set local lock_timeout = '50ms'; select pg_advisory_xact_lock(1)")
+    await holder.close()
+
+
+async def test_reads_leave_a_connection_to_writes_however_many_wait(database: Database) -> None:
+    holder = await asyncpg.connect(database.owner_url)
+    held = holder.transaction()
+    await held.start()
+    await holder.execute("lock table refinery.refinements in access exclusive mode")
+    waiting = (
+        "select count(*) = 2 from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock' and application_name = 't'"
+    )
+    )
+    async with await open_pool(database.app_url, application_name="t", max_size=3) as pool:
+        store = Store(pool)
+        reads = [asyncio.create_task(store.last_position()) for _ in range(6)]
+        await until(lambda: holder.fetchval(waiting))
+        await store.write("notify", "1")
+        assert not any(read.done() for read in reads)
+        await held.rollback()
+        assert {await read for read in reads} == {1}
     await holder.close()
 
 
