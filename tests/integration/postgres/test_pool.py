@@ -151,7 +151,6 @@ async def test_reads_leave_a_connection_to_writes_however_many_wait(database: Da
         "select count(*) = 2 from pg_stat_activity"
         " where datname = current_database() and wait_event_type = 'Lock' and application_name = 't'"
     )
-    )
     async with await open_pool(database.app_url, application_name="t", max_size=3) as pool:
         store = Store(pool)
         reads = [asyncio.create_task(store.last_position()) for _ in range(6)]
