@@ -114,6 +114,7 @@ def _print(report: Report, output: Form) -> None:
             say(f"{count - KEPT} more of the kind '{kind}' are not listed.")
     print_facts({
         "verdict": "sound" if report.is_sound else f"{report.found.total()} finding(s)",
+        "ledger": report.ledger,
         "vibes": report.vibes,
         "edges": report.edges,
         "position": report.position,

@@ -33,6 +33,7 @@ VERBS: Final = (
         "Make Vibes of JSON Schema files, in one refine.",
     ),
     ("Write", "branch", "branch:app", "Make and list branches."),
+    ("Read", "status", "status:status", "Say which ledger this is, where it ends, and what serves it."),
     ("Read", "get", "read:get", "Show one Vibe."),
     ("Read", "list", "read:list_", "List Vibes in ledger order."),
     ("Read", "log", "read:log", "List the revisions of an id, newest first."),

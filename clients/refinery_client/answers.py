@@ -82,6 +82,28 @@ class Change:
     vibes: tuple[Vibe, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What serves a ledger: the release, the last migration, SHA-256 of the SQL code in force, PostgreSQL."""
+
+    program: str
+    migration: str
+    code: bytes
+    postgres: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """Which ledger it is, where it ends, what serves it, and by name the most that it takes."""
+
+    ledger_id: UUID
+    origin: bytes
+    position: int
+    chain: bytes
+    versions: Versions
+    limits: dict[str, int]
+
+
 class LineageDirection(enum.StrEnum):
     """Which way the edges are walked: what made this, or what came of this."""
 
@@ -220,6 +242,19 @@ def refined_from(message: ledger_pb.RefineResponse, request_id: UUID) -> Refined
         vibes=tuple(vibe_from(vibe) for vibe in message.vibes),
         replayed=message.replayed,
         truncated=message.truncated,
+    )
+
+
+def ledger_state_from(message: ledger_pb.GetLedgerResponse) -> LedgerState:
+    """Read what the ledger says of itself."""
+    versions = message.versions
+    return LedgerState(
+        ledger_id=UUID(message.ledger_id),
+        origin=message.origin,
+        position=message.position,
+        chain=message.chain,
+        versions=Versions(versions.program, versions.migration, versions.code, versions.postgres),
+        limits={limit.name: value for limit, value in message.limits.ListFields()},
     )
 
 

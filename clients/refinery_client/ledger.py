@@ -19,10 +19,12 @@ from refinery_client.answers import (
     Answers,
     BranchCreated,
     Change,
+    LedgerState,
     LineageDirection,
     LineageStep,
     Refined,
     Vibe,
+    ledger_state_from,
     refined_from,
     vibe_from,
     whole_steps,
@@ -54,6 +56,11 @@ class Ledger:
         request = HealthCheckRequest()
         answer = await self._patience.call(self._ledger_health.Check, request, timeout_seconds)
         return bool(answer.status == HealthCheckResponse.SERVING)
+
+    async def get_ledger(self, *, timeout_seconds: float | None = None) -> LedgerState:
+        """Say which ledger this is, where it ends, what serves it, and the most that it takes."""
+        answer = await self._patience.call(self._ledger.GetLedger, pb.GetLedgerRequest(), timeout_seconds)
+        return ledger_state_from(answer)
 
     async def refine(
         self,

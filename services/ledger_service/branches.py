@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import orjson
 
-from ledger_service.commands import Draft, Refine, Refined
+from ledger_service.commands import Draft, Refine, Refined, canonical_name, canonical_object
 from ledger_service.refine import Refiner
 from refinery_core.errors import BranchExists, BranchTooDeep, InvalidField, RevisionConflict
 from refinery_core.postgres.vibes import Vibes
-from refinery_core.vibe import documents
+from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import Branch, Context, VibeType
 from refinery_core.vibe.refs import AugUri
 
@@ -36,9 +35,15 @@ class CreateBranch:
     @property
     def digest(self) -> bytes:
         """Stands for the content of the request as it was sent."""
-        fork = self.fork.isoformat() if isinstance(self.fork, datetime) else self.fork
-        content = ["refinery:create-branch:v1", self.name, str(self.author), self.parent, fork]
-        return hashlib.sha256(orjson.dumps(content)).digest()
+        return digests.request_digest(
+            canonical_object(
+                author_ref=canonical_name(str(self.author)),
+                fork_position=str(self.fork) if isinstance(self.fork, int) else None,
+                fork_time=str(digests.time_us(self.fork)) if isinstance(self.fork, datetime) else None,
+                name=canonical_name(self.name),
+                parent=None if self.parent == "main" else canonical_name(self.parent),
+            )
+        )
 
 
 async def create_branch(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
-
+from refinery_core.vibe import digests
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Refinement, Vibe, VibeType
 from refinery_core.vibe.refs import AugUri
@@ -59,23 +58,44 @@ def request_digest(
     inputs: tuple[tuple[AugUri, ...], ...],
     drafts: tuple[Draft, ...],
 ) -> bytes:
-    """The digest by which a repeated request_id is recognised: over canonical documents and refs as sent."""
-    content = [
-        "refinery:request:v1",
-        branch,
-        str(author),
-        [[str(uri) for uri in uris] for uris in inputs],
-        [
-            [
-                draft.type,
-                draft.id,
-                draft.branches,
-                draft.expected_revision,
-                None if draft.prototype is None else str(draft.prototype),
-                draft.repin,
-                *(None if d is None else d.text for d in (draft.context, draft.schema, draft.solution)),
-            ]
-            for draft in drafts
-        ],
-    ]
-    return hashlib.sha256(orjson.dumps(content)).digest()
+    """The digest by which a repeated request_id is recognised: over what was sent, canonical."""
+    targets, instructions, budgets = (_texts(map(str, uris)) for uris in inputs)
+    return digests.request_digest(
+        canonical_object(
+            author_ref=canonical_name(str(author)),
+            branch=None if branch == "main" else canonical_name(branch),
+            budget_refs=budgets,
+            drafts=f"[{','.join(_canonical_draft(draft, branch) for draft in drafts)}]",
+            instruction_refs=instructions,
+            target_refs=targets,
+        )
+    )
+
+
+def _canonical_draft(draft: Draft, branch: str) -> str:
+    return canonical_object(
+        branches=None if draft.branches == (branch,) else _texts(draft.branches),
+        context=None if draft.context is None else draft.context.text,
+        expected_revision=None if draft.expected_revision is None else str(draft.expected_revision),
+        id=canonical_name(draft.id),
+        prototype_ref=None if draft.prototype is None else canonical_name(str(draft.prototype)),
+        repin="true" if draft.repin else None,
+        schema=None if draft.schema is None else draft.schema.text,
+        solution=None if draft.solution is None else draft.solution.text,
+        type=canonical_name(draft.type),
+    )
+
+
+def canonical_object(**members: str | None) -> str:
+    """The RFC 8785 text of an object; its members are canonical, and given in the order of their names."""
+    return "{" + ",".join(f'"{name}":{text}' for name, text in members.items() if text is not None) + "}"
+
+
+def _texts(items: Iterable[str]) -> str | None:
+    """The canonical text of a list of names; none where it is empty."""
+    return f"[{','.join(map(canonical_name, items))}]" if (items := tuple(items)) else None
+
+
+def canonical_name(name: str) -> str:
+    """The canonical text of a name, which has no character that JSON escapes."""
+    return f'"{name}"'

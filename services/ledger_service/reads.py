@@ -24,6 +24,9 @@ VIBES_AT_ONCE = 128
 REFINEMENTS_AT_ONCE = 20
 """Likewise: a refinement has at most 10,000 inputs and 1,000 Vibes, 5 MB."""
 
+MAX_BATCH = 1_000
+"""References that BatchGetVibes takes."""
+
 MAX_INT4 = 2**31 - 1
 """The largest revision or ordinal: PostgreSQL takes no larger one, not even to find nothing."""
 

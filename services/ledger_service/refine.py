@@ -151,6 +151,7 @@ def _refinement(command: Refine, answer: dict[str, Any]) -> Refinement:
         budget_refs=tuple(answer["budget_refs"]),
         vibe_refs=tuple(answer["refs"]),
         chain=b"" if forecast else bytes.fromhex(answer["chain"]),
+        request_digest=command.digest,
     )
 
 

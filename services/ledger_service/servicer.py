@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from grpc.aio import ServicerContext as Context
 
 from ledger_service import branches, lineage, reads, wire
+from ledger_service.about import about
 from ledger_service.candidates import M
 from ledger_service.feed import Feed
 from ledger_service.intake import Intake
@@ -37,7 +38,6 @@ from refinery_core.wire import branch_message, document_form, refinement_message
 
 T = TypeVar("T")
 
-MAX_BATCH = 1_000
 DIGEST_BYTES = 32
 
 
@@ -101,8 +101,8 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """Find many, in order, as many as an answer can hold."""
         full = wants_full(request.view, absent=True)
         form = document_form(context.invocation_metadata())
-        if not 1 <= len(request.references) <= MAX_BATCH:
-            problem = f"takes 1 to {MAX_BATCH}, not {len(request.references)}"
+        if not 1 <= len(request.references) <= reads.MAX_BATCH:
+            problem = f"takes 1 to {reads.MAX_BATCH}, not {len(request.references)}"
             raise InvalidField(field="references", problem=problem)
         uris = references_from(request.references, "references")
         refs = await self.vibes.locate(uris, context_from(request.context))
@@ -187,6 +187,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         asked = _asked(request, branch_message)
         page = await reads.list_branches(self.vibes.database, prefix, asked)
         return pb.ListBranchesResponse(branches=page.items, next_page_token=page.next_page_token)
+
+    async def GetLedger(
+        self, request: pb.GetLedgerRequest, context: Context[Any, Any]
+    ) -> pb.GetLedgerResponse:
+        """Say which ledger this is."""
+        return await about(self.vibes.database)
 
 
 class _PageRequest(Protocol):

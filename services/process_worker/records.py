@@ -72,16 +72,21 @@ def check_result_id(branch: str, id_: str) -> None:
 
 
 def asked(command: ExecuteProcess) -> dict[str, Any]:
-    """What makes two requests the same: everything, as it was sent."""
-    return {
+    """
+    What makes two requests the same: everything, as it was sent.
+
+    What stands at its default is left out: a member that is added one day makes no retry another request.
+    """
+    members = {
         "process": command.process,
         "author_ref": command.author_ref,
         "target_refs": list(command.target_refs),
         "budget_refs": list(command.budget_refs),
-        "branch": command.branch,
+        "branch": "" if command.branch == "main" else command.branch,
         "result_id": command.result_id,
         "input_digest": hashlib.sha256(command.input.text.encode()).hexdigest(),
     }
+    return {name: value for name, value in members.items() if value}
 
 
 def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:

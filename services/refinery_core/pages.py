@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import orjson
@@ -95,4 +96,14 @@ def _are_small(parts: list[Any]) -> bool:
 
 
 def _hash(filter_: object) -> str:
-    return hashlib.sha256(repr(filter_).encode()).hexdigest()[:16]
+    """A part of SHA-256 over what a filter asks; a member that is added and not used changes nothing."""
+    content = [type(filter_).__name__, _beyond_defaults(filter_)]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _beyond_defaults(value: Any) -> Any:
+    """The members of a filter, and of what stands in it, that are not at their defaults."""
+    if not is_dataclass(value):
+        return value
+    members = ((member, getattr(value, member.name)) for member in fields(value))
+    return {member.name: _beyond_defaults(given) for member, given in members if given != member.default}

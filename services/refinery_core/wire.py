@@ -312,6 +312,7 @@ def refinement_message(refinement: Refinement, *, room: int = ANSWER_BYTES) -> p
         budget_refs=refinement.budget_refs,
         vibe_refs=refinement.vibe_refs,
         chain=refinement.chain,
+        request_digest=refinement.request_digest,
         truncated=refinement.truncated,
     )
     write_time(message.create_time, refinement.time)
@@ -342,6 +343,7 @@ def refinement_from(message: pb.Refinement) -> Refinement:
         budget_refs=tuple(message.budget_refs),
         vibe_refs=tuple(message.vibe_refs),
         chain=message.chain,
+        request_digest=message.request_digest,
         truncated=message.truncated,
     )
 

@@ -141,6 +141,7 @@ def pins_of(schema: Any) -> list[tuple[str, str]]:
 
 
 async def test_digests_and_chain_are_what_python_says_of_the_rows(
+    ledger: Ledger,
     rows: tuple[list[asyncpg.Record], list[asyncpg.Record]],
 ) -> None:
     vibes, refinements = rows
@@ -171,7 +172,9 @@ async def test_digests_and_chain_are_what_python_says_of_the_rows(
         assert vibe["ref"] == str(Ref(vibe["branches"][0], vibe["id"], vibe["revision"]))
         assert vibe["schema_refs"] == sorted({written for written, _ in pins})
 
-    chain = digests.BEFORE_THE_FIRST
+    about = await ledger.refinery.get_ledger()
+    chain = digests.origin(about.ledger_id)
+    assert about.origin == chain
     for position, one in enumerate(refinements, 1):
         chain = digests.chain(
             previous=chain,
@@ -185,6 +188,7 @@ async def test_digests_and_chain_are_what_python_says_of_the_rows(
         assert (one["position"], one["chain"]) == (position, chain)
         assert one["id"] == digests.refinement_id(one["request_id"]) or position == 1
     assert all(before["time"] <= after["time"] for before, after in pairwise(refinements))
+    assert (about.position, about.chain) == (len(refinements), chain)
 
 
 async def test_edges_are_what_the_rows_refer_to(

@@ -72,7 +72,7 @@ ROWS = {
     "a page": "{core.pages.MAX_SIZE}, {core.pages.DEFAULT_SIZE} by default; "
     "{core.pages.PAGE_BYTES:MiB}; {ledger.candidates.MOST_LEFT_OUT} that do not match",
     "a document as `value`": "{core.wire._VALUE_CHARACTERS:KiB}, {core.wire._VALUE_LEVELS} levels",
-    "BatchGetVibes": "{ledger.servicer.MAX_BATCH} references, and as many of them as a message holds",
+    "BatchGetVibes": "{ledger.reads.MAX_BATCH} references, and as many of them as a message holds",
     "a lineage": "{ledger.lineage.MAX_DEPTH} edges away, {ledger.lineage.MAX_VIBES} Vibes",
     "dependents more than one edge away": "{resolver.downwards.MOST} Vibes",
     "an impact": "{resolver.impact.MAX_VIBES} Vibes",

@@ -22,6 +22,7 @@ def refinement_from_row(row: Mapping[str, Any]) -> Refinement:
         budget_refs=tuple(row["budget_refs"]),
         vibe_refs=tuple(row["vibe_refs"]),
         chain=row["chain"],
+        request_digest=row["request_digest"],
     )
 
 

@@ -21,7 +21,7 @@ import asyncpg
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify_child import Child, connect
 from refinery_core.postgres.verify_rows import Finding, Report
-from refinery_core.postgres.verify_stretch import AFTER_ALL, BEFORE_ALL, Stretch, verify_stretch
+from refinery_core.postgres.verify_stretch import AFTER_ALL, BEFORE_ALL, Stretch, ledger_id, verify_stretch
 
 __all__ = ["Finding", "Report", "verify"]
 
@@ -73,7 +73,7 @@ async def verify(
     connection = await connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            report = Report()
+            report = Report(ledger=str(await ledger_id(connection)))
             start = since[0] if since else BEFORE_ALL
             last = await connection.fetchval(QUERIES["last_position"]) or 0
             all_ = max(0, last - max(0, start))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -36,8 +37,10 @@ class Finding:
 class Report:
     """What was looked at, where it ends, and what was found: `found` counts by kind, `findings` lists."""
 
+    ledger: str = ""
+    """Which ledger it was, as a UUID."""
     position: int = 0
-    chain: bytes = digests.BEFORE_THE_FIRST
+    chain: bytes = b""
     vibes: int = 0
     edges: int = 0
     findings: list[Finding] = field(default_factory=list)
@@ -72,9 +75,14 @@ class Report:
 class Link:
     """The end of the chain so far, as it is stored: so one edit is one finding."""
 
-    position: int = 0
-    chain: bytes = digests.BEFORE_THE_FIRST
-    time_us: int = -(2**62)
+    position: int
+    chain: bytes
+    time_us: int
+
+    @classmethod
+    def before_all(cls, ledger: UUID) -> Link:
+        """What position 1 hangs on."""
+        return cls(0, digests.origin(ledger), -(2**62))
 
     @classmethod
     def of(cls, row: Row) -> Link:

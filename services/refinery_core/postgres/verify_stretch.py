@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 
@@ -53,7 +54,7 @@ async def verify_stretch(connection: asyncpg.Connection, stretch: Stretch) -> Re
     """Derive again what stands in a stretch, and compare; it hangs on the link that is stored before it."""
     report = Report()
     row = await connection.fetchrow(QUERIES["verify_before"], stretch.after)
-    link = Link.of(row) if row else Link()
+    link = Link.of(row) if row else Link.before_all(await ledger_id(connection))
     report.position, report.chain = link.position, link.chain
     after, is_last = stretch.after, False
     while not is_last:
@@ -70,6 +71,12 @@ async def verify_stretch(connection: asyncpg.Connection, stretch: Stretch) -> Re
         for row in await connection.fetch(QUERIES[query], *stretch):
             report.find(kind, row["place"], sentence)
     return report
+
+
+async def ledger_id(connection: asyncpg.Connection) -> UUID:
+    """Which ledger this is; the nil UUID, which no link hangs on, where somebody took that away."""
+    id_: UUID | None = await connection.fetchval(QUERIES["ledger_id"])
+    return id_ or UUID(int=0)
 
 
 async def _verify_vibes(

@@ -1,7 +1,8 @@
 """What the ledger promises about its bytes, stated a second time, in Python.
 
-The database computes digests and chain where it gives the numbers; `verify` computes them here
-again, from the rows. All encodings are of one kind, so that no two inputs share their bytes:
+The formats are public and fixed; docs/verifying.md describes them for strangers. The database computes
+digests and chain where it gives the numbers; `verify` computes them here again, from the rows. All
+encodings are of one kind, so that no two inputs share their bytes:
 
     u32(n)   = n as 4 bytes, big-endian              int8(n) = n as 8 bytes, big-endian, signed
     lp(x)    = u32(length of x in bytes) ‖ x         text is UTF-8
@@ -15,11 +16,27 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-BEFORE_THE_FIRST = bytes(32)
-"""The chain before position 1."""
-
 _SALT = b""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def origin(identity: UUID) -> bytes:
+    """The chain before position 1: no link of one ledger fits another.
+
+    SHA-256( lp("refinery:origin:v1") ‖ lp(identity, 16 bytes) )
+    """
+    return sha256(_lp("refinery:origin:v1") + _lp(identity.bytes)).digest()
+
+
+def request_digest(request: str) -> bytes:
+    """The digest by which a repeated request_id is recognised.
+
+        SHA-256( lp("refinery:request:v1") ‖ lp(request) )
+
+    `request` is the canonical text of what was asked, without request_id and validate_only, and without every
+    member that stands at its default: so a member that is added one day changes no digest of today.
+    """
+    return sha256(_lp("refinery:request:v1") + _lp(request)).digest()
 
 
 def content_digest(context: str | None, schema: str | None, solution: str | None) -> bytes:
@@ -90,8 +107,9 @@ def chain(
         SHA-256( lp("refinery:chain:v1") ‖ lp(previous) ‖ int8(position) ‖ int8(time_us)
                ‖ lp(principal) ‖ lp(request_id, 16 bytes) ‖ lp(request_digest) ‖ list(digests) )
 
-    `time_us` is in microseconds since the Unix epoch, `digests` are those of the refinement's
-    Vibes in the order of its drafts.
+    `previous` is the chain of the position before, or the origin of the ledger before position 1;
+    `time_us` is in microseconds since the Unix epoch; `digests` are those of the refinement's Vibes in
+    the order of its drafts.
     """
     return sha256(
         b"".join(

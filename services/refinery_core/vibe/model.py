@@ -82,6 +82,7 @@ class Refinement:
     budget_refs: tuple[str, ...]
     vibe_refs: tuple[str, ...]
     chain: bytes
+    request_digest: bytes
     truncated: bool = False
 
 

@@ -67,6 +67,7 @@ def refinement(position: int, request_id: str, refs: tuple[str, ...] = ()) -> Re
         budget_refs=(),
         vibe_refs=refs,
         chain=b"h" * 32,
+        request_digest=b"r" * 32,
     )
 
 

@@ -52,6 +52,7 @@ REFINEMENT = Refinement(
     budget_refs=("main@b?1",),
     vibe_refs=("main@a/b?3",),
     chain=b"h" * 32,
+    request_digest=b"r" * 32,
 )
 
 

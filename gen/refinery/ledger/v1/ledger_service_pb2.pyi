@@ -1130,3 +1130,189 @@ class ListBranchesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListBranchesResponse: _TypeAlias = ListBranchesResponse  # noqa: Y015
+
+@_typing.final
+class GetLedgerRequest(_message.Message):
+    """GetLedgerRequest asks about the ledger itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerRequest: _TypeAlias = GetLedgerRequest  # noqa: Y015
+
+@_typing.final
+class GetLedgerResponse(_message.Message):
+    """GetLedgerResponse says which ledger this is, where it ends, and what serves it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEDGER_ID_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    ledger_id: _builtins.str
+    """ledger_id is a UUID that was made with the ledger. Backup and restore keep
+    it. Every answer of the ledger and the resolver carries it, too, as the
+    initial metadata `refinery-ledger-id`.
+    """
+    origin: _builtins.bytes
+    """origin is the chain before position 1, which is made of ledger_id."""
+    position: _builtins.int
+    """position is the last one. Everything up to it is durable."""
+    chain: _builtins.bytes
+    """chain is that of the last position."""
+    @_builtins.property
+    def versions(self) -> Global___Versions:
+        """versions say what serves."""
+
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """limits are those in force."""
+
+    def __init__(
+        self,
+        *,
+        ledger_id: _builtins.str = ...,
+        origin: _builtins.bytes = ...,
+        position: _builtins.int = ...,
+        chain: _builtins.bytes = ...,
+        versions: Global___Versions | None = ...,
+        limits: Global___Limits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "versions", b"versions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "ledger_id", b"ledger_id", "limits", b"limits", "origin", b"origin", "position", b"position", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerResponse: _TypeAlias = GetLedgerResponse  # noqa: Y015
+
+@_typing.final
+class Versions(_message.Message):
+    """Versions say what serves a ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    MIGRATION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    POSTGRES_FIELD_NUMBER: _builtins.int
+    program: _builtins.str
+    """program is the release: `0.2.0`."""
+    migration: _builtins.str
+    """migration is the last one that was applied: `0001_ledger`."""
+    code: _builtins.bytes
+    """code is SHA-256 of the SQL functions, triggers and privileges in force, 32
+    bytes. It is the same wherever the same release has migrated.
+    """
+    postgres: _builtins.str
+    """postgres is the version of the database server: `18.1`."""
+    def __init__(
+        self,
+        *,
+        program: _builtins.str = ...,
+        migration: _builtins.str = ...,
+        code: _builtins.bytes = ...,
+        postgres: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "migration", b"migration", "postgres", b"postgres", "program", b"program"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Versions: _TypeAlias = Versions  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """Limits are the most that is taken; docs/guides/operating.md explains them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    DOCUMENT_BYTES_FIELD_NUMBER: _builtins.int
+    DOCUMENT_LEVELS_FIELD_NUMBER: _builtins.int
+    SCHEMA_BYTES_FIELD_NUMBER: _builtins.int
+    SCHEMA_LEVELS_FIELD_NUMBER: _builtins.int
+    REFERENCE_BYTES_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    DRAFTS_TIMES_INPUTS_FIELD_NUMBER: _builtins.int
+    BRANCHES_OF_A_DRAFT_FIELD_NUMBER: _builtins.int
+    BRANCH_LEVELS_FIELD_NUMBER: _builtins.int
+    REFINE_BYTES_FIELD_NUMBER: _builtins.int
+    REFINE_REFERENCES_FIELD_NUMBER: _builtins.int
+    BATCH_REFERENCES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    LINEAGE_LEVELS_FIELD_NUMBER: _builtins.int
+    LINEAGE_VIBES_FIELD_NUMBER: _builtins.int
+    message_bytes: _builtins.int
+    """message_bytes is the size of a request."""
+    document_bytes: _builtins.int
+    """document_bytes is the size of one document."""
+    document_levels: _builtins.int
+    """document_levels is how deep a document nests."""
+    schema_bytes: _builtins.int
+    """schema_bytes is the size of a schema with everything it is composed from."""
+    schema_levels: _builtins.int
+    """schema_levels is through how many references a schema is composed."""
+    reference_bytes: _builtins.int
+    """reference_bytes is the length of a ref or an `aug:` reference."""
+    drafts: _builtins.int
+    """drafts is how many one refine has."""
+    drafts_times_inputs: _builtins.int
+    """drafts_times_inputs is how many edges to inputs one refine makes."""
+    branches_of_a_draft: _builtins.int
+    """branches_of_a_draft is how many branches one draft joins."""
+    branch_levels: _builtins.int
+    """branch_levels is how many branches there are from a branch to main, both
+    counted.
+    """
+    refine_bytes: _builtins.int
+    """refine_bytes is how many bytes of documents one refine becomes."""
+    refine_references: _builtins.int
+    """refine_references is how many references one refine becomes."""
+    batch_references: _builtins.int
+    """batch_references is how many Vibes BatchGetVibes finds at once."""
+    page_size: _builtins.int
+    """page_size is how many items a page has."""
+    lineage_levels: _builtins.int
+    """lineage_levels is how many edges away TraceLineage walks."""
+    lineage_vibes: _builtins.int
+    """lineage_vibes is how many Vibes TraceLineage reaches."""
+    def __init__(
+        self,
+        *,
+        message_bytes: _builtins.int = ...,
+        document_bytes: _builtins.int = ...,
+        document_levels: _builtins.int = ...,
+        schema_bytes: _builtins.int = ...,
+        schema_levels: _builtins.int = ...,
+        reference_bytes: _builtins.int = ...,
+        drafts: _builtins.int = ...,
+        drafts_times_inputs: _builtins.int = ...,
+        branches_of_a_draft: _builtins.int = ...,
+        branch_levels: _builtins.int = ...,
+        refine_bytes: _builtins.int = ...,
+        refine_references: _builtins.int = ...,
+        batch_references: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        lineage_levels: _builtins.int = ...,
+        lineage_vibes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_references", b"batch_references", "branch_levels", b"branch_levels", "branches_of_a_draft", b"branches_of_a_draft", "document_bytes", b"document_bytes", "document_levels", b"document_levels", "drafts", b"drafts", "drafts_times_inputs", b"drafts_times_inputs", "lineage_levels", b"lineage_levels", "lineage_vibes", b"lineage_vibes", "message_bytes", b"message_bytes", "page_size", b"page_size", "reference_bytes", b"reference_bytes", "refine_bytes", b"refine_bytes", "refine_references", b"refine_references", "schema_bytes", b"schema_bytes", "schema_levels", b"schema_levels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015

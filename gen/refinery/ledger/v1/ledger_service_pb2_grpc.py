@@ -102,6 +102,11 @@ class LedgerServiceStub:
                 request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesRequest.SerializeToString,
                 response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesResponse.FromString,
                 _registered_method=True)
+        self.GetLedger = channel.unary_unary(
+                '/refinery.ledger.v1.LedgerService/GetLedger',
+                request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.SerializeToString,
+                response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -212,6 +217,13 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLedger(self, request, context):
+        """GetLedger says which ledger this is, where it ends, and what serves it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -274,6 +286,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.ListBranches,
                     request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesRequest.FromString,
                     response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesResponse.SerializeToString,
+            ),
+            'GetLedger': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLedger,
+                    request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.FromString,
+                    response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -608,6 +625,33 @@ class LedgerService:
             '/refinery.ledger.v1.LedgerService/ListBranches',
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesRequest.SerializeToString,
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListBranchesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLedger(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.ledger.v1.LedgerService/GetLedger',
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.SerializeToString,
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.FromString,
             options,
             channel_credentials,
             insecure,

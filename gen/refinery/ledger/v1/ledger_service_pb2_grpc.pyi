@@ -69,6 +69,8 @@ class LedgerServiceStub:
     """
     ListBranches: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListBranchesRequest, _ledger_service_pb2.ListBranchesResponse]
     """ListBranches lists branches by name."""
+    GetLedger: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetLedgerRequest, _ledger_service_pb2.GetLedgerResponse]
+    """GetLedger says which ledger this is, where it ends, and what serves it."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """LedgerService keeps every version of every thing. There is one write, refine.
@@ -197,5 +199,13 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_service_pb2.ListBranchesRequest, _abc.Awaitable[_ledger_service_pb2.ListBranchesResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.ListBranchesResponse]:
         """ListBranches lists branches by name."""
+
+    @_abc_1.abstractmethod
+    def GetLedger(
+        self,
+        request: _ledger_service_pb2.GetLedgerRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.GetLedgerRequest, _abc.Awaitable[_ledger_service_pb2.GetLedgerResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.GetLedgerResponse]:
+        """GetLedger says which ledger this is, where it ends, and what serves it."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

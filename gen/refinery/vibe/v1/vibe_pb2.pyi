@@ -244,10 +244,15 @@ class Vibe(_message.Message):
     position: _builtins.int
     """position is the place of that refinement in the ledger."""
     content_digest: _builtins.bytes
-    """content_digest is SHA-256 over the canonical {context, schema, solution}."""
+    """content_digest is SHA-256 over the canonical {context, schema, solution},
+    the schema in pinned form.
+    """
     digest: _builtins.bytes
-    """digest is SHA-256 over everything above and the digests of all Vibes
-    referred to: it commits to the whole closure, as a Git commit does.
+    """digest is SHA-256 over type, ref, branches, author_ref, prototype_ref, the
+    inputs of the refinement, content_digest, and the digests of all Vibes
+    referred to: it commits to the whole closure, as a Git commit does. The
+    refinement's id, position and time are not in it; the chain covers them.
+    The bytes are described in docs/verifying.md.
     """
     truncated: _builtins.bool
     """truncated says that schema_refs is cut: a message has no room for all of
@@ -334,6 +339,7 @@ class Refinement(_message.Message):
     VIBE_REFS_FIELD_NUMBER: _builtins.int
     CHAIN_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    REQUEST_DIGEST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id names the refinement. It is derived from the request_id."""
     position: _builtins.int
@@ -347,8 +353,9 @@ class Refinement(_message.Message):
     author_ref: _builtins.str
     """author_ref is the Role or Process that made it."""
     chain: _builtins.bytes
-    """chain is SHA-256 over the previous chain and this refinement. Together
-    with the position it proves the ledger up to here.
+    """chain is SHA-256 over the previous chain, position, create_time, principal,
+    request_id, request_digest and the digests of its Vibes. Together with the
+    position it proves the ledger up to here.
     """
     truncated: _builtins.bool
     """truncated says that lists of this message are cut, because a message has no
@@ -356,6 +363,10 @@ class Refinement(_message.Message):
     and vibe_refs, each from its end. ListVibes with after_position and
     until_position lists all the Vibes; TraceLineage from any of them, with
     max_depth 1, has all the inputs.
+    """
+    request_digest: _builtins.bytes
+    """request_digest is SHA-256 over the request as it was sent, canonical. By it
+    a request_id that was used before is told from a retry.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -392,10 +403,11 @@ class Refinement(_message.Message):
         vibe_refs: _abc.Iterable[_builtins.str] | None = ...,
         chain: _builtins.bytes = ...,
         truncated: _builtins.bool = ...,
+        request_digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_id", b"request_id", "target_refs", b"target_refs", "truncated", b"truncated", "vibe_refs", b"vibe_refs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_digest", b"request_digest", "request_id", b"request_id", "target_refs", b"target_refs", "truncated", b"truncated", "vibe_refs", b"vibe_refs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

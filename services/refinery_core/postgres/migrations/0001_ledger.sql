@@ -1,6 +1,13 @@
 -- The tables. What is written stays written. Words are those of docs/glossary.md.
 -- Every text column that names something compares byte by byte (COLLATE "C").
 
+create table refinery.ledger (
+    id        uuid not null default gen_random_uuid(),
+    is_single boolean primary key default true check (is_single)
+);
+comment on table refinery.ledger is 'One row: which ledger this is, wherever it is restored to. The chain before position 1 is made of it.';
+insert into refinery.ledger default values;
+
 create table refinery.refinements (
     id               uuid primary key,
     position         bigint not null unique check (position >= 1),
@@ -69,7 +76,17 @@ comment on table refinery.vibe_refs is 'Every edge, by trigger. branch is the fi
 comment on column refinery.vibe_refs.floating is 'A schema edge: at least one reference of the schema to it names no revision.';
 
 create index vibe_refs_to on refinery.vibe_refs (to_ref, type, position, from_ref);
-create index vibe_refs_to_id on refinery.vibe_refs (to_id, position) where type = 'schema';
+
+-- The schemas that refer to a Vibe, by ref: a page of a million begins where the last one ended.
+create index vibe_refs_dependents on refinery.vibe_refs (to_ref, from_ref) include (floating, position)
+where type = 'schema';
+
+-- Of an id that a million schemas refer to, a page is a stretch of an index, in the order in which it is asked for.
+create index vibe_refs_to_id on refinery.vibe_refs (to_id, position, from_ref, to_ref) where type = 'schema';
+
+-- Only a query that says "to_revision > 0" uses this one, so that no other takes it and sorts what it gives.
+create index vibe_refs_dependents_of_id on refinery.vibe_refs (to_id, from_ref) include (to_ref, to_revision, floating, position)
+where type = 'schema' and to_revision > 0;
 
 create table refinery.branches (
     name          text collate "C" primary key check (refinery.is_path(name)),
@@ -96,5 +113,6 @@ comment on table refinery.vibe_branches is 'Which branch has which versions, by 
 create unique index vibe_branches_latest on refinery.vibe_branches (branch, id, position desc, revision desc) include (ref);
 create index vibe_branches_position on refinery.vibe_branches (branch, position, ordinal);
 
-create type refinery.known as (heads jsonb, vibes jsonb, types jsonb, busy text[]);
+create type refinery.known as (
+    slots jsonb, refs text[], revisions integer[], types text[], digests bytea[], awaited jsonb);
 comment on type refinery.known is 'What refine() knows of the ledger while it judges a batch; see functions/look_up.sql.';

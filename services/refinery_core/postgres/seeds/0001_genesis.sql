@@ -7,9 +7,10 @@ declare
     _request constant uuid := '00000000-0000-8000-8000-000000000001';
     _request_digest constant bytea := sha256(convert_to('refinery:genesis:v1', 'UTF8'));
     _solution constant text := '{"title":"Genesis: the first Role, its own author"}';
-    _content constant text := encode(sha256(convert_to('{"solution":' || _solution || '}', 'UTF8')), 'hex');
-    _digest constant text := refinery.vibe_digest(
-        'ROLE', _genesis, '{main}', _genesis, null, '{}', '{}', '{}', '{}', _content, '{}');
+    _content constant bytea := sha256(convert_to('{"solution":' || _solution || '}', 'UTF8'));
+    _no_inputs constant bytea := refinery.lp('{}'::text[]) || refinery.lp('{}'::text[]) || refinery.lp('{}'::text[]);
+    _digest constant bytea := refinery.vibe_digest(
+        'ROLE', _genesis, '{main}', _genesis, null, _no_inputs, _content, refinery.referred('{}', '{}'));
     _time constant timestamptz := clock_timestamp();
     _made jsonb;
 begin
@@ -18,13 +19,14 @@ begin
     select jsonb_agg(m.vibe order by m.place) into _made
     from (
         select 0, jsonb_build_object(
-            'ref', _genesis, 'id', 'system/genesis', 'type', 'ROLE', 'solution', _solution, 'content', _content, 'digest', _digest)
+            'ref', _genesis, 'id', 'system/genesis', 'type', 'ROLE', 'solution', _solution, 'content', encode(_content, 'hex'),
+            'digest', encode(_digest, 'hex'))
         union all
         select row_number() over (order by c.name), jsonb_build_object(
             'ref', 'main@system/capabilities/' || c.name || '?1', 'id', 'system/capabilities/' || c.name,
-            'type', 'CAPABILITY', 'solution', c.solution, 'content', c.content, 'digest', refinery.vibe_digest(
-                'CAPABILITY', 'main@system/capabilities/' || c.name || '?1', '{main}', _genesis, null, '{}', '{}', '{}', '{}',
-                c.content, jsonb_build_object(_genesis, jsonb_build_array(_genesis, 'ROLE', _digest))))
+            'type', 'CAPABILITY', 'solution', c.solution, 'content', c.content, 'digest', encode(refinery.vibe_digest(
+                'CAPABILITY', 'main@system/capabilities/' || c.name || '?1', '{main}', _genesis, null, _no_inputs,
+                decode(c.content, 'hex'), refinery.referred(array[_genesis], array[_digest])), 'hex'))
         from (values
         ('get-vibe', '{"call":"python","input":{"schema":{"document":{"additionalProperties":false,"properties":{"branch":{"type":"string"},"reference":{"type":"string"}},"required":["reference"],"type":"object"}}},"metadata":{"title":"Reads a Vibe"},"with":{"function":"refinery.get_vibe"}}',
          'c80dd0cc24619da44f147b35db06858603668fab9dcf8cbadd70f03054cd0fbe'),
@@ -42,7 +44,7 @@ begin
         author_ref, target_refs, instruction_refs, budget_refs, chain)
     values (
         refinery.refinement_id(_request), 1, _request, _request_digest, 'migration', _time, _genesis, '{}', '{}', '{}',
-        refinery.chain(decode(repeat('00', 32), 'hex'), 1, _time, 'migration', _request, _request_digest,
+        refinery.chain((select refinery.origin(l.id) from refinery.ledger l), 1, _time, 'migration', _request, _request_digest,
             array(select decode(v ->> 'digest', 'hex') from jsonb_array_elements(_made) with ordinality as m (v, place)
                   order by place)));
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinery_core.vibe.digests import (
-    BEFORE_THE_FIRST,
     chain,
     content_digest,
+    origin,
     refinement_id,
+    request_digest,
     time_us,
     vibe_digest,
 )
@@ -36,7 +37,7 @@ VIBE: dict[str, Any] = {
     "referred": {"main@roles/buyer?1": A, "main@orders/1?1": B, "main@quotes/7?1": A, "main@Z?1": B},
 }
 CHAIN: dict[str, Any] = {
-    "previous": BEFORE_THE_FIRST,
+    "previous": bytes(32),
     "position": 1,
     "time_us": 1_767_225_600_000_001,
     "principal": "anonymous",
@@ -109,6 +110,16 @@ def test_chain_vector() -> None:
     link = chain(**CHAIN)
     assert link == sha256(encoded).digest()
     assert link.hex() == "dca9c92360167a1ffeaaf29a2b7ec523e1d1bd9824c2e4574045e01393ed42f6"
+
+
+def test_origin_vector() -> None:
+    encoded = b"\0\0\0\x12refinery:origin:v1\0\0\0\x10" + REQUEST_ID.bytes
+    assert origin(REQUEST_ID) == sha256(encoded).digest()
+
+
+def test_request_digest_vector() -> None:
+    encoded = b'\0\0\0\x13refinery:request:v1\0\0\0\x0a{"a":"\xc3\xa9"}'
+    assert request_digest('{"a":"é"}') == sha256(encoded).digest()
 
 
 def test_refinement_id_vector() -> None:

@@ -1,0 +1,58 @@
+"""What the ledger says of itself: which one it is, where it ends, what serves it, and what it takes."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from ledger_service import branches, extent, lineage, reads, wire
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core import pages
+from refinery_core.errors import DataCorrupted
+from refinery_core.postgres import sources
+from refinery_core.postgres.database import Database
+from refinery_core.serving import around
+from refinery_core.vibe import digests, documents, refs
+
+LIMITS = pb.Limits(
+    message_bytes=around.MAX_MESSAGE_BYTES,
+    document_bytes=documents.MAX_BYTES,
+    document_levels=documents.MAX_DEPTH,
+    schema_bytes=documents.MAX_BYTES,
+    schema_levels=sources.MAX_LEVELS,
+    reference_bytes=refs.MAX_BYTES,
+    drafts=wire.MAX_DRAFTS,
+    drafts_times_inputs=wire.MAX_DRAFTS_TIMES_INPUTS,
+    branches_of_a_draft=wire.MAX_BRANCHES,
+    branch_levels=branches.MAX_LEVELS,
+    refine_bytes=extent.MAX_BYTES,
+    refine_references=extent.MAX_EDGES,
+    batch_references=reads.MAX_BATCH,
+    page_size=pages.MAX_SIZE,
+    lineage_levels=lineage.MAX_DEPTH,
+    lineage_vibes=lineage.MAX_VIBES,
+)
+
+
+async def about(database: Database) -> pb.GetLedgerResponse:
+    """
+    Read it, as of now.
+
+    Raises:
+        DataCorrupted: somebody took away which ledger this is.
+    """
+    row = await database.first("about")
+    if row is None:
+        raise DataCorrupted
+    return pb.GetLedgerResponse(
+        ledger_id=str(row["id"]),
+        origin=digests.origin(row["id"]),
+        position=row["position"],
+        chain=row["chain"],
+        versions=pb.Versions(
+            program=version("refinery"),
+            migration=row["migration"],
+            code=bytes.fromhex(row["code"]),
+            postgres=row["postgres"],
+        ),
+        limits=LIMITS,
+    )
