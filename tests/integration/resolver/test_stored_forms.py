@@ -1,0 +1,59 @@
+"""What a schema resolves to never changes by a byte: three forms of a dozen refs, held by stored bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from refinery_client import SchemaForm
+from tests.cases.large import cyclonedx
+from tests.integration.conftest import Services
+
+STORED: Final = Path(__file__).parents[2] / "cases" / "forms.json"
+"""By ref and form: SHA-256 of the JSON text that ResolveSchema answers. It is never made again."""
+
+DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
+
+AUTHORED: Final[dict[str, Any]] = {
+    "plain": {"type": "object", "properties": {"é": {"const": 1.50}, "a": {"maximum": 10}}},
+    "floats": {"$ref": "aug:/plain", "required": ["a"]},
+    "exact": {"items": {"$refOriginal": "aug:/plain?1", "title": "beside"}},
+    "fragment": {"properties": {"p": {"$ref": "aug:/plain#/properties/%C3%A9"}}},
+    "diamond": {"allOf": [{"$ref": "aug:/floats"}, {"$ref": "aug:/exact"}, {"$ref": "aug:main@plain?1"}]},
+    "recursive": {
+        "$defs": {"node": {"properties": {"next": {"$ref": "#/$defs/node"}}}},
+        "$ref": "#/$defs/node",
+    },
+    "guest-of-recursion": {"anyOf": [{"$ref": "aug:/recursive"}, {"$ref": "aug:/recursive#/$defs/node"}]},
+    "dynamic": {"$dynamicAnchor": "here", "items": {"$dynamicRef": "#here"}},
+    "old": {"$schema": DRAFT_7, "$ref": "aug:/plain"},
+    "old-with-definitions": {
+        "$schema": DRAFT_7,
+        "definitions": {"x": {"$ref": "aug:/old"}},
+        "items": {"$ref": "#/definitions/x"},
+    },
+    "mixed": {
+        "$id": "https://example.org/mixed",
+        "prefixItems": [{"$ref": "aug:/old-with-definitions#/definitions/x"}, {"$ref": "aug:/dynamic"}],
+    },
+    "data": {"properties": {"$ref": {"enum": [{"$ref": "aug:/nowhere"}]}, "x": {"$ref": "aug:/mixed"}}},
+}
+
+
+async def resolved(services: Services) -> dict[str, dict[str, str]]:
+    """Refine all of them, and say what each resolves to."""
+    refs = [await services.record(id_, schema=schema) for id_, schema in AUTHORED.items()]
+    for ref, schema in cyclonedx("1.6").items():
+        refs.append(await services.record(ref.removeprefix("main@").removesuffix("?1"), schema=schema))
+    digests: dict[str, dict[str, str]] = {}
+    for ref in refs:
+        texts = {form: (await services.refinery.resolve_schema(ref, form=form)).text for form in SchemaForm}
+        digests[ref] = {form: hashlib.sha256(text.encode()).hexdigest() for form, text in texts.items()}
+    return digests
+
+
+async def test_every_form_of_every_ref_has_the_bytes_that_it_always_had(services: Services) -> None:
+    assert await resolved(services) == orjson.loads(STORED.read_bytes())
