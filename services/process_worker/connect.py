@@ -60,7 +60,7 @@ async def connect(settings: Settings, converter: DataConverter = DataConverter.d
             data_converter=converter,
             runtime=_runtime(settings.temporal_metrics_listen),
         )
-        await _make_attribute(client)
+        await prepare(client)
         return client
 
     return await _patiently(attempt, f"Temporal at {settings.temporal_address}", settings.start_seconds)
@@ -107,7 +107,14 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: fl
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _make_attribute(client: Client) -> None:
+async def prepare(client: Client) -> None:
+    """
+    Make the search attribute that executions are listed by, if it is not there.
+
+    Raises:
+        CannotStart: only an operator may make it, and nobody did.
+        RPCError: Temporal does not answer.
+    """
     operator, namespace = client.operator_service, client.namespace
     try:
         known = await operator.list_search_attributes(

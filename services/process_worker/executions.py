@@ -28,6 +28,7 @@ from process_worker.temporal import Temporal
 from refinery_core.errors import (
     ExecutionEnded,
     ExecutionForgotten,
+    ExecutionLost,
     ExecutionNotFound,
     RequestIdReused,
     RevisionConflict,
@@ -40,7 +41,7 @@ from refinery_core.vibe.model import Refinement
 SOON: Final = timedelta(minutes=1)
 """
 How long what was recorded, and is unknown to Temporal, is said to run: whoever recorded it is about to
-start it, or sends the same again because somebody died in between. After that it is taken for forgotten.
+start it, or sends the same again because somebody died in between. After that it is taken for lost.
 """
 _AT_ONCE: Final = 16
 """Outcomes that a list asks for at a time."""
@@ -131,6 +132,7 @@ class Executions:
         Raises:
             ExecutionNotFound: neither Temporal nor the ledger knows it.
             ExecutionForgotten: it left no result, so that only Temporal knew what became of it.
+            ExecutionLost: it was never started, or Temporal lost what it knew; it can be executed again.
         """
         recorded = await self._recorded(execution_id)
         if recorded is not None:
@@ -153,24 +155,25 @@ class Executions:
         found = await self.temporal.find(execution_id)
         if found is not None:
             return replace(found, start_time=begun.start_time)
-        waits = starts or recorded.parent_ref is not None
-        patience = await self.temporal.remembers_for() if waits else SOON
-        if datetime.now(UTC) - begun.start_time >= patience:
+        age = datetime.now(UTC) - begun.start_time
+        if age >= await self.temporal.remembers_for():
             raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
         if recorded.parent_ref is not None:
             # Whoever runs it is about to start it, or never will.
             runs = await self._runs(recorded.parent_ref)
             return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
         if starts:
-            # Had it ever been started, Temporal would still know.
+            # It was never started, or Temporal lost what it knew: what it committed is not committed twice.
             await self.temporal.start(execution_id, recorded.start, begun.start_time)
+        elif age >= SOON:
+            raise ExecutionLost(id=execution_id, record_ref=begun.record_ref)
         return begun
 
     async def _runs(self, record_ref: str) -> bool:
         """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
         try:
             return (await self.stands(records.execution_id(record_ref))).state is State.RUNNING
-        except (ExecutionNotFound, ExecutionForgotten):
+        except (ExecutionNotFound, ExecutionForgotten, ExecutionLost):
             return False
         except ValueError:
             return True

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
@@ -32,6 +33,7 @@ from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlread
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.commands import Execution, ExecutionFilter, State
+from process_worker.connect import prepare
 from process_worker.keys import execution_of, workflow_id
 from process_worker.messages import (
     DELIVER,
@@ -90,8 +92,9 @@ class Temporal:
     client: Client
 
     async def is_ready(self) -> bool:
-        """Whether it answers; an exception says why not."""
-        return await self.client.service_client.check_health(timeout=RPC)
+        """Whether it answers, and has what executions need: where it lost everything, that is made again."""
+        await prepare(self.client)
+        return True
 
     async def remembers_for(self) -> timedelta:
         """How long an execution that has ended is remembered."""
@@ -263,13 +266,20 @@ def answering() -> Iterator[None]:
     try:
         yield
     except RPCError as error:
-        if error.status in _AWAY:
+        if error.status in _AWAY or _is_unprepared(error):
             raise TemporalUnavailable(problem=error.message) from error
         raise
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise TemporalUnavailable(problem="no worker answered in time") from error
     except WorkflowQueryFailedError as error:
         raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
+
+
+def _is_unprepared(error: RPCError) -> bool:
+    """Whether it lost the namespace or the search attribute, which is_ready() makes again."""
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return PROCESS_KEY.name in error.message
+    return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 async def _execution(found: WorkflowExecution) -> Execution:

@@ -257,6 +257,12 @@ class ExecutionForgotten(RefineryError):
     reason, code = "EXECUTION_FORGOTTEN", Code.FAILED_PRECONDITION
 
 
+class ExecutionLost(RefineryError):
+    """Temporal does not know the execution '{id}' ('{record_ref}'); send the same ExecuteProcess again."""
+
+    reason, code = "EXECUTION_LOST", Code.FAILED_PRECONDITION
+
+
 class TooManyEvents(RefineryError):
     """The execution '{id}' has been given as many events as it takes; this one is never heard."""
 

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
 from tests.cases.load import AUTHOR
 from tests.cases.waiting import PATIENCE
-from tests.faults.everybody import Everybody
+from tests.faults.everybody import Everybody, end, start
 from tests.faults.store import Store
 
 REFINE = "aug:/system/capabilities/refine"
@@ -112,3 +113,36 @@ async def committed(store: Store) -> tuple[set[str], int]:
         return refs, int(await connection.fetchval("select count(*) from refinery.refinements"))
     finally:
         await connection.close()
+
+
+# --- What Temporal knew is lost ---------------------------------------------------------------
+
+
+async def test_a_temporal_that_lost_everything_executes_again_what_is_asked_again(
+    everybody: Everybody, tmp_path: Path
+) -> None:
+    listens = {"listen": {"to": {"one": {"with": {"type": "go"}}}}}
+    document = {"dsl": "1.0.3", "namespace": "tests", "name": "listens", "version": "1.0.0"}
+    do = [{"step0": {"call": REFINE, "with": {"drafts": [step(0)]}}}, {"listens": listens}]
+    draft = Draft(type=VibeType.PROCESS, id="processes/listens", solution={"document": document, "do": do})
+    await everybody.refinery.refine(author_ref=AUTHOR, drafts=[draft])
+    id_ = uuid.uuid4()
+    await everybody.execute("main@processes/listens?1", id_)
+    await until_one_is_in_the_middle(everybody.store, [id_])
+    await end(everybody.temporal)
+    forget(tmp_path)
+    await start(everybody.temporal)
+    await everybody.execute("main@processes/listens?1", id_)
+    await everybody.refinery.send_event(id_, author_ref=AUTHOR, id="1", type="go")
+    assert await everybody.until_completed(id_) == f"main@results/{id_}?1"
+    refs, _ = await committed(everybody.store)
+    assert f"main@steps/{id_}/0?1" in refs
+    assert f"main@steps/{id_}/0?2" not in refs
+    listed = everybody.refinery.list_executions(process_ref="main@processes/listens?1")
+    assert [each.id async for each in listed] == [id_]
+
+
+def forget(folder: Path) -> None:
+    """Delete what Temporal keeps."""
+    for file in folder.glob("temporal.db*"):
+        file.unlink()

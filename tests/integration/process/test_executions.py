@@ -147,7 +147,7 @@ async def test_what_was_recorded_but_not_started_is_not_started_by_who_only_asks
     assert told.execution.state == pb.EXECUTION_STATE_RUNNING
     with monkeypatch.context() as patch:
         patch.setattr(executions, "SOON", timedelta(0))
-        assert await refusals(processes, id_) == {"EXECUTION_FORGOTTEN"}
+        assert await refusals(processes, id_) == {"EXECUTION_LOST"}
     assert await processes.executions.temporal.find(UUID(id_)) is None
     assert (await processes.stub.ExecuteProcess(request)).execution == told.execution
     assert (await finished(processes, id_)).state == pb.EXECUTION_STATE_COMPLETED
@@ -302,7 +302,7 @@ async def test_what_temporal_forgot_the_ledger_remembers(
     assert (await reason(processes.stub.ExecuteProcess(faults)))[0] == "EXECUTION_FORGOTTEN"
 
 
-async def test_what_temporal_forgot_is_not_executed_again_however_long_it_remembers_by_now(
+async def test_what_temporal_lost_is_not_executed_again_because_somebody_asks(
     processes: Processes, temporal_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await processes.process("processes/small")
@@ -311,8 +311,9 @@ async def test_what_temporal_forgot_is_not_executed_again_however_long_it_rememb
     await finished(processes, request.request_id)
     await forget(processes, temporal_address)
     monkeypatch.setattr(executions, "SOON", timedelta(0))
-    assert await refusals(processes, request.request_id) == {"EXECUTION_FORGOTTEN"}
+    assert await refusals(processes, request.request_id) == {"EXECUTION_LOST"}
     assert await processes.executions.temporal.find(UUID(request.request_id)) is None
+    assert (await processes.stub.ExecuteProcess(request)).execution.id == request.request_id
 
 
 async def refusals(processes: Processes, id_: str) -> set[str]:

@@ -248,6 +248,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
     """
+    ERROR_REASON_EXECUTION_LOST: _ErrorReason.ValueType  # 48
+    """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
+
+        {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -473,5 +478,10 @@ ERROR_REASON_BRANCH_TOO_DEEP: ErrorReason.ValueType  # 44
 """FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
 
     {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
+"""
+ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
+"""FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
+
+    {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
