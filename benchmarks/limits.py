@@ -266,6 +266,10 @@ async def _branches(limits: Limits) -> None:
     await limits.ledger.ListBranches(pb.ListBranchesRequest(page_size=PAGE))
 
 
+async def _about(limits: Limits) -> None:
+    await limits.ledger.GetLedger(pb.GetLedgerRequest())
+
+
 async def _resolve(limits: Limits) -> None:
     context = vibe_pb2.Context(branch=f"deep/{MAX_LEVELS - 3}")
     await limits.resolver.ResolveReference(
@@ -358,6 +362,7 @@ CASES: Final[dict[str, Case]] = {
     "WatchVibes: past the largest refinements, whole": _watch,
     "CreateBranch: as deep as may be": _create_branch,
     "ListBranches: a page": _branches,
+    "GetLedger: of all of this": _about,
     "ResolveReference: through 31 branches": _resolve,
     "ResolveSchema: 2,000 references, in all forms": _resolve_schema,
     "ValidateSolution: against 2,000 references": _validate,

@@ -117,7 +117,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         self, request: pb.PauseScheduleRequest, context: Context[Any, Any]
     ) -> pb.PauseScheduleResponse:
         """Have a schedule skip its times."""
-        await self.schedules.pause(uuid_from(request.id, "id"), wire.text(request.reason, "reason"))
+        await self.schedules.pause(uuid_from(request.id, "id"), wire.note(request.reason, "reason"))
         return pb.PauseScheduleResponse()
 
     async def ResumeSchedule(

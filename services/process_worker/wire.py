@@ -45,6 +45,8 @@ from refinery_core.vibe.names import cut
 from refinery_core.wire import DocumentForm
 
 MAX_TEXT: Final = 1_024
+MAX_NOTE_BYTES: Final = 1_000
+"""Temporal takes no more."""
 MAX_ATTRIBUTES: Final = 20
 _IS_ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,20}").fullmatch
 _OWN_ATTRIBUTES: Final = frozenset({"specversion", "id", "type", "source", "subject", "data"})
@@ -155,6 +157,13 @@ def text(text: str, field: str, *, required: bool = False) -> str:
     if len(text) > MAX_TEXT:
         raise InvalidField(field=field, problem=f"is longer than {MAX_TEXT} characters")
     return text
+
+
+def note(given: str, field: str) -> str:
+    """Read a text that Temporal keeps as a note."""
+    if len(given.encode()) > MAX_NOTE_BYTES:
+        raise InvalidField(field=field, problem=f"is longer than {MAX_NOTE_BYTES} bytes")
+    return text(given, field)
 
 
 # --- Answers ------------------------------------------------------------------------------

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +16,9 @@ from benchmarks.at_the_limits import probing
 from benchmarks.limits import CASES, Limits, connected, prepare
 from refinery.ledger.v1 import ledger_service_pb2
 from refinery.resolver.v1 import resolver_service_pb2
-from refinery_core import leash
 from refinery_core.postgres.embedded import EmbeddedPostgres
+from tests.cases.processes import ServiceProcess
+from tests.cases.waiting import PATIENCE
 from tests.conftest import fresh
 
 DEPENDENTS, REVISIONS = 10_000, 20_000
@@ -37,43 +34,42 @@ class Served:
     prepared: Limits
 
 
-@contextlib.contextmanager
-def process(module: str, database_url: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    environment = {
-        **os.environ,
-        "REFINERY_DATABASE_URL": database_url,
-        "REFINERY_LISTEN": address,
-        "REFINERY_LOG_LEVEL": "error",
-    }
-    command = leash.command([sys.executable, "-m", module], at_parent_death=signal.SIGKILL)
-    running = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+@contextmanager
+def process(module: str, database_url: str, log: Path) -> Iterator[ServiceProcess]:
+    """Run a service, and see that it ends as it should."""
+    service = ServiceProcess(module, database_url, log)
     try:
-        yield address
-        running.terminate()
-        assert running.wait(60) == 0
+        service.start()
+        yield service
+        service.terminate()
+        assert service.exit_code(PATIENCE) == 0
     finally:
-        running.kill()
-        running.communicate()
+        service.kill()
 
 
 @pytest.fixture(scope="module")
-def served(postgres: EmbeddedPostgres, template: str) -> Iterator[Served]:
-    with asyncio.Runner() as runner, contextlib.ExitStack() as stack:
+def served(
+    postgres: EmbeddedPostgres, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    logs = tmp_path_factory.mktemp("logs")
+    with asyncio.Runner() as runner, ExitStack() as stack:
         making = fresh(postgres, template)
         name = runner.run(making.__aenter__())
-        ledger = stack.enter_context(process("ledger_service", postgres.url(name, "refinery_app")))
-        resolver = stack.enter_context(process("resolver_service", postgres.url(name, "refinery_reader")))
+        urls = {"ledger_service": "refinery_app", "resolver_service": "refinery_reader"}
+        ledger, resolver = (
+            stack.enter_context(process(module, postgres.url(name, role), logs / module))
+            for module, role in urls.items()
+        )
 
         async def fill() -> Limits:
-            async with connected(ledger, resolver) as limits:
+            await ledger.ready()
+            await resolver.ready()
+            async with connected(ledger.address, resolver.address) as limits:
                 limits.dependents, limits.revisions = DEPENDENTS, REVISIONS
                 await prepare(limits, postgres.url(name))
                 return limits
 
-        yield Served(ledger, resolver, runner.run(fill()))
+        yield Served(ledger.address, resolver.address, runner.run(fill()))
         stack.close()
         runner.run(making.__aexit__(None, None, None))
 

@@ -26,6 +26,7 @@ NOT_IN_THE_TABLE = {
     "ledger_service.reads.MAX_INT4": "the largest number that PostgreSQL takes",
     "ledger_service.refine.MAX_ATTEMPTS": "refused as CONTENTION, which says how many",
     "process_worker.wire.MAX_TEXT": "refused as INVALID_FIELD, which says how much",
+    "process_worker.wire.MAX_NOTE_BYTES": "refused as INVALID_FIELD, which says how much",
     "process_worker.wire.MAX_ATTRIBUTES": "refused as INVALID_FIELD, which says how many",
     "process_worker.engine.state.MAX_CONSUMED": "remembered ids of events; none is refused for it",
     "process_worker.outside.gateway.MAX_REDIRECTS": "a fault, which says so",

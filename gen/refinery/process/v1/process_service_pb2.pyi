@@ -1115,7 +1115,7 @@ class PauseScheduleRequest(_message.Message):
     id: _builtins.str
     """id is the schedule's id. Required."""
     reason: _builtins.str
-    """reason is why, for those who ask later; at most 1,024 characters. If absent,
+    """reason is why, for those who ask later; at most 1,000 bytes. If absent,
     none.
     """
     def __init__(
