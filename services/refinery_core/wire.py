@@ -18,6 +18,7 @@ from refinery_core.errors import InvalidDocument, InvalidField, Violation
 from refinery_core.pages import ANSWER_BYTES
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
+from refinery_core.vibe.numbers import DOUBLE_INTEGER
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_LENGTH: Final = 36
@@ -123,7 +124,12 @@ def time_from(message: Timestamp, field: str = "create_time") -> datetime:
 
 
 def write_document(message: pb.Document, text: str, form: DocumentForm) -> None:
-    """Write JSON text into a message; what is too deep or large for `value` travels as `json`."""
+    """
+    Write JSON text into a message.
+
+    Documents that are too deep or large for `value`, or hold a number beyond ±(2^53-1), travel as `json`: a
+    double might not be that number, and `value` could not be sent back.
+    """
     if form is DocumentForm.VALUE and len(text) <= _VALUE_CHARACTERS:
         value = Value()
         if _fill(value, orjson.loads(text), _VALUE_LEVELS):
@@ -140,6 +146,8 @@ def _fill(message: Value, value: Any, levels: int) -> bool:
     elif isinstance(value, bool):
         message.bool_value = value
     elif isinstance(value, (int, float)):
+        if not -DOUBLE_INTEGER <= value <= DOUBLE_INTEGER:
+            return False
         message.number_value = value
     elif isinstance(value, str):
         message.string_value = value

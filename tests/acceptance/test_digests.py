@@ -14,13 +14,16 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client import Draft, JsonText, Refinery
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.numbers import MAX_INTEGER, MIN_INTEGER
 from refinery_core.vibe.refs import Ref
 from tests.acceptance.conftest import AUTHOR, Ledger, record
 
 numbers = (
-    st.integers(-(2**53) + 1, 2**53 - 1)
+    st.integers(-(2**53) - 2, 2**53 + 2)
+    | st.integers(MIN_INTEGER, MAX_INTEGER)
     | st.floats(-1e15, 1e15, allow_nan=False)
-    | st.sampled_from([0.1, -0.0, 1e-60, 2.5e63, 1e21, 123456789012345680000.0, 5e-7, 1e-6])
+    | st.floats(-1e22, 1e22, allow_nan=False)
+    | st.sampled_from([0.1, -0.0, 1e-60, 2.5e63, 1e21, 123456789012345680000.0, 5e-7, 1e-6, 2.0**63, 2.0**64])
 )
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 a_document = st.recursive(

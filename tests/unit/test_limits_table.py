@@ -16,6 +16,7 @@ import process_worker
 import refinery_core
 import resolver_service
 from refinery_core.postgres.pool import open_pool
+from refinery_core.vibe.numbers import MIN_INTEGER
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "operating.md"
 
@@ -50,7 +51,8 @@ NOT_IN_THE_TABLE = {
 ROWS = {
     "a message, in or out": "{core.serving.around.MAX_MESSAGE_BYTES:MiB}",
     "a document": "{core.vibe.documents.MAX_BYTES:MiB}, {core.vibe.documents.MAX_DEPTH} levels; "
-    "integers within ±(2^53-1), numbers exactly a double, exponents within "
+    "integers of 64 bits (-2^63 to 2^64-1), other numbers doubles written without losing digits, "
+    "exponents within "
     "±{core.vibe.documents.MAX_EXPONENT}",
     "a ref or reference": "{core.vibe.refs.MAX_BYTES} bytes",
     "drafts of a refine": "{ledger.wire.MAX_DRAFTS}; drafts × inputs "  # noqa: RUF001 - as the guide has it
@@ -72,7 +74,8 @@ ROWS = {
     "{resolver.schemas.MAX_VIOLATIONS} in ValidateSolution",
     "a page": "{core.pages.MAX_SIZE}, {core.pages.DEFAULT_SIZE} by default; "
     "{core.pages.PAGE_BYTES:MiB}; {ledger.candidates.MOST_LEFT_OUT} that do not match",
-    "a document as `value`": "{core.wire._VALUE_CHARACTERS:KiB}, {core.wire._VALUE_LEVELS} levels",
+    "a document as `value`": "{core.wire._VALUE_CHARACTERS:KiB}, {core.wire._VALUE_LEVELS} levels; "
+    "numbers within ±(2^53-1)",
     "BatchGetVibes": "{ledger.reads.MAX_BATCH} references, and as many of them as a message holds",
     "a lineage": "{ledger.lineage.MAX_DEPTH} edges away, {ledger.lineage.MAX_VIBES} Vibes",
     "dependents more than one edge away": "{resolver.downwards.MOST} Vibes",
@@ -146,14 +149,14 @@ def table() -> dict[str, str]:
 
 def test_the_table_of_limits_says_what_the_code_holds() -> None:
     assert table() == {what: _PLACE.sub(filled, limit) for what, limit in ROWS.items()}
-    assert value("refinery_core.vibe.documents.MAX_INTEGER") == 2**53 - 1
+    assert (MIN_INTEGER, value("refinery_core.vibe.numbers.MAX_INTEGER")) == (-(2**63), 2**64 - 1)
     assert inspect.signature(open_pool).parameters["statement_timeout"].default == 8.0
     assert {(value(one), value(other)) for one, other in SAME if value(one) != value(other)} == set()
 
 
 def test_every_limit_of_the_code_is_in_the_table_or_concerns_no_operator() -> None:
     told = {full(place[1]) for limit in ROWS.values() for place in _PLACE.finditer(limit)}
-    told |= {name for pair in SAME for name in pair} | {"refinery_core.vibe.documents.MAX_INTEGER"}
+    told |= {name for pair in SAME for name in pair} | {"refinery_core.vibe.numbers.MAX_INTEGER"}
     limits = {name for package in PACKAGES for name in _limits(package)}
     assert limits - told - set(NOT_IN_THE_TABLE) == set()
     assert set(NOT_IN_THE_TABLE) - limits == set(), "these are gone"

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeVar
 
 from process_worker.engine.faults import standard
 from refinery_core.vibe.documents import MAX_BYTES, MAX_DEPTH
+from refinery_core.vibe.numbers import is_integer
 
 MAX_SIZE: Final = 4 * MAX_BYTES
 """Characters, roughly as JSON would have them."""
-_LARGEST: Final = (1 << 63) - 1
 _SMALLEST: Final = 2
 """A value and what parts it from the next."""
 
@@ -62,7 +62,7 @@ def _own_size(item: Any, at: str) -> int:
         return _SMALLEST * (1 + len(item)) + sum(_own_size(key, at) - _SMALLEST for key in item)
     if isinstance(item, list):
         return _SMALLEST * (1 + len(item))
-    if isinstance(item, int) and not -_LARGEST <= item <= _LARGEST:
+    if isinstance(item, int) and not is_integer(item):
         raise standard("runtime", "the data has a whole number of more than 64 bits", at)
     if item is None or isinstance(item, bool | int | float):
         return _SMALLEST

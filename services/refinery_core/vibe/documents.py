@@ -2,8 +2,12 @@
 
 What is accepted here survives text -> JSONB -> text unchanged, so that the canonical text can
 always be made again from what the database holds. What would not survive is refused with the
-path of the fault: duplicate keys, numbers that are not exactly a double or need hundreds of
-digits, NUL and lone surrogates, more than 64 levels, more than 1 MiB.
+path of the fault: duplicate keys, integers beyond 64 bits, numbers that a double does not hold or that
+need hundreds of digits, NUL and lone surrogates, more than 64 levels, more than 1 MiB.
+
+JSONB keeps the value of a number and not how it was written, so the value alone decides: an integer from
+-2^63 to 2^64-1 is exact however it is written (`1e18`, `1152921504606847000.0`), and its canonical form is
+its digits. Any other number is a double.
 """
 
 from __future__ import annotations
@@ -17,19 +21,19 @@ from typing import Any
 import orjson
 
 from refinery_core.vibe.jcs import decimal, spell
+from refinery_core.vibe.numbers import DOUBLE_INTEGER, as_integer, is_integer, loses_digits
 from refinery_core.vibe.places import path_to, shown, step
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
-MAX_INTEGER = (1 << 53) - 1
 MAX_EXPONENT = 64
 
-_MANY_DIGITS = re.compile(r"[0-9]{16}")
+_MANY_DIGITS = re.compile(r"[0-9]{19}")
 _TOO_DEEP = f"it has more than {MAX_DEPTH} levels"
 _TOO_LARGE = f"it has more than {MAX_BYTES} bytes"
 _ODD_EXPONENT = f"the number has an exponent beyond ±{MAX_EXPONENT}"
-_INEXACT = "the number is not the shortest form of a double; send it as a string"
-_BIG_INTEGER = "the integer is beyond ±(2^53-1); send it as a string"
+_INEXACT = "the number has more digits than a double holds; send it as a string"
+_BIG_INTEGER = "the integer is beyond 64 bits; send it as a string"
 
 
 class DocumentFault(ValueError):  # noqa: N818 - an error is a refusal; this is what is wrong in a text
@@ -65,7 +69,7 @@ def restore(text: str) -> Document:
     """Read the JSON that PostgreSQL prints of a document that was accepted.
 
     JSONB prints 1e20 and 1e+21 as bare digits. `parse` refuses those, since whoever writes so
-    many digits means all of them; here they are read as the double that they came from.
+    many digits means all of them; here, beyond 64 bits, they are read as the double that they came from.
     """
     return _document(_read(_STORED, text))
 
@@ -84,6 +88,7 @@ def sendable(text: str) -> str:
 def from_value(value: object, *, through_doubles: bool = False) -> Document:
     """Take a Python value made of dict, list, tuple, str, int, float, bool and None.
 
+    A float means what its shortest form says: 2.0**60 is 1152921504606847000, as `json.dumps` writes it.
     `through_doubles` says that every number came as a double, as in google.protobuf.Value: then
     an integral one beyond ±(2^53-1) is refused, because it may have been rounded on the way.
     """
@@ -168,14 +173,13 @@ def _object(pairs: list[tuple[str, object]]) -> object:
 
 
 def _integer(literal: str) -> object:
-    if len(literal) < 16 or (len(literal) < 18 and abs(int(literal)) <= MAX_INTEGER):
-        return int(literal)
-    return _Mark(_BIG_INTEGER)
+    value = as_integer(literal)
+    return _Mark(_BIG_INTEGER) if value is None else value
 
 
 def _stored_integer(literal: str) -> object:
-    value = _integer(literal)
-    return _fraction(literal) if isinstance(value, _Mark) else value
+    value = as_integer(literal)
+    return _fraction(literal) if value is None else value
 
 
 def _fraction(literal: str) -> object:
@@ -185,9 +189,13 @@ def _fraction(literal: str) -> object:
     exponent = literal.lower().partition("e")[2].lstrip("+-").lstrip("0")
     if len(exponent) > 3 or (exponent and int(exponent) > MAX_EXPONENT):
         return _Mark(_ODD_EXPONENT)
-    if math.isinf(number) or decimal(literal) != decimal(repr(number)):
-        return _Mark(_INEXACT)
-    return number
+    digits, power = decimal(literal)
+    if digits != "0" and not -MAX_EXPONENT < len(digits) + power <= MAX_EXPONENT + 1:
+        return _Mark(_ODD_EXPONENT)
+    integer = as_integer(literal)
+    if integer is not None:
+        return integer
+    return _Mark(_INEXACT) if loses_digits(literal, number) else number
 
 
 def _constant(name: str) -> object:
@@ -256,21 +264,25 @@ class _Walk:
         return plain
 
     def _integer(self, value: int) -> int:
-        if -MAX_INTEGER <= value <= MAX_INTEGER:
+        if is_integer(value):
             return value
         raise DocumentFault("$", _BIG_INTEGER)
 
     def _float(self, value: float) -> int | float:
         size = abs(value)
-        if size <= MAX_INTEGER and value.is_integer():
+        if size <= DOUBLE_INTEGER and value.is_integer():
             return int(value)
         if not math.isfinite(value):
             raise DocumentFault("$", f"{value} is not JSON")
         if not 1e-64 <= size < 1e65:
             raise DocumentFault("$", _ODD_EXPONENT)
-        if size > MAX_INTEGER and self.through_doubles:
-            raise DocumentFault("$", "the number is beyond ±(2^53-1); send the document as JSON text")
-        self.odd_float |= not 1e-5 <= size <= MAX_INTEGER
+        if size > DOUBLE_INTEGER:
+            if self.through_doubles:
+                raise DocumentFault("$", "the number is beyond ±(2^53-1); send the document as JSON text")
+            integer = as_integer(repr(value))
+            if integer is not None:
+                return integer
+        self.odd_float |= not 1e-5 <= size <= DOUBLE_INTEGER
         return value
 
     def _unusual(self, value: object, depth: int) -> Any:

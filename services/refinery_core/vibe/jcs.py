@@ -1,8 +1,9 @@
 """Plain JSON values to RFC 8785 bytes: orjson where it writes the same, the difference here.
 
 orjson is some fifty times faster than a walk in Python, and writes the same bytes except for
-the order of keys beyond U+FFFF (RFC 8785 sorts UTF-16 units) and the form of very large, very
-small and integral floats.
+the order of keys beyond U+FFFF (RFC 8785 sorts UTF-16 units) and the form of very large and very
+small floats. Integers of up to 64 bits are written as their digits, also beyond 2^53, where RFC 8785 would
+round them to doubles.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _HAS_ASTRAL = re.compile(rb"[\xf0-\xf4]").search
 
 
 def spell(plain: Any, *, odd_float: bool) -> bytes:
-    """The RFC 8785 bytes of a value without integral floats below 2^53, NaN or infinities.
+    """The RFC 8785 bytes of a value without integral floats within 64 bits, NaN or infinities.
 
     `odd_float` says that it has a float outside ±[1e-5, 2^53). Raises TypeError for a string
     that is not Unicode.

@@ -1,7 +1,7 @@
 """How PostgreSQL prints JSONB: the text of composed schemas, and the size by which they are bounded.
 
 Shorter keys come first, a space follows each comma and colon, and a number has no exponent. In an answer,
-integers beyond 2^53 get theirs back, so that they can be sent again.
+numbers beyond 64 bits get theirs back, so that they can be sent again.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from decimal import Decimal
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from refinery_core.vibe.documents import MAX_INTEGER
+from refinery_core.vibe.numbers import as_integer
 
 _HAS_EXPONENT = re.compile("[0-9]e[+-][0-9]").search
-_STRING_OR_DIGITS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![0-9.])[0-9]{16,}(?![0-9.])')
-_HAS_DIGITS = re.compile("[0-9]{16}").search
+_STRING_OR_DIGITS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![0-9.])-?[0-9]{19,}(?![0-9.])')
+_HAS_DIGITS = re.compile("[0-9]{19}").search
 
 
 def answerable(text: str) -> str:
-    """JSON text with floats for integers beyond 2^53: JSONB prints 1e21 as 22 digits, which is refused."""
+    """JSON text with floats for integers beyond 64 bits: JSONB prints 1e21 as 22 digits, which is refused."""
     return _STRING_OR_DIGITS.sub(_shorter, text) if _HAS_DIGITS(text) else text
 
 
@@ -40,7 +40,7 @@ def printed_size(value: Any) -> int:
 
 def _shorter(found: re.Match[str]) -> str:
     text = found[0]
-    return text if text[0] == '"' or int(text) <= MAX_INTEGER else repr(float(text))
+    return text if text[0] == '"' or as_integer(text) is not None else repr(float(text))
 
 
 def _printed(value: Any, spell: Callable[[float], str]) -> str:

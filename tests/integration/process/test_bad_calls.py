@@ -58,7 +58,7 @@ ROWS: list[tuple[dict[str, Any], str, dict[str, str]]] = [
     ({"input": Document(json='{"a": 1, "a": 2}')}, DOCUMENT, {"field": "input"}),
     ({"input": Document(json='{"a": NaN}')}, DOCUMENT, {"field": "input"}),
     ({"input": Document(json='{"a": "\\u0000"}')}, DOCUMENT, {"field": "input"}),
-    ({"input": Document(json='{"a": 9007199254740993}')}, DOCUMENT, {"field": "input"}),
+    ({"input": Document(json='{"a": 18446744073709551616}')}, DOCUMENT, {"field": "input"}),
     ({"input": Document(json="[" * 65 + "]" * 65)}, DOCUMENT, {"field": "input"}),
     ({"input": Document(json=f'"{"x" * (1 << 20)}"')}, DOCUMENT, {"field": "input"}),
 ]

@@ -16,8 +16,10 @@ from refinery.vibe.v1 import vibe_pb2 as pb
 from refinery_core import wire
 from refinery_core.errors import InvalidDocument, InvalidField, Violation
 from refinery_core.serving.around import MAX_MESSAGE_BYTES
+from refinery_core.vibe.documents import parse
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
 from refinery_core.wire import DocumentForm
+from tests.cases.numbers import KEPT, named
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)
 
@@ -102,6 +104,36 @@ def test_what_is_too_deep_for_value_travels_as_json() -> None:
     shallow = pb.Document()
     wire.write_document(shallow, "[" * 29 + "]" * 29, DocumentForm.VALUE)
     assert pb.Document.FromString(shallow.SerializeToString()).HasField("value")
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        ("9007199254740991", "value"),
+        ("-9007199254740991", "value"),
+        ("333333333.3333333", "value"),
+        ("9007199254740992", "json"),
+        ("-9007199254740992", "json"),
+        ("18446744073709551615", "json"),
+        ("1e+21", "json"),
+    ],
+)
+def test_a_number_that_value_would_not_bring_back_travels_as_json(number: str, form: str) -> None:
+    text = f'{{"a":[1,{number}]}}'
+    message = pb.Document()
+    wire.write_document(message, text, DocumentForm.VALUE)
+
+    assert message.WhichOneof("form") == form
+    assert wire.document_from(message, "solution").text == text
+
+
+@pytest.mark.parametrize("literal", KEPT, ids=named)
+def test_both_forms_of_a_number_are_the_same_document(literal: str) -> None:
+    document = parse(literal)
+    for form in DocumentForm:
+        message = pb.Document()
+        wire.write_document(message, document.text, form)
+        assert wire.document_from(message, "solution") == document
 
 
 @pytest.mark.parametrize(

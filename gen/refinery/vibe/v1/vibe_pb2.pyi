@@ -132,6 +132,12 @@ class Document(_message.Message):
     """Document is one JSON document (I-JSON, RFC 7493), at most 1 MiB and 64
     levels. An absent Document and a Document that holds `null` are different
     things. A Document with no form set is refused.
+
+    An integer from -2^63 to 2^64-1 is exact, however it is written (`1e18`), and
+    is answered as its digits. Any other number is a double. It may be written in
+    any way that does not lose digits: up to 17 significant digits, or its exact
+    value. Refused are integers written as more digits, digits that a double does
+    not hold (0.10000000000000000001) and exponents beyond ±64.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -145,9 +151,11 @@ class Document(_message.Message):
     @_builtins.property
     def value(self) -> _struct_pb2.Value:
         """value is for people who type requests by hand: {"value": {"type": "object"}}.
-        Its numbers are doubles. Answers use it when the call carries the
-        metadata `document-form: value`; a document of more than 256 KiB or about
-        30 levels, or with which a Vibe would not fit into a message, comes as json.
+        Its numbers are doubles, and refused beyond ±(2^53-1), where they may have
+        been rounded. Answers use it when the call carries the metadata
+        `document-form: value`; a document of more than 256 KiB or about 30 levels,
+        with a number beyond ±(2^53-1), or with which a Vibe would not fit into a
+        message, comes as json.
         """
 
     def __init__(

@@ -11,33 +11,49 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refinery_core.vibe import documents
 from refinery_core.vibe.documents import (
     MAX_BYTES,
     MAX_DEPTH,
-    MAX_INTEGER,
     Document,
     DocumentFault,
     canonical,
     from_value,
     parse,
     restore,
+    sendable,
 )
+from refinery_core.vibe.numbers import DOUBLE_INTEGER, MAX_INTEGER, MIN_INTEGER
+from tests.cases.numbers import BIG, EXPONENT, INEXACT, KEPT, REFUSED
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 strings = st.text(
     characters | st.sampled_from('\u20ac\ue000\uffff\U0001f600\U00010000\x7f\x1f\\"/u0'), max_size=8
 )
-integers = st.integers(-MAX_INTEGER, MAX_INTEGER)
+integers = st.integers(-DOUBLE_INTEGER, DOUBLE_INTEGER)
+edges = [
+    edge + near
+    for edge in (2**53, -(2**53), 2**60, 2**63, 2**64 - 3, MIN_INTEGER + 2)
+    for near in range(-2, 3)
+]
+long_integers = st.sampled_from(edges) | st.integers(MIN_INTEGER, MAX_INTEGER)
 ordinary_floats = st.floats(-1e64, 1e64).filter(lambda f: f == 0 or abs(f) >= 1e-64)
 floats = ordinary_floats | st.builds(
     lambda digits, power: float(f"{digits}e{power}"), st.integers(-(10**17), 10**17), st.integers(-60, 46)
 )
-values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | integers | floats | strings,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(strings, inner, max_size=4),
-    max_leaves=12,
-)
+
+
+def documents_of(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.none() | st.booleans() | numbers | strings,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(strings, inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+values = documents_of(integers | floats)
+"""RFC 8785 knows these."""
+
+wide_values = documents_of(integers | long_integers | floats)
 
 
 def stored(text: str) -> str:
@@ -64,25 +80,56 @@ def test_canonical_bytes_are_those_of_rfc_8785(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
-@given(values)
+@given(wide_values)
 def test_what_was_written_is_read_back(value: Any) -> None:
     document = parse(json.dumps(value))
-    assert document.value == value
-    assert document.text.encode() == rfc8785.dumps(value)
+    assert document == from_value(value)
+    assert document.value == from_value(value).value
+    assert parse(sendable(document.text)) == document
     assert parse(json.dumps(value, ensure_ascii=False, indent=2).encode()) == document
 
 
-@given(values)
+@given(wide_values)
 def test_canonical_text_is_its_own_canonical_text(value: Any) -> None:
     text = from_value(value).text
     assert restore(text).text == text
     assert from_value(restore(text).value).text == text
 
 
-@given(values)
+@given(wide_values)
 def test_what_jsonb_prints_gives_the_same_canonical_text(value: Any) -> None:
     text = from_value(value).text
     assert restore(stored(text)).text == text
+
+
+@given(long_integers)
+def test_an_integer_of_64_bits_is_its_digits_however_it_is_written(number: int) -> None:
+    literals = [str(number), f"{number}.0", f"{number}e0", f"{number * 100}e-2", f"{Decimal(number):e}"]
+    for literal in literals:
+        document = parse(literal)
+        assert (document.text, document.value, type(document.value)) == (str(number), number, int)
+    assert (
+        sendable(str(number)) == from_value(number).text == restore(stored(str(number))).text == str(number)
+    )
+
+
+@given(long_integers.filter(lambda number: abs(number) > DOUBLE_INTEGER), st.integers(1, 9))
+def test_a_fraction_beside_an_integer_beyond_doubles_is_refused(number: int, digit: int) -> None:
+    with pytest.raises(DocumentFault, match=INEXACT):
+        parse(f"{number}.0{digit}")
+
+
+@given(floats)
+def test_a_double_is_kept_however_it_is_printed(number: float) -> None:
+    for literal in (repr(number), f"{number:.16e}", f"{number:.17g}", f"{Decimal(number):f}"):
+        integral = number.is_integer() and MIN_INTEGER <= int(Decimal(literal)) <= MAX_INTEGER
+        try:
+            kept = parse(literal)
+        except DocumentFault as fault:
+            assert fault.problem == BIG  # noqa: PT017
+            assert literal.lstrip("-").isdigit()
+        else:
+            assert kept.text == (f"{Decimal(literal):.0f}" if integral else from_value(number).text)
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -97,34 +144,23 @@ def test_every_float_is_written_as_ecmascript_does_or_refused(number: float) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1.0", "1"),
-        ("-0", "0"),
-        ("-0.0", "0"),
-        ("0.10", "0.1"),
-        ("1e2", "100"),
-        ("1E+2", "100"),
-        ("0e0", "0"),
-        ("0.0059e-3", "0.0000059"),
-        ("5.9e-7", "5.9e-7"),
-        ("1e20", "100000000000000000000"),
-        ("1e21", "1e+21"),
-        ("-1.25e-64", "-1.25e-64"),
-        ("9.99e64", "9.99e+64"),
-        ("1e00000000000000000064", "1e+64"),
-        ("9007199254740991", "9007199254740991"),
-        ("-9007199254740991", "-9007199254740991"),
-        ("9007199254740992.0", "9007199254740992"),
+        *KEPT.items(),
         (' {"b" : 1 , "a" : [ true , null ] } ', '{"a":[true,null],"b":1}'),
         ('"\\u00e9\\ud83d\\ude00\\/"', '"é😀/"'),
         ('"\\\\u0000"', '"\\\\u0000"'),
         ("null", "null"),
         ("[" * MAX_DEPTH + "]" * MAX_DEPTH, "[" * MAX_DEPTH + "]" * MAX_DEPTH),
-        ("0.5" + "0" * 30_000, "0.5"),
     ],
 )
 def test_one_value_has_one_text(text: str, expected: str) -> None:
     assert parse(text).text == expected
     assert parse(text.encode()) == Document(None, expected)
+
+
+def test_a_float_means_what_its_shortest_form_says() -> None:
+    assert from_value(2.0**60).text == "1152921504606847000" == parse(json.dumps(2.0**60)).text
+    assert from_value(2.0**63).value == 9223372036854776000
+    assert type(from_value(2.0**64).value) is float
 
 
 def test_integral_floats_become_integers() -> None:
@@ -136,9 +172,6 @@ def test_integral_floats_become_integers() -> None:
 
 # --- Refusals ---------------------------------------------------------------------------------
 
-BIG = "the integer is beyond ±(2^53-1); send it as a string"
-INEXACT = "the number is not the shortest form of a double; send it as a string"
-EXPONENT = "the number has an exponent beyond ±64"
 DEEP = "it has more than 64 levels"
 NUL = "a string or key contains U+0000"
 SURROGATE = "a string or key contains a lone surrogate"
@@ -165,24 +198,8 @@ SURROGATE = "a string or key contains a lone surrogate"
         ('{"a": NaN}', "$.a", "NaN is not JSON"),
         ("[1, Infinity]", "$[1]", "Infinity is not JSON"),
         ("-Infinity", "$", "-Infinity is not JSON"),
-        ("9007199254740992", "$", BIG),
-        ("[-9007199254740992]", "$[0]", BIG),
-        ("12345678901234567", "$", BIG),
-        ("100000000000000000000", "$", BIG),
-        ("9" * 5_000, "$", BIG),
-        ("0.10000000000000000001", "$", INEXACT),
-        ("9007199254740993.0", "$", INEXACT),
-        ("0." + "3" * 30_000, "$", INEXACT),
-        ("1" * 400 + ".5", "$", INEXACT),
-        ("1e65", "$", EXPONENT),
-        ("1e-65", "$", EXPONENT),
-        ("1000e62", "$", EXPONENT),
-        ("9.9e-65", "$", EXPONENT),
-        ("1e400", "$", EXPONENT),
-        ("0e65", "$", EXPONENT),
-        ("1e200000", "$", EXPONENT),
-        ("1e" + "9" * 30_000, "$", EXPONENT),
-        ("1e-400", "$", EXPONENT),
+        *((literal, "$", problem) for literal, problem in REFUSED.items()),
+        ('{"a": [18446744073709551616]}', "$.a[0]", BIG),
         ('{"a": ["\\u0000"]}', "$.a[0]", NUL),
         ('{"a": {"b\\u0000": 1}}', "$.a", NUL),
         ('"\0"', "$", "it is not JSON at line 1, column 2: Invalid control character at"),
@@ -238,7 +255,7 @@ def accepted_or_refused(text: str | bytes) -> None:
         assert fault.path.startswith("$")  # noqa: PT017 - most texts are refused, some are not
         assert fault.problem.encode()  # noqa: PT017
         return
-    assert document.text.encode() == rfc8785.dumps(restore(document.text).value)
+    assert restore(document.text).text == document.text == parse(sendable(document.text)).text
 
 
 @pytest.mark.parametrize(
@@ -276,7 +293,8 @@ def test_python_values_become_plain_json() -> None:
         ({"a": [b"x"]}, "$.a[0]", "a Python bytes is not JSON"),
         ({"a": Decimal(1)}, "$.a", "a Python Decimal is not JSON"),
         ({"a": {1: 2}}, "$.a", "a key is a Python int, not a str"),
-        ([2**53], "$[0]", BIG),
+        ([2**64], "$[0]", BIG),
+        ([-(2**63) - 1], "$[0]", BIG),
         ([10**400], "$[0]", BIG),
         ([float("nan")], "$[0]", "nan is not JSON"),
         ([float("-inf")], "$[0]", "-inf is not JSON"),
@@ -304,7 +322,7 @@ def test_a_python_value_that_contains_itself_is_refused() -> None:
 
 
 def test_an_integer_that_a_double_may_have_rounded_is_refused() -> None:
-    assert from_value({"a": float(MAX_INTEGER)}, through_doubles=True).text == f'{{"a":{MAX_INTEGER}}}'
+    assert from_value({"a": float(DOUBLE_INTEGER)}, through_doubles=True).text == f'{{"a":{DOUBLE_INTEGER}}}'
     with pytest.raises(DocumentFault) as refused:
         from_value({"a": float(2**53 + 1)}, through_doubles=True)
     assert refused.value.path == "$.a"
@@ -317,9 +335,9 @@ def test_a_value_that_was_given_is_never_changed() -> None:
 
 
 def test_what_was_answered_can_be_sent_back() -> None:
-    for text in ("[1e20,1e+21]", '{"a":-1.5e22,"b":"1234567890123456789"}', "[0.1]"):
-        kept = documents.parse(text)
+    for text in (*KEPT, "[1e20,1e+21]", '{"a":-1.5e22,"b":"1234567890123456789"}', "[0.1]"):
+        kept = parse(text)
 
-        sent_again = documents.parse(documents.sendable(kept.text))
+        sent_again = parse(sendable(kept.text))
 
         assert kept.text == sent_again.text
