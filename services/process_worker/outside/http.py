@@ -14,7 +14,7 @@ import orjson
 
 from process_worker.engine.faults import standard
 from process_worker.outside.gateway import Asked, Reply
-from refinery_core.vibe.documents import MAX_BYTES
+from refinery_core.vibe.documents import MAX_BYTES, DocumentFault, parse
 
 _OWN_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -81,9 +81,13 @@ def _content(reply: Reply) -> Any:
         return None
     try:
         if kind == "application/json" or kind.endswith("+json"):
-            return orjson.loads(reply.content)
+            return parse(reply.content).value
         if kind.startswith("text/"):
             return reply.content.decode(_charset(reply))
+    except DocumentFault as fault:
+        raise standard(
+            "communication", f"the answer is not JSON that can be kept: {fault}", status=502
+        ) from None
     except (LookupError, ValueError):
         raise standard("communication", f"the answer is not the {kind} that it says", status=502) from None
     return base64.b64encode(reply.content).decode()

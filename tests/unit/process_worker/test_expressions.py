@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from process_worker import expressions
 from process_worker.expressions import Evaluator
 from process_worker.jq_parent import Child
 from process_worker.ports import Busy, EvaluationFault, Killed, Starved
 from refinery_core.process.parts import Expression
+from refinery_core.vibe.documents import from_value, parse
+from refinery_core.vibe.numbers import DOUBLE_INTEGER, MAX_INTEGER, MIN_INTEGER
+from tests.cases.numbers import KEPT, named
 from tests.cases.processes import cpu_seconds
 
 SECONDS = 0.3
@@ -31,7 +36,6 @@ BOMBS = {
     "grows for ever": '[limit(10; repeat("x" * 100000000))]',
     "nests for ever": "reduce range(1e6) as $i (0; [.])",
     "recurses for ever": "def f: [f]; f",
-    "nests in its text": "[" * 3_000 + "]" * 3_000,
 }
 
 
@@ -92,6 +96,8 @@ def test_expressions_that_read_the_same_share_a_round_trip(evaluator: Evaluator)
         (".a |", "syntax error"),
         ('"x" * 2000000', "larger than"),
         ("reduce range(100) as $i (0; [.])", "64 levels"),
+        ("reduce range(20000) as $i (0; [.])", "nested too deeply"),
+        ("[" * 3_000 + "]" * 3_000, "nested too deeply"),
         ('import "a" as $b; 1', "syntax error"),
         ("halt", "not available"),
         ("now", "not available"),
@@ -104,6 +110,70 @@ def test_what_is_wrong_is_said(evaluator: Evaluator, text: str, problem: str) ->
         evaluate(evaluator, text, 5)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("literal", KEPT, ids=named)
+def test_a_number_that_is_passed_on_stays_what_it_is(evaluator: Evaluator, literal: str) -> None:
+    document = parse(literal)
+    for text in (".", ".[0]", "{a: .[0]} | .a", "$n", "[.[] | select(. == $n)] | .[0]", "map(.) | max"):
+        result = evaluate(evaluator, text, [document.value], n=document.value)
+        kept = result[0] if text == "." else result
+        assert from_value(kept) == document
+        assert type(kept) is type(document.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        (". == 9007199254740992", False),
+        (". == 9007199254740993", True),
+        (". > 9007199254740992", True),
+        ("[., 9007199254740992, 9007199254740993] | unique", [9007199254740992, 9007199254740993]),
+        ("tostring", "9007199254740993"),
+        (r'"/items/\(.)"', "/items/9007199254740993"),
+        ("tojson | fromjson", 9007199254740993),
+        ('"18446744073709551615" | tonumber', 18446744073709551615),
+        ("-.", -9007199254740993),
+        ("9007199254740993", 9007199254740993),
+        ("1152921504606846977.0", 1152921504606846977),
+        ("[1e18, 1e20]", [10**18, 1e20]),
+        ('"9007199254740992, 1e+99"', "9007199254740992, 1e+99"),
+        ("[. > 0, 9007199254740990 + 1]", [True, 9007199254740991]),
+        ("3.0", 3),
+    ],
+)
+def test_a_large_number_is_compared_and_written_by_all_its_digits(
+    evaluator: Evaluator, text: str, result: Any
+) -> None:
+    assert evaluate(evaluator, text, 9007199254740993) == result
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ". + 0", ". + 1", "{a: [. * 1]}", "floor", "[limit(2; range(.; . + 9))]", "9007199254740991 + 1",
+        "-(. + 0)", "1e18 + 1", "pow(2; 60)", "pow(2; 64)", "1e22 * 10", "[., . - 0]", "infinite",
+        "def computed: false; def tojson: 1; . + 1",
+    ],
+)  # fmt: skip
+def test_a_large_number_that_jq_computed_is_a_fault(evaluator: Evaluator, text: str) -> None:
+    with pytest.raises(EvaluationFault, match="which jq computed"):
+        evaluate(evaluator, text, 9007199254740993)
+
+
+@given(st.integers(DOUBLE_INTEGER + 1, MAX_INTEGER) | st.integers(MIN_INTEGER, -DOUBLE_INTEGER - 1))
+@example(1152921504606920000 + 128)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_computed_number_is_told_from_one_passed_on(evaluator: Evaluator, number: int) -> None:
+    assert evaluate(evaluator, ".", number) == number
+    with pytest.raises(EvaluationFault, match="which jq computed"):
+        evaluate(evaluator, ". * 1", number)
+
+
+@pytest.mark.parametrize("text", ["18446744073709551616", "1e400", '"-9223372036854775809" | tonumber'])
+def test_a_number_that_no_document_holds_is_a_fault(evaluator: Evaluator, text: str) -> None:
+    with pytest.raises(EvaluationFault, match=r"beyond 64 bits|no double holds"):
+        evaluate(evaluator, text)
 
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
