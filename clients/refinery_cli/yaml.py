@@ -21,6 +21,9 @@ _AROUND = 3
 
 _IS_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 
+_DECIMAL = re.compile(r"(-?)\+?([0-9]*)\.?([0-9]*)([eE][-+]?[0-9]+)?").fullmatch
+"""What YAML allows beyond JSON: a sign `+`, and digits on one side of the point only."""
+
 
 class _Json(SafeConstructor):
     """Makes of every scalar what JSON would make of it."""
@@ -29,8 +32,13 @@ class _Json(SafeConstructor):
         """Make a number, exactly."""
         if _IS_JSON_NUMBER(node.value):
             return parse(node.value).value
-        whole = node.tag == "tag:yaml.org,2002:int"
-        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        if node.tag == "tag:yaml.org,2002:int":
+            return self.construct_yaml_int(node)
+        found = _DECIMAL(node.value)
+        if found is None:
+            return self.construct_yaml_float(node)
+        sign, whole, fraction, power = found.groups(default="")
+        return parse(f"{sign}{whole.lstrip('0') or '0'}.{fraction or '0'}{power}").value
 
     def text(self, node: ScalarNode) -> str:
         """Take a scalar as it is written."""

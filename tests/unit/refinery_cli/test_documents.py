@@ -98,7 +98,16 @@ def test_yaml_means_what_yaml_1_2_says_with_the_values_of_json(text: str, expect
 
 @pytest.mark.parametrize(
     "text",
-    ["a: 1\na: 2", "a: [", "--- 1\n--- 2", "9007199254740993", "0.10000000000000000001", "!!python/x 1"],
+    [
+        "a: 1\na: 2",
+        "a: [",
+        "--- 1\n--- 2",
+        "18446744073709551616",
+        "0.10000000000000000001",
+        ".10000000000000000001",
+        "+1.8446744073709551617e19",
+        "!!python/x 1",
+    ],
 )
 def test_yaml_that_cannot_be_kept_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(Usage, match=r"^it is not YAML: [^\n]+$"):
