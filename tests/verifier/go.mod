@@ -1,0 +1,3 @@
+module refinery.local/verifier
+
+go 1.24
