@@ -123,6 +123,20 @@ def test_author_and_branch_come_from_the_environment_unless_they_are_told(
 # --- read ---------------------------------------------------------------------------------
 
 
+def test_the_status_says_which_ledger_it_is_and_what_verify_takes(refinery: Command, folder: str) -> None:
+    refinery(*REFINE, f"{folder}/a")
+    told = refinery("status", "-o", "json").json
+    assert told["position"] >= 2
+    assert told["limits"]["drafts"] == 1_000
+    out = refinery("status").out
+    assert told["ledger_id"] in out
+    proof = f"{told['position']}:{told['chain']}"
+    assert proof in out
+    verified = refinery("verify", "--data", str(refinery.data), "--expect", proof, "-o", "json").json
+    assert verified["ledger"] == told["ledger_id"]
+    assert verified["sound"]
+
+
 def test_a_vibe_is_found_by_reference_by_digest_and_in_the_past(refinery: Command, folder: str) -> None:
     first = record(refinery, f"{folder}/a", solution=1)
     vibe = refinery("get", first, "-o", "json").json
