@@ -244,6 +244,8 @@ AT_A_HUB: dict[str, tuple[str, int, tuple[object, ...]]] = {
     "index of a range": ("verify_index", 200, (100_024, 100_025)),
     "numbers of a range": ("verify_numbers", 200, (100_024, 100_025)),
     "types of a range": ("verify_types", 200, (100_024, 100_025)),
+    "what many schemas are composed from": ("composing_schemas", 2_001, (ONCE, [], 1 << 24)),
+    "what one schema is composed from": ("composing_schemas", 4, (ONCE[:1], [], 1 << 24)),
     "lineage down": ("edges_down", 200, (["main@hub?1"], 1, ["schema", "author"], MOST, 200)),
     "lineage up": ("edges_up", 1_000, (ONCE, 1, ["schema", "author"], MOST, 1_000)),
 }  # fmt: skip

@@ -8,10 +8,12 @@ select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text as schema;
 with recursive reached (ref) as (
     select r collate "C" from unnest($1::text[]) r
     union
-    select e.to_ref from reached r join refinery.vibe_refs e on e.from_ref = r.ref and e.type = 'schema'
+    select e.to_ref
+    from reached r,
+         lateral (select x.to_ref from refinery.vibe_refs x where x.from_ref = r.ref and x.type = 'schema' offset 0) e
     where e.to_ref <> all ($2::text[])
 ), sized (ref, schema, before) as (
     select v.ref, v.schema, sum(octet_length(v.schema::text)) over (rows between unbounded preceding and 1 preceding)
-    from reached r join refinery.vibes v on v.ref = r.ref
+    from reached r, lateral (select w.ref, w.schema from refinery.vibes w where w.ref = r.ref limit 1) v
 )
 select s.ref, s.schema::text from sized s where coalesce(s.before, 0) <= $3;
