@@ -7,8 +7,8 @@ them read. An answer is, for each program, one letter, four bytes of length, and
 JSON that the program gave, or "!" and why it gave none. What takes more time or memory ends the process.
 
 jq keeps the digits of a number that it only passes on, and computes with doubles. `tojson` writes those
-digits, so that integers of 64 bits come out as they went in; a number beyond ±(2^53-1) that jq computed may
-have been rounded, and is refused.
+digits, so that integers of 64 bits come out as they went in. Nothing is computed with an integer beyond
+±(2^53-1), and none that was computed is given: it may have been rounded. Beyond 64 bits numbers are doubles.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ import jq
 MEMORY_BYTES = 384 << 20
 RESULT_BYTES = 1 << 20
 _KEPT_PROGRAMS = 512
-_MAY_BE_LARGE = re.compile("[0-9]{16}|[0-9][eE][+]").search
+_MAY_BE_LARGE = re.compile("[0-9]{16}|[0-9][eE][+]?[0-9]").search
+_SURE_DIGITS = 18
+LARGE, DOUBLES = (1 << 53) - 1, 1 << 64
+_OPERATORS = {"plus": "+", "minus": "-", "multiply": "*", "divide": "/", "mod": "%"}
 
 # What reads the environment, a file, a clock or the standard input, or ends the program. A program
 # that is embedded after this cannot import: jq allows that only at the very beginning.
@@ -44,19 +47,26 @@ def modulemeta: error("modulemeta is not available"); def get_jq_origin: null; d
 {} as $ENV | {} as $__prog_args |
 """
 
-_GIVE = "tojson"
-# jq writes `e` in a number that it computed, and `E` in one that it read. Of plain digits: jq compares
-# numbers that it read by all their digits, and others as doubles. A double is the same as a number a quarter
-# away from what is written for it, on one side at least.
-_GIVE_COMPUTED = r"""
-def outwards: . + ".25";
-def inwards: capture("^(?<head>.*)(?<last>[1-9])(?<zeros>0*)$")
-  | .head + (.last | tonumber - 1 | tostring) + (.zeros | gsub("0"; "9")) + ".75";
-def computed: . as $number | tojson
-  | if index("e") then true elif index("E") or index(".") then false
-    else $number == (outwards | fromjson) or $number == (inwards | fromjson) end;
-first(.. | numbers | select(. > 9007199254740991 or . < -9007199254740991) | select(computed) | tojson)
+# jq compiles operators to calls of these names. They cost time, so that they stand only before what is large:
+# up to where 2^64-1 is rounded to. Beyond that, numbers are doubles anyway.
+_EXACTLY = f"""
+def _large: type == "number" and (. > {LARGE} and . <= {DOUBLES} or . < -{LARGE} and . >= -{DOUBLES});
+def _inexact($number):
+  error("jq computes with doubles, and \\($number) is beyond ±(2^53-1): use its digits, as a string");
+{
+    "".join(
+        f"def _double{name}($a; $b): $a {operator} $b; def _{name}(a; b): b as $b | a as $a"
+        f" | if $a | _large then _inexact($a) elif $b | _large then _inexact($b)"
+        f" else _double{name}($a; $b) end;"
+        for name, operator in _OPERATORS.items()
+    )
+}
+def add: reduce .[] as $each (null; . + $each); def add(f): reduce f as $each (null; . + $each);
 """
+
+_GIVE = "tojson"
+_GIVE_COMPUTED = """. as $__result
+| first($__near[] | . as [$path, $near] | $__result | getpath($path) | select(. == $near) | tojson)"""
 
 
 class Programs:
@@ -65,18 +75,21 @@ class Programs:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
-    def get(self, text: str, names: list[str], give: str) -> Any:
+    def get(self, text: str, names: list[str], give: str, *, large: bool) -> Any:
         """Compile an expression that may use these variables; `give` makes of its result what is given.
+
+        What is `large` computes with no integer beyond ±(2^53-1).
 
         Raises:
             ValueError: it is not jq.
         """
-        key = f"{give}|{' '.join(names)}|{text}"
+        guard = _GUARD + (_EXACTLY if large else "")
+        key = f"{large}|{give}|{' '.join(names)}|{text}"
         program = self._kept.get(key)
         if program is None:
-            variables = " ".join(f".v.{name} as ${name} |" for name in names)
+            variables = ".n as $__near | " + " ".join(f".v.{name} as ${name} |" for name in names)
             # The line break ends a comment, if the expression ends in one.
-            program = jq.compile(f"{_GUARD} {variables} .i | ({text}\n) | {give}")
+            program = jq.compile(f"{guard} {variables} .i | ({text}\n) | {give}")
             self._kept[key] = program
             if len(self._kept) > _KEPT_PROGRAMS:
                 self._kept.popitem(last=False)
@@ -86,15 +99,17 @@ class Programs:
 
 
 def _evaluate(programs: Programs, text: str, names: list[str], scope: str) -> tuple[bytes, bytes]:
+    large = bool(_MAY_BE_LARGE(scope) or _MAY_BE_LARGE(text))
     try:
-        results = iter(programs.get(text, names, _GIVE).input_text(scope))
+        results = iter(programs.get(text, names, _GIVE, large=large).input_text(scope))
         first = next(results, "null")
         if next(results, results) is not results:
             return b"!", b"it gives more than one result; collect them in [\xe2\x80\xa6]"
-        if _MAY_BE_LARGE(first):
-            for computed in programs.get(text, names, _GIVE_COMPUTED).input_text(scope):
-                return b"!", _rounded(computed).encode()
         value = json.loads(first, parse_float=_fraction, parse_int=_integer)
+        if _MAY_BE_LARGE(first) and (near := _near_large(value)):
+            again = f'{{"n":[{",".join(near)}],{scope[1:]}'
+            for computed in programs.get(text, names, _GIVE_COMPUTED, large=large).input_text(again):
+                return b"!", _rounded(computed).encode()
     except ValueError as error:
         return b"!", _sentence(str(error)).encode(errors="replace")
     except RecursionError:
@@ -105,27 +120,50 @@ def _evaluate(programs: Programs, text: str, names: list[str], scope: str) -> tu
     return b"=", content
 
 
-def _integer(literal: str) -> int:
-    if len(literal) <= 20 and -(1 << 63) <= (value := int(literal)) < 1 << 64:
-        return value
+def _integer(literal: str) -> int | float:
+    if len(literal) <= _SURE_DIGITS:
+        return int(literal)
+    number, value = float(literal), Decimal(literal)
+    if -(1 << 63) <= value < 1 << 64:
+        return int(value)
+    if value == Decimal(repr(number)):
+        return number  # Computed, and a double.
     raise ValueError("its result has an integer beyond 64 bits; use a string")
 
 
 def _fraction(literal: str) -> int | float:
-    number = float(literal)
+    number, value = float(literal), Decimal(literal)
     if math.isinf(number):
         raise ValueError("its result has a number that no double holds")
-    if not number.is_integer() or abs(number) >= 1e20:
-        return number
-    value = int(Decimal(literal))
-    return value if -(1 << 63) <= value < 1 << 64 else number
+    if number.is_integer() and -(1 << 63) <= value < 1 << 64:
+        return int(value)
+    return number
+
+
+def _near_large(value: Any) -> list[str]:
+    """For each large number its path, and a number that rounds to the same double, as JSON.
+
+    jq compares numbers that it read by all their digits, but one that it computed as a double: only that one
+    is the same as its neighbour.
+    """
+    found: list[str] = []
+    todo: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
+    while todo:
+        part, path = todo.pop()
+        if isinstance(part, dict):
+            todo += [(member, (*path, key)) for key, member in part.items()]
+        elif isinstance(part, list):
+            todo += [(member, (*path, at)) for at, member in enumerate(part)]
+        elif isinstance(part, int | float) and LARGE < abs(part) <= DOUBLES:
+            written = part if isinstance(part, int) else int(Decimal(repr(part)))
+            double = int(float(written))
+            near = f"{double}.25" if double == written else f"{double}"
+            found.append(f"[{json.dumps(path)},{near}]")
+    return found
 
 
 def _rounded(number: str) -> str:
-    return (
-        f"its result has {number}, which jq computed, and beyond ±(2^53-1) it rounds; "
-        "pass such a number on as it is, or use strings"
-    )
+    return f"its result has {number}, which jq computed with doubles, and that is beyond ±(2^53-1)"
 
 
 def _sentence(problem: str) -> str:

@@ -103,7 +103,7 @@ async def test_a_switch_and_a_url_see_all_digits(processes: Processes) -> None:
 async def test_a_number_that_jq_would_round_is_a_fault_and_nothing_is_committed(processes: Processes) -> None:
     execution, _ = await run(processes, [{"a": {"set": {"next": "${ .id + 1 }"}}}], f'{{"id": {LARGE}}}')
     assert execution.state == pb.EXECUTION_STATE_FAULTED
-    assert "which jq computed" in execution.problem.detail
+    assert "jq computes with doubles" in execution.problem.detail
 
 
 async def test_an_answer_with_a_number_that_cannot_be_kept_is_a_fault(processes: Processes) -> None:
