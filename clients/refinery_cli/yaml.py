@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
 from refinery_cli.failures import Usage
-from refinery_core.vibe.documents import MAX_DEPTH, parse
+from refinery_core.vibe.documents import MAX_DEPTH, DocumentFault, from_value, parse
 
 MAX_PARTS = 1_000_000
 """What a document may hold once its aliases are written out; a document of 1 MiB has less than that."""
@@ -19,10 +19,8 @@ MAX_PARTS = 1_000_000
 _AROUND = 3
 """The levels of a request around its documents."""
 
-_IS_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
-
 _DECIMAL = re.compile(r"(-?)\+?([0-9]*)\.?([0-9]*)([eE][-+]?[0-9]+)?").fullmatch
-"""What YAML allows beyond JSON: a sign `+`, and digits on one side of the point only."""
+"""As in JSON, or as YAML allows beyond it: a sign `+`, zeros before, nothing on one side of the point."""
 
 
 class _Json(SafeConstructor):
@@ -30,15 +28,15 @@ class _Json(SafeConstructor):
 
     def number(self, node: ScalarNode) -> Any:
         """Make a number, exactly."""
-        if _IS_JSON_NUMBER(node.value):
-            return parse(node.value).value
-        if node.tag == "tag:yaml.org,2002:int":
-            return self.construct_yaml_int(node)
+        whole = node.tag == "tag:yaml.org,2002:int"
         found = _DECIMAL(node.value)
         if found is None:
-            return self.construct_yaml_float(node)
-        sign, whole, fraction, power = found.groups(default="")
-        return parse(f"{sign}{whole.lstrip('0') or '0'}.{fraction or '0'}{power}").value
+            return from_value(
+                self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+            ).value
+        sign, digits, fraction, power = found.groups(default="")
+        point = "" if whole else f".{fraction or '0'}{power}"
+        return parse(f"{sign}{digits.lstrip('0') or '0'}{point}").value
 
     def text(self, node: ScalarNode) -> str:
         """Take a scalar as it is written."""
@@ -105,6 +103,8 @@ def check_size(value: Any, source: str) -> None:
 def _problem(fault: Exception) -> str:
     if isinstance(fault, RecursionError):
         return "it is nested too deeply"
+    if isinstance(fault, DocumentFault):
+        return fault.problem
     mark = getattr(fault, "problem_mark", None)
     if isinstance(fault, MarkedYAMLError) and mark is not None:
         told = ", ".join(filter(None, (fault.context, fault.problem)))

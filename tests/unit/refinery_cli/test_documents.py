@@ -9,8 +9,11 @@ import pytest
 
 from refinery_cli.documents import document_of, value_of
 from refinery_cli.failures import Usage
+from refinery_cli.output import json_text
 from refinery_cli.yaml import read_yaml
 from refinery_client.drafts import ABSENT, JsonText
+from refinery_core.vibe.documents import from_value, parse
+from tests.cases.numbers import KEPT, REFUSED, named
 
 
 def test_inline_json_is_handed_on_as_it_was_written() -> None:
@@ -64,6 +67,30 @@ def test_a_file_that_is_not_utf8_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'"\xff"')
     with pytest.raises(Usage, match="is not UTF-8"):
         document_of(f"@{tmp_path / 'a.json'}", "--solution")
+
+
+@pytest.mark.parametrize("literal", KEPT, ids=named)
+def test_a_number_is_read_from_files_and_printed_as_it_is_kept(tmp_path: Path, literal: str) -> None:
+    document = parse(literal)
+    (tmp_path / "a.json").write_text(literal)
+    (tmp_path / "a.yaml").write_text(f"a: {literal}")
+    (tmp_path / "b.yaml").write_text(f"a: [+{literal.lstrip('-')}]")
+    assert from_value(value_of(tmp_path / "a.json")) == document
+    assert from_value(value_of(tmp_path / "a.yaml")["a"]) == document
+    assert from_value(value_of(tmp_path / "b.yaml")["a"][0]) == parse(literal.lstrip("-"))
+    assert parse(json_text(document.value, pretty=True)) == document
+
+
+@pytest.mark.parametrize("literal", REFUSED, ids=named)
+def test_a_number_that_would_change_is_refused_in_files_as_well(tmp_path: Path, literal: str) -> None:
+    for name, text in (
+        ("a.json", literal),
+        ("a.yaml", f"a: {literal}"),
+        ("b.yaml", literal if literal[0] == "-" else f"+{literal}"),
+    ):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(Usage, match=f"is not (JSON|YAML): {re.escape(REFUSED[literal])}"):
+            value_of(tmp_path / name)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": 0.10000000000000000001}', "[" * 100_000, "[1,"])
