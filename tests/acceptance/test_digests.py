@@ -11,12 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
-from refinery_client import Draft, JsonText, Refinery
 from refinery_core.vibe import digests, documents
-from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.numbers import MAX_INTEGER, MIN_INTEGER
 from refinery_core.vibe.refs import Ref
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.acceptance.conftest import Ledger, record
+from tests.cases.world import world
 
 numbers = (
     st.integers(-(2**53) - 2, 2**53 + 2)
@@ -92,34 +91,6 @@ async def test_what_is_answered_can_be_sent_again_and_has_the_digest_it_had(
     await asyncio.to_thread(check)
 
 
-async def world(ledger: Ledger) -> None:
-    """A ledger with every kind of edge, branch, document and batch."""
-    await ledger.refine(Draft(type=VibeType.ROLE, id="roles/a"), Draft(type=VibeType.PROCESS, id="p"))
-    parts = {"Z": {"type": "object"}, "a.b": True, "a": {}}
-    await ledger.refine(*(record(id_, schema=schema) for id_, schema in parts.items()))
-    await ledger.branch("dev")
-    refs = ["aug:/Z", "aug:/a.b#", "aug:/a", "aug:~dev/a", "aug:/a?1", "aug:main@Z?1"]
-    schema = {"properties": {f"p{number}": {"$ref": ref} for number, ref in enumerate(refs)}}
-    await ledger.refine(
-        record("whole", schema=schema, context=None, solution={"é": [1e21, 0.1, "\u2028"]}),
-        record("whole", branches=["dev", "main"], prototype_ref="aug:/whole", solution=None),
-        author_ref="aug:/roles/a",
-        target_refs=["aug:/Z", "aug:/a", "main@Z?1"],
-        instruction_refs=["aug:/p"],
-        budget_refs=["aug:~dev/a", "main@system/genesis?1"],
-    )
-    as_written = JsonText('{"b": 1.0, "a": [1e2, "\\u00e9"]}')
-    await ledger.refine(record("text", solution=as_written), author_ref="aug:/p")
-
-    async def refine(client: Refinery, number: int) -> None:
-        drafts = [record(f"x/{number % 7}", solution=number), record("hot", solution=[number])]
-        targets = ["aug:/hot", "aug:/whole"][number % 2 :]
-        await client.refine(author_ref=AUTHOR, drafts=drafts, target_refs=targets)
-
-    await ledger.record("hot")
-    await asyncio.gather(*(refine(ledger.refinery, number) for number in range(100)))
-
-
 @pytest.fixture
 async def rows(ledger: Ledger) -> tuple[list[asyncpg.Record], list[asyncpg.Record]]:
     await world(ledger)
@@ -189,7 +160,7 @@ async def test_digests_and_chain_are_what_python_says_of_the_rows(
             digests=[vibe["digest"] for vibe in vibes if vibe["position"] == position],
         )
         assert (one["position"], one["chain"]) == (position, chain)
-        assert one["id"] == digests.refinement_id(one["request_id"]) or position == 1
+        assert one["id"] == digests.refinement_id(one["request_id"])
     assert all(before["time"] <= after["time"] for before, after in pairwise(refinements))
     assert (about.position, about.chain) == (len(refinements), chain)
 

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// What the stored vectors leave open: the edges of the numbers, and documents that are refused.
+// The stored vectors have no refused documents, and not all edges of the numbers.
 
 func TestCanonicalForm(t *testing.T) {
 	for written, want := range map[string]string{

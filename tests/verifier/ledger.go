@@ -67,7 +67,7 @@ func verifyLedger(address string, kept *end) (report string, err error) {
 		about.ledgerID, w.end.position, len(w.digests), w.end), nil
 }
 
-// A walk is how far a ledger has been verified, and what the rest needs to be.
+// A walk says how far a ledger has been verified, and keeps all that verifying the rest takes.
 type walk struct {
 	end     end
 	micros  int64           // The time of the last refinement.

@@ -52,7 +52,7 @@ func checkVectors(path string) (report string, err error) {
 	}
 	var file vectorFile
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields() // What is not known here would go unchecked.
+	decoder.DisallowUnknownFields() // A field that nobody reads would go unchecked.
 	if err := decoder.Decode(&file); err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
