@@ -16,7 +16,8 @@ from refinery_client.answers import Refined, refined_from
 from refinery_client.drafts import Refine
 from refinery_client.refusals import Refused, Unreachable, WriteUnanswered, refusal_from, refusal_in_stream
 from refinery_client.retry import Backoff, Patience
-from refinery_core.errors import Code, RefineryError
+from refinery_core.errors import Code, MessageTooLarge, RefineryError
+from refinery_core.wire import MAX_MESSAGE_BYTES
 
 _Stream = grpc.aio.StreamStreamCall[pb.RefineStreamRequest, pb.RefineStreamResponse]
 
@@ -96,7 +97,7 @@ class Flow:
             if key in self._unanswered:
                 raise ValueError(f"two refines share the request_id {key}")
             try:
-                message = pb.RefineStreamRequest(refine=refine.message())
+                message = _message(refine)
             except RefineryError as refusal:
                 self._outcomes.put_nowait(Outcome(refine, refusal=refusal))
                 continue
@@ -189,6 +190,15 @@ class Flow:
         del self._unanswered[key]
         self._outcomes.put_nowait(outcome)
         self._finish_if_done()
+
+
+def _message(refine: Refine) -> pb.RefineStreamRequest:
+    """Write a request; one that is far too large would end the stream for all others, so it is not sent."""
+    message = pb.RefineStreamRequest(refine=refine.message())
+    size = message.ByteSize()
+    if size > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(bytes=size, limit=MAX_MESSAGE_BYTES)
+    return message
 
 
 def _why_ended(refusal: RefineryError) -> RefineryError:

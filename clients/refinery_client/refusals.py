@@ -61,7 +61,7 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
             for detail in status.details:
                 if not detail.Unpack(info):
                     detail.Unpack(bad)
-            if info.domain == _DOMAIN:
+            if info.domain == _DOMAIN and code is not Code.UNIMPLEMENTED:
                 return _rebuilt(info.reason, code, sentence, info.metadata, _violations(bad))
     if code is Code.UNAVAILABLE:
         return Unreachable(service=_service_of(request), problem=sentence.rstrip("."))

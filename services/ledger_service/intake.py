@@ -11,10 +11,11 @@ from typing import Final
 from ledger_service import wire
 from ledger_service.refine import Refiner
 from refinery.ledger.v1 import ledger_service_pb2 as pb
-from refinery_core.errors import Draining
+from refinery_core.errors import Draining, MessageTooLarge
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.large import LARGE_BYTES, Entrance, read
 from refinery_core.serving.refusals import as_refusal
+from refinery_core.wire import MAX_MESSAGE_BYTES
 
 LARGE_DRAFTS: Final = 32
 """From here on a refine is large, however few bytes it has."""
@@ -82,7 +83,7 @@ class Intake:
         room: _InFlight,
     ) -> None:
         async def one(request: pb.RefineRequest, size: int) -> None:
-            answers.put_nowait((await self._answer(request, caller), size))
+            answers.put_nowait((await self._answer(request, size, caller), size))
 
         cut: Draining | None = None
         try:
@@ -100,8 +101,10 @@ class Intake:
         finally:
             answers.put_nowait(None)
 
-    async def _answer(self, request: pb.RefineRequest, caller: str) -> pb.RefineStreamResponse:
+    async def _answer(self, request: pb.RefineRequest, size: int, caller: str) -> pb.RefineStreamResponse:
         try:
+            if size > MAX_MESSAGE_BYTES:
+                raise MessageTooLarge(bytes=size, limit=MAX_MESSAGE_BYTES)  # noqa: TRY301 -- as all refusals here
             response = await self.refine(request, caller)
         except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
             refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))

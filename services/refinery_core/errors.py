@@ -87,6 +87,18 @@ class MalformedRequest(RefineryError):
     reason, code = "MALFORMED_REQUEST", Code.INVALID_ARGUMENT
 
 
+class UnknownMethod(RefineryError):
+    """The server has no such service, or the service no such method; perhaps it is older, or another one."""
+
+    reason, code = "UNKNOWN_METHOD", Code.UNIMPLEMENTED
+
+
+class MessageTooLarge(RefineryError):
+    """The message has {bytes} bytes, more than the {limit} that one may have; send it in parts."""
+
+    reason, code = "MESSAGE_TOO_LARGE", Code.RESOURCE_EXHAUSTED
+
+
 class InvalidField(RefineryError):
     """{field}: {problem}."""
 

@@ -20,6 +20,9 @@ from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
 from refinery_core.vibe.numbers import DOUBLE_INTEGER
 
+MAX_MESSAGE_BYTES: Final = 4 << 20
+"""Of a request and of an answer: what a gRPC client takes unless it was told otherwise."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_LENGTH: Final = 36
 # One level of JSON is up to three levels of protobuf, and readers stop at 100.

@@ -92,6 +92,20 @@ async def test_a_refusal_with_long_paths_does_not_end_the_stream(ledger: Ledger)
     assert answers[sent[5].request_id].refusal.reason == "SOLUTION_INVALID"
 
 
+async def test_a_message_beyond_the_limit_does_not_end_the_stream(ledger: Ledger) -> None:
+    """It is refused by its request_id, and what comes before and after it is committed."""
+    text = {"text": "x" * 900_000}
+    large = request(*(draft(f"large/{number}", solution=text) for number in range(5)))
+    small = [request(draft(f"small/{number}")) for number in range(4)]
+    messages = [pb.RefineStreamRequest(refine=one) for one in (*small[:2], large, *small[2:])]
+
+    answers = {answer.request_id: answer async for answer in ledger.stub.RefineStream(iter(messages))}
+
+    assert len(answers) == 5
+    assert answers.pop(large.request_id).refusal.reason == "MESSAGE_TOO_LARGE"
+    assert all(answers[one.request_id].HasField("response") for one in small)
+
+
 async def test_all_maxima_together_are_more_than_a_refine_may_become(ledger: Ledger) -> None:
     await ledger.branch("dev")
     inputs = await ledger.refine(*(record(f"inputs/{number}") for number in range(10)))

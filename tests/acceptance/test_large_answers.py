@@ -13,7 +13,7 @@ import pytest
 from ledger_service.wire import refine_command
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
-from refinery_core.serving.around import MAX_MESSAGE_BYTES
+from refinery_core.wire import MAX_MESSAGE_BYTES
 from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.acceptance.test_watches import next_of, watch
 

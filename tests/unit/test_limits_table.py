@@ -49,7 +49,7 @@ NOT_IN_THE_TABLE = {
 """Constants that look like limits, and why no operator needs to know them."""
 
 ROWS = {
-    "a message, in or out": "{core.serving.around.MAX_MESSAGE_BYTES:MiB}",
+    "a message, in or out": "{core.wire.MAX_MESSAGE_BYTES:MiB}",
     "a document": "{core.vibe.documents.MAX_BYTES:MiB}, {core.vibe.documents.MAX_DEPTH} levels; "
     "integers of 64 bits (-2^63 to 2^64-1), other numbers doubles written without losing digits, "
     "exponents within "

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import structlog
 
+from refinery_core.errors import UnknownMethod
 from refinery_core.serving.around import Call
 from refinery_core.serving.metrics import count
 
@@ -37,7 +38,9 @@ class AccessLog:
         code = "CANCELLED" if cancelled else _code_name(call.context.code())
         reason = None if call.refusal is None else call.refusal.reason
         seconds = time.perf_counter() - self._start
-        count(call.method, code, reason, seconds, streaming=call.streaming)
+        # There is no end of names that nobody knows; they are counted under one.
+        counted = "/unknown/unknown" if isinstance(call.refusal, UnknownMethod) else call.method
+        count(counted, code, reason, seconds, streaming=call.streaming)
         line(
             "call",
             method=call.method,

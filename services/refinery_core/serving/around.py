@@ -12,11 +12,18 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from refinery_core.errors import AnswerTooLarge, MalformedRequest, RefineryError
+from refinery_core.errors import (
+    AnswerTooLarge,
+    MalformedRequest,
+    MessageTooLarge,
+    RefineryError,
+    UnknownMethod,
+)
 from refinery_core.serving.capacity import Capacity
+from refinery_core.wire import MAX_MESSAGE_BYTES
 
-MAX_MESSAGE_BYTES = 4 << 20
-"""Of a request and of an answer: what a gRPC client takes unless it was told otherwise."""
+MOST_RECEIVED_BYTES = 5 << 20
+"""What is received at all, so that a request somewhat beyond the limit is refused by us, who say why."""
 
 
 @dataclass(slots=True)
@@ -59,14 +66,15 @@ class Around(grpc.aio.ServerInterceptor):
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Give the method with the layers around it; None, which is UNIMPLEMENTED, for an unknown one."""
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Give the method with the layers around it; for an unknown one, what refuses it."""
         method = handler_call_details.method
         if method in self._wrapped:
             return self._wrapped[method]
         found = await continuation(handler_call_details)
         if found is None:
-            return None
+            # It is not kept: there is no end of names that nobody knows.
+            return self._wrap(method, _UNKNOWN)
         self._wrapped[method] = self._wrap(method, found)
         return self._wrapped[method]
 
@@ -87,6 +95,14 @@ _SHAPES: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]]
     (True, False): grpc.stream_unary_rpc_method_handler,
     (True, True): grpc.stream_stream_rpc_method_handler,
 }
+
+
+async def _unknown(_: Any, __: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[bytes]:
+    raise UnknownMethod
+    yield b""  # It is a stream both ways, which is what a call of any shape can be read as.
+
+
+_UNKNOWN: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(_unknown)
 
 
 def _within(inner: _Act, layer: Layer) -> _Act:
@@ -121,6 +137,12 @@ def _innermost(found: grpc.RpcMethodHandler[Any, Any]) -> _Act:
 
 
 def _one(parse: Callable[[bytes], Any], raw: bytes) -> Any:
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(bytes=len(raw), limit=MAX_MESSAGE_BYTES)
+    return _parsed(parse, raw)
+
+
+def _parsed(parse: Callable[[bytes], Any], raw: bytes) -> Any:
     try:
         return parse(raw)
     except DecodeError as fault:
@@ -128,8 +150,9 @@ def _one(parse: Callable[[bytes], Any], raw: bytes) -> Any:
 
 
 async def _each(parse: Callable[[bytes], Any], raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    # How large one may be is for the servicer to say, who can refuse it alone and go on with the next.
     async for raw in raws:
-        yield _one(parse, raw)
+        yield _parsed(parse, raw)
 
 
 def _bounded(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:

@@ -17,8 +17,9 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from refinery_core.serving.around import MAX_MESSAGE_BYTES, Around
+from refinery_core.serving.around import Around
 from refinery_core.serving.capacity import Capacity
+from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.ending import end_after
 from refinery_core.serving.health import Health, Readiness
@@ -26,19 +27,6 @@ from refinery_core.serving.layers import LAYERS
 from refinery_core.serving.metrics import exposed
 from refinery_core.serving.reflection import add_reflection
 from refinery_core.settings import CannotStart, from_environment, setting
-
-_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # On by default, and then a second server shares the port unnoticed.
-    ("grpc.so_reuseport", 0),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
-    # Clients that balance by DNS look for new servers when a connection ends, and only then.
-    ("grpc.max_connection_age_ms", 300_000),
-    ("grpc.max_connection_age_grace_ms", 30_000),
-)
 
 _FINAL: dict[int | None, str] = {
     errno.EADDRINUSE: "the port is taken; stop what uses it, or choose another",
@@ -90,6 +78,7 @@ async def serve(
     readiness: Readiness = _always_ready,
     capacity: Capacity | None = None,
     patience: Patience = Patience(),
+    connections: Connections | None = None,
     started: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
@@ -103,7 +92,9 @@ async def serve(
     """
     _refuse_taken(listen)
     server = grpc.aio.server(
-        interceptors=(Around(LAYERS, capacity or Capacity()),), options=_OPTIONS, compression=None
+        interceptors=(Around(LAYERS, capacity or Capacity()),),
+        options=(connections or Connections()).options(),
+        compression=None,
     )
     names = [service.name for service in services]
     for service in services:

@@ -142,12 +142,12 @@ BYTES = [
     Row("field number 0", "ListVibes", b"\x00\x00", MALFORMED),
     Row("a length of 2 GiB", "GetVibe", b"\x0a\xff\xff\xff\xff\x07x", MALFORMED),
     Row("JSON", "Refine", b'{"request_id": "x"}', MALFORMED),
-    Row("a message of more than 4 MiB", "Refine", refine(*[draft(id=f"n/{n}", solution=document("x" * 900_000)) for n in range(5)]), "RESOURCE_EXHAUSTED"),
-    Row("a message of more than 4 MiB", "ResolveSchema", b"\x0a" + b"x" * (5 << 20), "RESOURCE_EXHAUSTED"),
+    Row("a message of more than 4 MiB", "Refine", refine(*[draft(id=f"n/{n}", solution=document("x" * 900_000)) for n in range(5)]), "RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE"),
+    Row("a message of more than 5 MiB", "ResolveSchema", b"\x0a" + b"x" * (5 << 20), "RESOURCE_EXHAUSTED"),
     Row("metadata of 20 KiB", "GetVibe", ledger.GetVibeRequest(reference=AUTHOR), "RESOURCE_EXHAUSTED", sent=(("x-large", "x" * 20_480),)),
-    Row("a method that does not exist", "/refinery.ledger.v1.LedgerService/DropVibes", b"", "UNIMPLEMENTED"),
-    Row("a service that does not exist", "/refinery.ledger.v9.LedgerService/Refine", b"", "UNIMPLEMENTED"),
-    Row("no method", "/", b"", "UNIMPLEMENTED"),
+    Row("a method that does not exist", "/refinery.ledger.v1.LedgerService/DropVibes", b"", "UNIMPLEMENTED UNKNOWN_METHOD"),
+    Row("a service that does not exist", "/refinery.ledger.v9.LedgerService/Refine", b"", "UNIMPLEMENTED UNKNOWN_METHOD"),
+    Row("no method", "/", b"", "UNIMPLEMENTED UNKNOWN_METHOD"),
 ]  # fmt: skip
 
 ROWS = CONTEXTS + SIZES + TOKENS + BYTES

@@ -10,7 +10,7 @@ import pytest
 from process_worker.keys import workflow_id
 from process_worker.messages import DELIVER, Delivery
 from refinery.process.v1 import process_service_pb2 as pb
-from refinery_core.serving.around import MAX_MESSAGE_BYTES
+from refinery_core.wire import MAX_MESSAGE_BYTES
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked

@@ -10,8 +10,7 @@ import pytest
 from process_worker import pages, wire
 from process_worker.commands import Execution, ExecutionPage, Schedule, SchedulePage, ScheduleState, State
 from process_worker.messages import Problem
-from refinery_core.serving.around import MAX_MESSAGE_BYTES
-from refinery_core.wire import DocumentForm
+from refinery_core.wire import MAX_MESSAGE_BYTES, DocumentForm
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)
 GRIN = "\U0001f600"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from refinery_client import Draft, Refine, Refinery, Unreachable
-from refinery_core.errors import Contention, InvalidField
+from refinery_core.errors import Contention, InvalidField, MessageTooLarge
 from refinery_core.vibe.model import VibeType
 
 ROLE = "main@roles/local?1"
@@ -44,6 +44,16 @@ async def test_an_unreadable_document_is_an_outcome_too(small: Any) -> None:
     outcomes = [outcome async for outcome in small.refinery.refine_many([bad, refine("good")])]
 
     assert sorted(outcome.result is None for outcome in outcomes) == [False, True]
+
+
+async def test_a_refine_that_is_too_large_is_an_outcome_and_spares_the_others(small: Any) -> None:
+    drafts = [Draft(type=VibeType.RECORD, id=f"a/{n}", solution="x" * 900_000) for n in range(7)]
+    large = Refine(author_ref=ROLE, drafts=drafts)
+
+    outcomes = [outcome async for outcome in small.refinery.refine_many([refine("good"), large])]
+
+    assert [type(outcome.refusal) for outcome in outcomes if outcome.refine is large] == [MessageTooLarge]
+    assert [outcome.unwrap().vibes[0].id for outcome in outcomes if outcome.refine is not large] == ["good"]
 
 
 async def test_a_lost_connection_sends_the_unanswered_again_under_the_same_ids(small: Any) -> None:

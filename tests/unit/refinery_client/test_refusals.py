@@ -14,9 +14,17 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.process.v1 import process_service_pb2 as process_pb
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
-from refinery_client import Refused
+from refinery_client import NotServed, Refused
 from refinery_client.refusals import refusal_from, refusal_in_stream
-from refinery_core.errors import CATALOGUE, Code, RefineryError, SolutionInvalid, VibeNotFound, Violation
+from refinery_core.errors import (
+    CATALOGUE,
+    Code,
+    RefineryError,
+    SolutionInvalid,
+    UnknownMethod,
+    VibeNotFound,
+    Violation,
+)
 from refinery_core.serving.refusals import status_of
 
 
@@ -32,7 +40,7 @@ def _one_of(kind: type[RefineryError]) -> RefineryError:
     return kind(**{key: f"a {key}" for key in kind.keys})
 
 
-@pytest.mark.parametrize("reason", CATALOGUE)
+@pytest.mark.parametrize("reason", [reason for reason in CATALOGUE if reason != UnknownMethod.reason])
 def test_every_refusal_comes_back_as_what_it_was(reason: str) -> None:
     raised = _one_of(CATALOGUE[reason])
 
@@ -93,6 +101,13 @@ def test_what_this_client_does_not_know_is_told_as_it_came(reason: str, metadata
     assert type(caught) is Refused
     assert (caught.reason, caught.code, caught.message) == (reason, Code.NOT_FOUND, "It is so.")
     assert caught.metadata == metadata
+
+
+def test_an_unknown_method_comes_back_as_the_address_of_somebody_else() -> None:
+    caught = refusal_from(_failed(status_of(UnknownMethod())), pb.GetVibeRequest())
+
+    assert isinstance(caught, NotServed)
+    assert caught.metadata == {"service": "ledger"}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from refinery_core.errors import (
     RevisionConflict,
     TemporalUnavailable,
 )
-from refinery_core.serving.around import MAX_MESSAGE_BYTES
+from refinery_core.wire import MAX_MESSAGE_BYTES
 
 CONFIG = (Path(__file__).parents[3] / "proto/service_config.json").read_text()
 

@@ -15,10 +15,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from refinery.vibe.v1 import vibe_pb2 as pb
 from refinery_core import wire
 from refinery_core.errors import InvalidDocument, InvalidField, Violation
-from refinery_core.serving.around import MAX_MESSAGE_BYTES
 from refinery_core.vibe.documents import parse
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
-from refinery_core.wire import DocumentForm
+from refinery_core.wire import MAX_MESSAGE_BYTES, DocumentForm
 from tests.cases.numbers import KEPT, named
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)

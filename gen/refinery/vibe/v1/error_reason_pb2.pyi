@@ -248,6 +248,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
     """
+    ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 45
+    """UNIMPLEMENTED. "The server has no such service, or the service no such method; perhaps it is older, or another one."
+
+        {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
+    """
+    ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 46
+    """RESOURCE_EXHAUSTED. "The message has 4194305 bytes, more than the 4194304 that one may have; send it in parts."
+
+        {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"bytes": "4194305", "limit": "4194304"}}
+    """
     ERROR_REASON_EXECUTION_LOST: _ErrorReason.ValueType  # 48
     """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
 
@@ -478,6 +488,16 @@ ERROR_REASON_BRANCH_TOO_DEEP: ErrorReason.ValueType  # 44
 """FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
 
     {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
+"""
+ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 45
+"""UNIMPLEMENTED. "The server has no such service, or the service no such method; perhaps it is older, or another one."
+
+    {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
+"""
+ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 46
+"""RESOURCE_EXHAUSTED. "The message has 4194305 bytes, more than the 4194304 that one may have; send it in parts."
+
+    {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"bytes": "4194305", "limit": "4194304"}}
 """
 ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."

@@ -9,11 +9,14 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
+from prometheus_client import REGISTRY
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
-from refinery_core.errors import VibeNotFound
-from refinery_core.serving.around import Around, Call
+from refinery_client.refusals import refusal_from
+from refinery_core.errors import MessageTooLarge, VibeNotFound
+from refinery_core.serving.around import MOST_RECEIVED_BYTES, Around, Call
 from refinery_core.serving.capacity import Capacity
+from refinery_core.wire import MAX_MESSAGE_BYTES
 from tests.cases.waiting import PATIENCE
 
 PATH = "/refinery.ledger.v1.LedgerService/"
@@ -95,9 +98,20 @@ async def test_a_malformed_message_inside_a_stream_is_one_too(server: Any) -> No
     assert reason_of(caught.value) == "MALFORMED_REQUEST"
 
 
-async def test_an_oversized_request_is_refused_by_the_transport(server: Any) -> None:
+@pytest.mark.parametrize("shape", ["one", "many"])
+async def test_a_request_beyond_the_limit_is_refused_with_a_reason(server: Any, shape: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await server.one("x" * (5 << 20))
+        await getattr(server, shape)("x" * MAX_MESSAGE_BYTES)
+
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    refusal = refusal_from(caught.value)
+    assert isinstance(refusal, MessageTooLarge)
+    assert int(refusal.metadata["bytes"]) > int(refusal.metadata["limit"]) == MAX_MESSAGE_BYTES
+
+
+async def test_a_request_far_beyond_the_limit_is_refused_by_grpc(server: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await server.one("x" * MOST_RECEIVED_BYTES)
 
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert await server.one("still here") == "still here"
@@ -111,11 +125,31 @@ async def test_an_oversized_answer_is_refused_before_it_is_sent(server: Any) -> 
     assert reason_of(caught.value) == "ANSWER_TOO_LARGE"
 
 
-async def test_an_unknown_method_stays_unimplemented(server: Any) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await server.channel.unary_unary(PATH + "Delete")(b"")
+@pytest.mark.parametrize("method", [PATH + "Delete", "/refinery.ledger.v9.LedgerService/One", "/", "/a/b/c"])
+async def test_an_unknown_method_is_refused_in_every_shape_with_a_reason(server: Any, method: str) -> None:
+    channel = server.channel
+    for call in (
+        channel.unary_unary(method)(b""),
+        aiter(channel.unary_stream(method)(b"")).__anext__(),
+        channel.stream_unary(method)(iter([b"", b""])),
+        aiter(channel.stream_stream(method)(iter([b""]))).__anext__(),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert reason_of(caught.value) == "UNKNOWN_METHOD"
 
-    assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+async def test_unknown_methods_are_counted_under_one_name_and_not_kept(server: Any) -> None:
+    def series() -> int:
+        return sum(1 for metric in REGISTRY.collect() for _ in metric.samples)
+
+    for number in range(2):
+        before = series()
+        for name in range(50):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await server.channel.unary_unary(f"/nobody.{number}/Knows{name}")(b"")
+    assert series() == before
 
 
 async def test_a_cancelled_stream_unwinds_at_once(server: Any) -> None:
