@@ -100,6 +100,8 @@ ROWS = {
     "{core.serving.large.LARGE_AT_ONCE} at once",
     "requests with documents in one process": "{core.serving.large.WAITING_BYTES:MiB}",
     "a RefineStream in flight": "{ledger.intake.STREAM_IN_FLIGHT} refines, {ledger.intake.STREAM_BYTES:MiB}",
+    "calls that nobody looked at yet": "from {core.serving.connections.MAX_WAITING_CALLS} on some, "
+    "from {core.serving.connections.MAX_WAITING_CALLS_AT_ALL} on all are dropped",
     "calls at once": "{core.serving.capacity.MAX_CALLS} in one process, "
     "{core.serving.capacity.MAX_CALLS_OF_ONE} over one connection",
     "streams at once": "{core.serving.capacity.MAX_STREAMS} in one process, "

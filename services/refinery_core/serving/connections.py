@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 from refinery_core.serving.around import MOST_RECEIVED_BYTES
 
+MAX_WAITING_CALLS = 10_000
+MAX_WAITING_CALLS_AT_ALL = 20_000
+"""Calls that came and were not looked at yet, about 14 KB each; between the two gRPC drops ever more of them.
+
+It drops them without a word (CANCELLED), whoever sent them, and from 1,000 on unless it is told otherwise: so
+many are left in a second by somebody whose deadlines are too short. We look at some 2,000 in a second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connections:
     """How long connections live, and how often both sides may ask whether the other is there; in seconds."""
@@ -23,12 +31,15 @@ class Connections:
         """Give them as arguments of a gRPC server."""
         return (
             ("grpc.max_receive_message_length", MOST_RECEIVED_BYTES),
+            ("grpc.server.max_pending_requests", MAX_WAITING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING_CALLS_AT_ALL),
             # On by default, and then a second server shares the port unnoticed.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", round(self.keepalive_seconds * 1e3)),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", round(self.ping_seconds * 1e3)),
+            # Of pings that are received, whatever the name says; 300 s unless it is told otherwise.
+            ("grpc.http2.min_ping_interval_without_data_ms", round(self.ping_seconds * 1e3)),
             ("grpc.max_connection_age_ms", round(self.age_seconds * 1e3)),
             ("grpc.max_connection_age_grace_ms", round(self.grace_seconds * 1e3)),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core.serving.capacity import Capacity
+from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.health import Readiness
 from refinery_core.serving.server import Patience, Service, serve
@@ -102,9 +103,9 @@ class Running:
     drain: Drain
     ended: asyncio.Task[None]
 
-    async def one(self, word: str) -> str:
+    async def one(self, word: str, *, seconds: float = 10) -> str:
         call = self.channel.unary_unary(PATH + "One", REQUEST.SerializeToString, ANSWER.FromString)
-        return (await call(asked(word), timeout=10)).request_id
+        return (await call(asked(word), timeout=seconds)).request_id
 
     async def many(self, word: str) -> list[str]:
         call = self.channel.unary_stream(PATH + "Many", REQUEST.SerializeToString, ANSWER.FromString)
@@ -140,8 +141,11 @@ async def running(
     capacity: Capacity | None = None,
     readiness: Readiness = _ready,
     grace_seconds: float = 5.0,
+    connections: Connections | None = None,
+    client_options: Sequence[tuple[str, int]] = (),
+    drain: Drain | None = None,
 ) -> AsyncIterator[Running]:
-    drain = Drain()
+    drain = drain or Drain()
     shapes = Shapes(drain)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     ended = asyncio.create_task(
@@ -152,11 +156,12 @@ async def running(
             readiness=readiness,
             capacity=capacity,
             patience=Patience(grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01),
+            connections=connections,
             started=port.set_result,
         )
     )
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}") as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}", client_options) as channel:
             yield Running(await port, channel, shapes, drain, ended)
     finally:
         drain.ask()

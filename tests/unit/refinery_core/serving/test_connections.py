@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import grpc
+import pytest
+
+from refinery_core.serving.connections import Connections
+from tests.cases.waiting import PATIENCE, until
+from tests.unit.refinery_core.serving.conftest import ANSWER, PATH, REQUEST, asked
+
+AT_ONCE = 4_000
+
+
+def pinging(seconds: float) -> list[tuple[str, int]]:
+    """A client that asks so often whether the server is there, however long nobody says anything."""
+    return [
+        ("grpc.keepalive_time_ms", round(seconds * 1e3)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+async def silent_call(run: Any, *, ping: float, permitted: float, seconds: float) -> str:
+    """What comes of a call that says nothing for so long while its client pings."""
+    async with run(connections=Connections(ping_seconds=permitted), client_options=pinging(ping)) as server:
+        waiting = asyncio.create_task(server.one("wait", seconds=seconds + PATIENCE))
+        await until(lambda: server.shapes.entered == 1)
+        await asyncio.wait([waiting], timeout=seconds)
+        server.shapes.release.set()
+        try:
+            return str(await waiting)
+        except grpc.aio.AioRpcError as error:
+            return str(error.details())
+
+
+async def test_a_client_may_ping_at_half_the_permitted_rate_for_as_long_as_a_call_takes(run: Any) -> None:
+    """As our own client does, scaled from minutes to seconds. gRPC pings once a second at the most."""
+    assert await silent_call(run, ping=1, permitted=0.5, seconds=5) == "wait"
+
+
+async def test_a_client_that_pings_more_often_than_is_permitted_loses_its_connection(run: Any) -> None:
+    assert await silent_call(run, ping=1, permitted=60, seconds=PATIENCE) == "Too many pings"
+
+
+async def test_calls_that_come_faster_than_they_are_looked_at_wait_and_are_answered(server: Any) -> None:
+    """More than gRPC would have wait by itself: it drops them as CANCELLED, and others with them."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = channel.unary_unary(PATH + "One", REQUEST.SerializeToString, ANSWER.FromString)
+        waiting = [call.future(asked("a"), timeout=PATIENCE) for _ in range(AT_ONCE)]
+        # Nobody looks at them: the server's loop is this one.
+        time.sleep(1)  # noqa: ASYNC251 -- that is the point
+        codes = await asyncio.to_thread(lambda: Counter(one.code() for one in waiting))
+    assert codes.keys() <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
+
+
+@pytest.mark.long
+async def test_a_call_of_minutes_outlives_keepalive_as_it_is_set(run: Any) -> None:
+    """330 s, a ping each 60 s: the sixth would have been the third too many where 300 s are between two."""
+    assert await silent_call(run, ping=60, permitted=Connections().ping_seconds, seconds=330) == "wait"
