@@ -131,6 +131,7 @@ class Processes:
         """
         request = pb.WatchExecutionRequest(id=str(id), after_number=after_number)
         backoff, heard = Backoff(), time.monotonic()
+        stood: Execution | None = None
         while True:
             try:
                 async with aclosing(_messages(self._processes.WatchExecution(request), request)) as messages:
@@ -140,7 +141,9 @@ class Processes:
                         news = _news(message)
                         if news.event is not None:
                             request.after_number = max(request.after_number, news.event.number)
-                        if news.event is not None or news.execution is not None:
+                        if news.event is not None or news.execution not in (None, stood):
+                            # Each stream begins with how it stands, which is news only where it changed.
+                            stood = news.execution or stood
                             yield news
                             heard = time.monotonic()
                 return  # noqa: TRY300 -- the end of the execution is the end of the stream

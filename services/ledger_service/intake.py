@@ -60,20 +60,21 @@ class Intake:
         Commit many, each for itself; answers come as they are ready.
 
         Raises:
-            Draining: the server stops; each request that was read is answered before.
+            Draining: the server stops, or the stream is old; each request that was read is answered before.
         """
         answers, room = _Answers(), _InFlight()
-        reading = asyncio.create_task(self._read(requests, caller, answers, room))
-        try:
-            while (answered := await answers.get()) is not None:
-                answer, size = answered
-                yield answer
-                room.give_back(size)
-            await reading
-        finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError, BaseExceptionGroup):
+        with self._drain.of_stream() as drain:
+            reading = asyncio.create_task(self._read(requests, caller, answers, room, drain))
+            try:
+                while (answered := await answers.get()) is not None:
+                    answer, size = answered
+                    yield answer
+                    room.give_back(size)
                 await reading
+            finally:
+                reading.cancel()
+                with suppress(asyncio.CancelledError, BaseExceptionGroup):
+                    await reading
 
     async def _read(
         self,
@@ -81,6 +82,7 @@ class Intake:
         caller: str,
         answers: _Answers,
         room: _InFlight,
+        drain: Drain,
     ) -> None:
         async def one(request: pb.RefineRequest, size: int) -> None:
             answers.put_nowait((await self._answer(request, size, caller), size))
@@ -89,7 +91,7 @@ class Intake:
         try:
             async with asyncio.TaskGroup() as group:
                 try:
-                    async with self._drain.cutting():
+                    async with drain.cutting():
                         async for message in requests:
                             size = message.ByteSize()
                             await room.take(size)

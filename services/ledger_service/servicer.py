@@ -165,11 +165,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         form = document_form(context.invocation_metadata())
         after = position_from(request.after_position, "after_position")
         filter_, writing = wire.watch_filter(request), wire.WatchWriting(full, form)
-        async with aclosing(
-            watch(self.vibes, self.feed, self.drain, after, filter_, writing=writing)
-        ) as answers:
-            async for answer in answers:
-                yield answer
+        with self.drain.of_stream() as drain:
+            async with aclosing(
+                watch(self.vibes, self.feed, drain, after, filter_, writing=writing)
+            ) as answers:
+                async for answer in answers:
+                    yield answer
 
     async def CreateBranch(
         self, request: pb.CreateBranchRequest, context: Context[Any, Any]

@@ -69,7 +69,7 @@ async def watch(
     Send what was committed after a position, then what is committed from now on.
 
     Raises:
-        Draining: the server stops.
+        Draining: the server stops, or the stream is old.
         PositionOutOfRange: the ledger does not reach that far.
     """
     last = await vibes.database.last_position()

@@ -62,9 +62,10 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         """Send what happens in an execution."""
         form = document_form(context.invocation_metadata())
         id_, after = uuid_from(request.id, "id"), wire.after_number(request)
-        async with aclosing(watch(self.executions, self.drain, id_, after)) as all_news:
-            async for news in all_news:
-                yield wire.news_message(news, form)
+        with self.drain.of_stream() as drain:
+            async with aclosing(watch(self.executions, drain, id_, after)) as all_news:
+                async for news in all_news:
+                    yield wire.news_message(news, form)
 
     async def SendEvent(
         self, request: pb.SendEventRequest, context: Context[Any, Any]

@@ -27,7 +27,7 @@ async def watch(
     Send the events after a number, as far back as they are kept, and those to come.
 
     Raises:
-        Draining: the server stops.
+        Draining: the server stops, or the stream is old.
         ExecutionNotFound: there is no such execution.
     """
     execution = await executions.stands(execution_id)

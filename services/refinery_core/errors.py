@@ -339,7 +339,7 @@ class TemporalUnavailable(RefineryError):
 
 
 class Draining(RefineryError):
-    """The server is shutting down; call again, another one will answer."""
+    """The server is shutting down, or the stream has reached its age; send the same again."""
 
     reason, code = "DRAINING", Code.UNAVAILABLE
 

@@ -20,8 +20,8 @@ class Connections:
 
     age_seconds: float = 300.0
     """Then a connection takes no new call. Clients that balance by DNS look for servers when one ends."""
-    grace_seconds: float = 30.0
-    """For what still runs on it."""
+    grace_seconds: float = 3_600.0
+    """For what still runs on it. Streams without end are ended long before, by `Drain.of_stream`."""
     keepalive_seconds: float = 60.0
     """After so much silence the server asks."""
     ping_seconds: float = 30.0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeVar
 
 from refinery_core.errors import Draining
 
 T = TypeVar("T")
+
+STREAM_AGE_SECONDS: Final = 300.0
+"""How old a stream without end becomes, a tenth more or less: as old as a connection, which it keeps."""
 
 
 class Drain:
@@ -20,9 +24,11 @@ class Drain:
     only watch the second moment.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, stream_age_seconds: float = STREAM_AGE_SECONDS) -> None:
         self._asked = asyncio.Event()
         self._begun = asyncio.Event()
+        self._stream_age_seconds = stream_age_seconds
+        self._streams = set[Drain]()
 
     def ask(self) -> None:
         """Ask the server to stop. Asking twice is asking once."""
@@ -32,6 +38,28 @@ class Drain:
         """End the streams. The server does it; a test of a servicer may."""
         self._asked.set()
         self._begun.set()
+        for stream in self._streams:
+            stream.begin()
+
+    @contextmanager
+    def of_stream(self) -> Iterator[Drain]:
+        """
+        Give the drain of one stream that has no end of its own: it begins with this one, or at its age.
+
+        Without, a client that only watches would never look for other servers. Ages differ, so that
+        what came at one moment does not come again at one moment.
+        """
+        stream = Drain(stream_age_seconds=self._stream_age_seconds)
+        age = self._stream_age_seconds * random.uniform(0.9, 1.1)  # noqa: S311 -- nothing secret about an age
+        timer = asyncio.get_running_loop().call_later(age, stream.begin)
+        self._streams.add(stream)
+        if self.begun:
+            stream.begin()
+        try:
+            yield stream
+        finally:
+            timer.cancel()
+            self._streams.discard(stream)
 
     @property
     def begun(self) -> bool:

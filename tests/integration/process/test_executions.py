@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from process_worker.steps import Begin, Behalf
 from process_worker.temporal import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
-from refinery_client import Draft, LineageDirection
+from refinery_client import Draft, LineageDirection, Refinery
 from refinery_core.errors import InvalidField, TemporalUnavailable
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
@@ -252,6 +253,32 @@ async def test_a_watch_ends_politely_when_the_server_drains(processes: Processes
             pass
 
     assert (await reason(rest()))[0] == "DRAINING"
+
+
+async def test_a_client_watches_an_execution_on_over_many_ages_without_a_word(
+    processes: Processes, client: Refinery
+) -> None:
+    processes.drain._stream_age_seconds = 0.1
+    await processes.process("processes/small")
+    request = asked("aug:/processes/small", {"listen": True})
+    await processes.stub.ExecuteProcess(request)
+
+    async def all_of_it() -> None:
+        async for _ in processes.stub.WatchExecution(pb.WatchExecutionRequest(id=request.request_id)):
+            pass
+
+    async def later() -> None:
+        for _ in range(3):
+            assert (await reason(all_of_it()))[0] == "DRAINING"
+        end = pb.TerminateExecutionRequest(id=request.request_id, reason="enough")
+        await processes.stub.TerminateExecution(end)
+
+    ending = asyncio.create_task(later())
+    told = [news async for news in client.watch_execution(UUID(request.request_id))]
+    await ending
+    assert [news.event.number for news in told if news.event] == [1, 2, 3, 4]
+    stands = [news.execution for news in told if news.execution]
+    assert all(one != other for one, other in pairwise(stands)), "how it stands is told again"
 
 
 async def test_cancel_and_terminate_are_idempotent_and_refused_after_another_end(

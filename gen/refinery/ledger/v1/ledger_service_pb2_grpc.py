@@ -34,6 +34,13 @@ class LedgerServiceStub:
     UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
     again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
     smaller; everything else: not without a change.
+
+    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it looked at it, as it
+    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    is a message beyond 5 MiB, which ends the call that it came in, or metadata
+    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    the same again, with the same request_id.
     """
 
     def __init__(self, channel):
@@ -118,6 +125,13 @@ class LedgerServiceServicer:
     UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
     again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
     smaller; everything else: not without a change.
+
+    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it looked at it, as it
+    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    is a message beyond 5 MiB, which ends the call that it came in, or metadata
+    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    the same again, with the same request_id.
     """
 
     def Refine(self, request, context):
@@ -132,8 +146,10 @@ class LedgerServiceServicer:
     def RefineStream(self, request_iterator, context):
         """RefineStream is Refine for many: every message is a refine of its own,
         answered when it is committed, in no promised order. A refusal never ends
-        the stream. When the server drains, what arrived is answered, and the stream
-        ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
+        the stream; what cannot be read, and a message beyond 5 MiB, does. When the
+        server drains, and after about five minutes, what arrived is answered, and
+        the stream ends with UNAVAILABLE (reason DRAINING): send what is unanswered
+        again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,8 +211,8 @@ class LedgerServiceServicer:
     def WatchVibes(self, request, context):
         """WatchVibes sends every refinement after a position, in order, none missed
         and none twice, and goes on as new ones are committed. When the server
-        drains, the stream ends with UNAVAILABLE (reason DRAINING): call again with
-        the last position received.
+        drains, and after about five minutes, the stream ends with UNAVAILABLE
+        (reason DRAINING): call again with the last position received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -309,6 +325,13 @@ class LedgerService:
     UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
     again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
     smaller; everything else: not without a change.
+
+    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it looked at it, as it
+    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    is a message beyond 5 MiB, which ends the call that it came in, or metadata
+    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    the same again, with the same request_id.
     """
 
     @staticmethod

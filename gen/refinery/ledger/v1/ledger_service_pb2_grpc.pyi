@@ -21,6 +21,13 @@ class LedgerServiceStub:
     UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
     again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
     smaller; everything else: not without a change.
+
+    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it looked at it, as it
+    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    is a message beyond 5 MiB, which ends the call that it came in, or metadata
+    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    the same again, with the same request_id.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -32,8 +39,10 @@ class LedgerServiceStub:
     RefineStream: _aio.StreamStreamMultiCallable[_ledger_service_pb2.RefineStreamRequest, _ledger_service_pb2.RefineStreamResponse]
     """RefineStream is Refine for many: every message is a refine of its own,
     answered when it is committed, in no promised order. A refusal never ends
-    the stream. When the server drains, what arrived is answered, and the stream
-    ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
+    the stream; what cannot be read, and a message beyond 5 MiB, does. When the
+    server drains, and after about five minutes, what arrived is answered, and
+    the stream ends with UNAVAILABLE (reason DRAINING): send what is unanswered
+    again.
     """
     GetVibe: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetVibeRequest, _ledger_service_pb2.GetVibeResponse]
     """GetVibe finds one Vibe by ref, by reference in a context, or by digest."""
@@ -60,8 +69,8 @@ class LedgerServiceStub:
     WatchVibes: _aio.UnaryStreamMultiCallable[_ledger_service_pb2.WatchVibesRequest, _ledger_service_pb2.WatchVibesResponse]
     """WatchVibes sends every refinement after a position, in order, none missed
     and none twice, and goes on as new ones are committed. When the server
-    drains, the stream ends with UNAVAILABLE (reason DRAINING): call again with
-    the last position received.
+    drains, and after about five minutes, the stream ends with UNAVAILABLE
+    (reason DRAINING): call again with the last position received.
     """
     CreateBranch: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CreateBranchRequest, _ledger_service_pb2.CreateBranchResponse]
     """CreateBranch makes a line of versions that starts from what its parent has
@@ -81,6 +90,13 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
     again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
     smaller; everything else: not without a change.
+
+    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it looked at it, as it
+    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    is a message beyond 5 MiB, which ends the call that it came in, or metadata
+    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    the same again, with the same request_id.
     """
 
     @_abc_1.abstractmethod
@@ -102,8 +118,10 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_ledger_service_pb2.RefineStreamResponse]:
         """RefineStream is Refine for many: every message is a refine of its own,
         answered when it is committed, in no promised order. A refusal never ends
-        the stream. When the server drains, what arrived is answered, and the stream
-        ends with UNAVAILABLE (reason DRAINING): send what is unanswered again.
+        the stream; what cannot be read, and a message beyond 5 MiB, does. When the
+        server drains, and after about five minutes, what arrived is answered, and
+        the stream ends with UNAVAILABLE (reason DRAINING): send what is unanswered
+        again.
         """
 
     @_abc_1.abstractmethod
@@ -178,8 +196,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_ledger_service_pb2.WatchVibesResponse]:
         """WatchVibes sends every refinement after a position, in order, none missed
         and none twice, and goes on as new ones are committed. When the server
-        drains, the stream ends with UNAVAILABLE (reason DRAINING): call again with
-        the last position received.
+        drains, and after about five minutes, the stream ends with UNAVAILABLE
+        (reason DRAINING): call again with the last position received.
         """
 
     @_abc_1.abstractmethod

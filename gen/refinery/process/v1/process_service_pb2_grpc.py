@@ -145,8 +145,9 @@ class ProcessServiceServicer:
 
     def WatchExecution(self, request, context):
         """WatchExecution sends what happened and what happens, until the execution
-        ends. When the server drains, the stream ends with UNAVAILABLE (reason
-        DRAINING): call again with the last number received.
+        ends. When the server drains, and after about five minutes, the stream ends
+        with UNAVAILABLE (reason DRAINING): call again with the last number
+        received.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,8 +38,9 @@ class ProcessServiceStub:
     """
     WatchExecution: _aio.UnaryStreamMultiCallable[_process_service_pb2.WatchExecutionRequest, _process_service_pb2.WatchExecutionResponse]
     """WatchExecution sends what happened and what happens, until the execution
-    ends. When the server drains, the stream ends with UNAVAILABLE (reason
-    DRAINING): call again with the last number received.
+    ends. When the server drains, and after about five minutes, the stream ends
+    with UNAVAILABLE (reason DRAINING): call again with the last number
+    received.
     """
     SendEvent: _aio.UnaryUnaryMultiCallable[_process_service_pb2.SendEventRequest, _process_service_pb2.SendEventResponse]
     """SendEvent gives an event to an execution that listens, or will. First it is
@@ -128,8 +129,9 @@ class ProcessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_process_service_pb2.WatchExecutionRequest, _abc.AsyncIterator[_process_service_pb2.WatchExecutionResponse]],
     ) -> _abc.AsyncIterator[_process_service_pb2.WatchExecutionResponse]:
         """WatchExecution sends what happened and what happens, until the execution
-        ends. When the server drains, the stream ends with UNAVAILABLE (reason
-        DRAINING): call again with the last number received.
+        ends. When the server drains, and after about five minutes, the stream ends
+        with UNAVAILABLE (reason DRAINING): call again with the last number
+        received.
         """
 
     @_abc_1.abstractmethod

@@ -7,8 +7,13 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 
+from process_worker.outside.gateway import SECONDS
+from refinery_client.refusals import refusal_from
+from refinery_core.errors import Draining
 from refinery_core.serving.connections import Connections
+from refinery_core.serving.drain import STREAM_AGE_SECONDS
 from tests.cases.waiting import PATIENCE, until
 from tests.unit.refinery_core.serving.conftest import ANSWER, PATH, REQUEST, asked
 
@@ -56,6 +61,34 @@ async def test_calls_that_come_faster_than_they_are_looked_at_wait_and_are_answe
         time.sleep(1)  # noqa: ASYNC251 -- that is the point
         codes = await asyncio.to_thread(lambda: Counter(one.code() for one in waiting))
     assert codes.keys() <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
+
+
+async def test_an_old_connection_takes_no_new_call_and_what_runs_on_it_goes_on(run: Any) -> None:
+    async with run(connections=Connections(age_seconds=0.2)) as server:
+        watching = aiter(server.watch())
+        await anext(watching)
+        waiting = asyncio.create_task(server.one("wait"))
+        await until(lambda: server.shapes.entered == 2)
+        with structlog.testing.capture_logs() as lines:
+            await until(lambda: peers_after(server, lines))
+        server.shapes.release.set()
+
+        assert await waiting == "wait"
+        server.drain.ask()
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await anext(watching)
+        assert type(refusal_from(ended.value)) is Draining
+
+
+async def peers_after(server: Any, lines: list[Any]) -> bool:
+    """Whether calls have come over more than one connection by now."""
+    await server.one("a")
+    return len({line["peer"] for line in lines if line["event"] == "call"}) > 1
+
+
+def test_a_connection_outlives_all_that_may_have_begun_on_it() -> None:
+    """The oldest stream that is ended by its age, and after it the longest call of a capability."""
+    assert Connections().grace_seconds > 1.1 * STREAM_AGE_SECONDS + SECONDS
 
 
 @pytest.mark.long
