@@ -63,6 +63,9 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
                     detail.Unpack(bad)
             if info.domain == _DOMAIN and code is not Code.UNIMPLEMENTED:
                 return _rebuilt(info.reason, code, sentence, info.metadata, _violations(bad))
+    if code is Code.CANCELLED:
+        # Who cancels a call himself does not come here. The server let it fall as it stopped, or was flooded.
+        return Unreachable(service=_service_of(request), problem="the call was dropped unanswered")
     if code is Code.UNAVAILABLE:
         return Unreachable(service=_service_of(request), problem=sentence.rstrip("."))
     if code is Code.UNIMPLEMENTED:

@@ -25,6 +25,7 @@ from tests.faults.store import Store
 CRASHES = 6
 BETWEEN = 200
 """Acknowledged refines between two crashes."""
+RESTARTS = 3
 
 
 def test_a_database_that_crashes_under_load_loses_nothing(store: Store, ledger: ServiceProcess) -> None:
@@ -55,6 +56,20 @@ def test_a_ledger_that_crashes_under_load_loses_nothing(store: Store, ledger: Se
             pauses.append(time.monotonic() - begin)
         load.wait_for(BETWEEN)
     _tell(load, pauses)
+    asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+def test_a_ledger_that_is_stopped_and_started_under_load_fails_nobody(
+    store: Store, ledger: ServiceProcess
+) -> None:
+    """What arrives as it stops, gRPC drops as CANCELLED; it is sent again, as what is UNAVAILABLE is."""
+    with Load(ledger.address) as load:
+        for _ in range(RESTARTS):
+            load.wait_for(BETWEEN)
+            ledger.terminate()
+            assert ledger.exit_code(PATIENCE) == 0
+            ledger.start()
+            load.wait_for(1)
     asyncio.run(check(store.owner_url, load.acknowledged))
 
 

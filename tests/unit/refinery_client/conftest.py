@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import grpc
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -79,6 +80,8 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
     committed: dict[str, pb.RefineResponse] = field(default_factory=dict)
     calls: list[Any] = field(default_factory=list)
     drop_after: int | None = None
+    drops_with: grpc.StatusCode | None = None
+    """What a stream is dropped with, as gRPC itself drops calls; None is Draining."""
     stalls: bool = False
     time_remaining: float | None = None
     """Seconds that the caller gave the last walk; None is no deadline."""
@@ -88,6 +91,12 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
         self.calls.append(request)
         if self.failures:
             raise self.failures.pop(0)
+
+    async def _drop(self, context: Any) -> None:
+        self.drop_after = None
+        if self.drops_with is not None:
+            await context.abort(self.drops_with)
+        raise Draining
 
     def commit(self, request: pb.RefineRequest) -> pb.RefineResponse:
         if request.request_id in self.committed:
@@ -110,7 +119,10 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
 
     async def Refine(self, request: pb.RefineRequest, context: Any) -> pb.RefineResponse:  # noqa: N802
         self._fail(request)
-        return self.commit(request)
+        answer = self.commit(request)
+        if self.drop_after == 0:
+            await self._drop(context)  # committed, and the answer lost
+        return answer
 
     async def RefineStream(  # noqa: N802
         self, requests: AsyncIterator[pb.RefineStreamRequest], context: Any
@@ -120,9 +132,8 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
             refine = message.refine
             self.calls.append(refine)
             if answered == self.drop_after:
-                self.drop_after = None
                 self.commit(refine)  # committed, and the answer lost
-                raise Draining
+                await self._drop(context)
             answered += 1
             answer = pb.RefineStreamResponse(request_id=refine.request_id)
             try:
@@ -200,14 +211,12 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
             grown = self.grown
             for answer in list(self.committed.values())[at:]:
                 if sent == self.drop_after:
-                    self.drop_after = None
-                    raise Draining
+                    await self._drop(context)
                 made, sent = answer.refinement, sent + 1
                 # Each comes in two messages; only the last one carries its position.
                 yield pb.WatchVibesResponse(position=at, refinement=made, vibes=answer.vibes[:1])
                 if sent == self.drop_after:
-                    self.drop_after = None
-                    raise Draining
+                    await self._drop(context)
                 yield pb.WatchVibesResponse(position=made.position, refinement=made, vibes=answer.vibes[1:])
                 at = made.position
             yield pb.WatchVibesResponse(position=at)

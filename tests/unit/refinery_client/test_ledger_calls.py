@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import math
 import uuid
 from typing import Any
 
+import grpc
 import pytest
 
 from refinery_client import ABSENT, DeadlineExceeded, Draft, JsonText, Refinery, Unreachable, retry
@@ -16,6 +18,7 @@ from refinery_core.errors import (
     Violation,
 )
 from refinery_core.vibe.model import VibeType
+from tests.cases.waiting import until
 
 ENOUGH = 0.5
 """Seconds in which a refusal comes back also on a busy machine."""
@@ -41,6 +44,27 @@ async def test_an_unavailable_server_is_asked_again_with_the_same_request_id(sma
     refined = await small.refinery.refine(author_ref=ROLE, drafts=[draft()])
 
     assert [call.request_id for call in small.ledger.calls] == [str(refined.request_id)] * 3
+
+
+async def test_a_call_that_the_server_dropped_is_sent_again_under_its_request_id(small: Any) -> None:
+    small.ledger.drop_after, small.ledger.drops_with = 0, grpc.StatusCode.CANCELLED
+
+    refined = await small.refinery.refine(author_ref=ROLE, drafts=[draft()])
+
+    assert len(small.ledger.calls) == 2
+    assert len(small.ledger.committed) == 1
+    assert refined.replayed
+
+
+async def test_a_call_that_its_caller_cancels_is_not_sent_again(small: Any) -> None:
+    small.ledger.stalls = True
+    asking = asyncio.create_task(small.refinery.get_vibe("main@x?1"))
+    await until(lambda: small.ledger.calls)
+
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert len(small.ledger.calls) == 1
 
 
 async def test_the_last_refusal_is_raised_when_the_time_is_up(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import grpc
 import pytest
 
 from refinery_client import Draft, Refine, Refinery, Unreachable
@@ -56,8 +57,11 @@ async def test_a_refine_that_is_too_large_is_an_outcome_and_spares_the_others(sm
     assert [outcome.unwrap().vibes[0].id for outcome in outcomes if outcome.refine is not large] == ["good"]
 
 
-async def test_a_lost_connection_sends_the_unanswered_again_under_the_same_ids(small: Any) -> None:
-    small.ledger.drop_after = 5
+@pytest.mark.parametrize("drops_with", [None, grpc.StatusCode.CANCELLED])
+async def test_a_lost_stream_sends_the_unanswered_again_under_the_same_ids(
+    small: Any, drops_with: grpc.StatusCode | None
+) -> None:
+    small.ledger.drop_after, small.ledger.drops_with = 5, drops_with
     refines = [refine(f"a/{number}") for number in range(20)]
 
     outcomes = [outcome async for outcome in small.refinery.refine_many(refines)]

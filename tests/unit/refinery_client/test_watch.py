@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
+import grpc
 import pytest
 
 from refinery_client import Draft, Refinery, Unreachable
@@ -38,15 +39,16 @@ async def test_a_watch_gives_what_was_and_what_comes(small: Any) -> None:
     assert await watching == [(1, ["r1/a", "r1/b"]), (2, ["r2/a", "r2/b"])]
 
 
+@pytest.mark.parametrize("drops_with", [None, grpc.StatusCode.CANCELLED])
 @pytest.mark.parametrize("drop_after", [0, 1, 2])
-async def test_a_watch_that_was_drained_resumes_without_gap_or_repetition(
-    small: Any, drop_after: int
+async def test_a_watch_that_was_dropped_resumes_without_gap_or_repetition(
+    small: Any, drop_after: int, drops_with: grpc.StatusCode | None
 ) -> None:
     # A drop after the first part of a refinement: both parts come again, and are given once.
     for number in range(3):
         await _refine(small, f"r{number}")
     small.ledger.calls.clear()
-    small.ledger.drop_after = drop_after
+    small.ledger.drop_after, small.ledger.drops_with = drop_after, drops_with
 
     seen = await _watch(small, 3)
 
