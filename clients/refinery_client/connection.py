@@ -19,6 +19,8 @@ from refinery_client.schedules import Schedules
 DEFAULT_LEDGER: Final = "localhost:50051"
 DEFAULT_RESOLVER: Final = "localhost:50052"
 DEFAULT_PROCESS: Final = "localhost:50053"
+DEFAULT_SECONDS: Final = 20.0
+"""In which a service that was killed is back and found again, if it takes up to ten seconds for that."""
 
 # What proto/service_config.json is to clients in other languages, without its retries and its
 # health checks. Retries are our own: they send the same request_id, end with the deadline and
@@ -67,7 +69,7 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         ledger: str | None = None,
         resolver: str | None = None,
         process: str | None = None,
-        timeout_seconds: float = 10.0,
+        timeout_seconds: float = DEFAULT_SECONDS,
     ) -> AsyncIterator[Refinery]:
         """
         Open the channels and close them at the end. Nothing is sent before the first call.

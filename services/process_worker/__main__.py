@@ -27,6 +27,8 @@ from refinery_core.settings import from_environment
 # Activities that are under way get their own time after the calls: `worker.GRACE`. What Temporal's SDK still
 # waits for after both is done again by another worker.
 _PATIENCE: Final = Patience(grace_seconds=10, end_seconds=23)
+# Less than callers are given to wait for us, so that they hear from us who does not answer.
+_CALL_SECONDS: Final = 10.0
 
 
 async def main() -> None:
@@ -34,7 +36,9 @@ async def main() -> None:
     settings = from_environment(Settings)
     logs.configure(service="process", form=settings.log_format, level=settings.log_level)
     gateway = Gateway.of(settings.http_allow, settings.http_ca)
-    async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
+    async with Refinery.connect(
+        ledger=settings.ledger, resolver=settings.resolver, timeout_seconds=_CALL_SECONDS
+    ) as refinery:
         ledger, drain = Ledger(refinery), Drain()
         await wait_for_ledger(ledger, settings)
         await see_author(ledger, settings.worker_author_ref)

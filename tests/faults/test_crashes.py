@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterable, Awaitable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import grpc
@@ -14,7 +16,7 @@ import grpc
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery.vibe.v1 import vibe_pb2
-from refinery_client import DeadlineExceeded, Draft, Refinery
+from refinery_client import DeadlineExceeded, Draft, Refine, Refinery
 from refinery_core.errors import DatabaseUnavailable
 from refinery_core.vibe.model import VibeType
 from tests.cases.load import AUTHOR, Load, check
@@ -26,6 +28,9 @@ CRASHES = 6
 BETWEEN = 200
 """Acknowledged refines between two crashes."""
 RESTARTS = 3
+AWAY_SECONDS = 4.0
+"""What it takes until somebody starts a ledger again that was killed."""
+CONFIG = Path(__file__).parents[2] / "proto/service_config.json"
 
 
 def test_a_database_that_crashes_under_load_loses_nothing(store: Store, ledger: ServiceProcess) -> None:
@@ -71,6 +76,50 @@ def test_a_ledger_that_is_stopped_and_started_under_load_fails_nobody(
             ledger.start()
             load.wait_for(1)
     asyncio.run(check(store.owner_url, load.acknowledged))
+
+
+async def test_whoever_calls_is_answered_over_a_ledger_that_was_killed(ledger: ServiceProcess) -> None:
+    """A client that knows nothing but the service config, and ours as it is."""
+    only_config = [("grpc.service_config", CONFIG.read_text()), ("grpc.use_local_subchannel_pool", 1)]
+    draft = pb.Draft(type=vibe_pb2.VIBE_TYPE_RECORD, id="over")
+    request = pb.RefineRequest(request_id=str(uuid4()), author_ref=AUTHOR, drafts=[draft])
+    async with (
+        grpc.aio.insecure_channel(ledger.address, only_config) as channel,
+        Refinery.connect(ledger=ledger.address) as refinery,
+    ):
+        stub = pb_grpc.LedgerServiceStub(channel)
+        await stub.GetVibe(pb.GetVibeRequest(reference=AUTHOR))
+        await refinery.get_vibe(AUTHOR)
+        ledger.kill()
+        ours = Refine(author_ref=AUTHOR, drafts=[Draft(type=VibeType.RECORD, id="ours")])
+        asking = [
+            asyncio.ensure_future(call)
+            for call in (
+                _answer(stub.GetVibe(pb.GetVibeRequest(reference=AUTHOR))),
+                _answer(stub.Refine(request)),
+                _first(stub.TraceLineage(pb.TraceLineageRequest(reference=AUTHOR))),
+                refinery.get_vibe(AUTHOR),
+                refinery.refine(author_ref=AUTHOR, drafts=ours.drafts),
+                _first(refinery.refine_many([ours])),
+                _first(refinery.trace_lineage(AUTHOR)),
+            )
+        ]
+        await asyncio.sleep(AWAY_SECONDS)
+        assert not any(asked.done() for asked in asking)
+        ledger.start()
+        begin = time.monotonic()
+        assert all(await asyncio.gather(*asking))
+        print(f"answered {time.monotonic() - begin:.1f} s after it was started again")
+
+
+async def _answer(call: Awaitable[Any]) -> Any:
+    return await call
+
+
+async def _first(answers: AsyncIterable[Any]) -> Any:
+    async for answer in answers:
+        return answer
+    raise AssertionError("nothing came")
 
 
 def test_a_resolver_comes_back_with_its_database(

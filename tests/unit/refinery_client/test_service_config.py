@@ -13,6 +13,7 @@ from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from refinery.process.v1 import process_service_pb2 as process_pb
 from refinery.process.v1.process_service_pb2_grpc import ProcessServiceStub
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
+from refinery_client.connection import DEFAULT_SECONDS
 from refinery_client.drafts import SECONDS_PER_DRAFT, SECONDS_PER_MIB
 from refinery_core.errors import (
     Contention,
@@ -26,12 +27,31 @@ from refinery_core.wire import MAX_MESSAGE_BYTES
 CONFIG = (Path(__file__).parents[3] / "proto/service_config.json").read_text()
 
 
-def test_only_unavailable_is_sent_again() -> None:
+def test_only_what_was_not_answered_is_sent_again() -> None:
     unary, refine, streams, once = json.loads(CONFIG)["methodConfig"]
     policies = [unary["retryPolicy"], refine["retryPolicy"], streams["retryPolicy"]]
 
     assert "retryPolicy" not in once
-    assert [policy["retryableStatusCodes"] for policy in policies] == [["UNAVAILABLE"]] * len(policies)
+    # CANCELLED is what gRPC makes of a call that a server drops. A call that its caller cancels is over.
+    dropped = ["UNAVAILABLE", "CANCELLED"]
+    assert [policy["retryableStatusCodes"] for policy in policies] == [dropped] * len(policies)
+
+
+def test_attempts_reach_over_ten_seconds_and_end_before_their_deadline() -> None:
+    unary, refine, streams, once = json.loads(CONFIG)["methodConfig"]
+    for config in (unary, refine, streams):
+        policy = config["retryPolicy"]
+        pause, longest = (float(policy[key].removesuffix("s")) for key in ("initialBackoff", "maxBackoff"))
+        pauses = [
+            min(longest, pause * policy["backoffMultiplier"] ** n) for n in range(policy["maxAttempts"] - 1)
+        ]
+        # gRPC takes no more attempts than that, and makes each pause up to a fifth shorter or longer.
+        assert policy["maxAttempts"] == 5
+        assert 0.8 * sum(pauses) >= 10
+        assert 1.2 * sum(pauses) + 5 <= float(config.get("timeout", "60s").removesuffix("s"))
+    # Who waits for a server needs a deadline, or waits for ever where nobody serves.
+    assert unary["waitForReady"] is refine["waitForReady"] is True
+    assert not {"waitForReady"} & (streams.keys() | once.keys())
 
 
 def test_streams_and_calls_have_no_deadline_and_everything_named_exists() -> None:
@@ -60,6 +80,7 @@ def test_the_largest_refine_has_as_much_time_in_every_language_as_in_python() ->
     unary, refine, *_ = json.loads(CONFIG)["methodConfig"]
     largest = SECONDS_PER_DRAFT * MAX_DRAFTS + SECONDS_PER_MIB * (MAX_MESSAGE_BYTES >> 20)
 
+    assert float(unary["timeout"].removesuffix("s")) == DEFAULT_SECONDS
     assert refine["timeout"] == f"{int(unary['timeout'].removesuffix('s')) + largest:.0f}s"
 
 
