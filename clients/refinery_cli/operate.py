@@ -64,11 +64,19 @@ async def migrate_(
     url: Annotated[
         str, Parameter(env_var="REFINERY_MIGRATE_URL", help="The database, as a role that may create roles.")
     ],
+    downgrade: Annotated[
+        bool, Parameter(negative="", help="Put the SQL code of this version in the place of a newer one's.")
+    ] = False,
     output: Output = "text",
 ) -> None:
-    """Bring a database up to this version; nothing happens where it is there already."""
+    """
+    Bring a database up to this version; nothing happens where it is there already.
+
+    Functions, views and triggers in the schema `refinery` that no file of this version defines are dropped.
+    A database with newer code is refused, unless --downgrade; one with newer tables is, always.
+    """
     try:
-        applied = await migrate(url)
+        applied = await migrate(url, downgrade=downgrade)
     except (*STORE_FAILURES, ValueError) as fault:
         raise CannotStart(f"The database cannot be migrated: {fault}.") from fault
     if output == "json":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Final
 
 from cyclopts import App, Group
+
+from refinery_core.release import VERSION
 
 HELP = """An immutable, queryable ledger of who made what, from what, under which schema.
 
@@ -60,7 +61,7 @@ def command(called: str = "") -> App:
         name="refinery",
         help=HELP,
         help_format="plaintext",
-        version=version("refinery"),
+        version=VERSION,
     )
     groups = {group: Group(group, sort_key=at) for at, (group, *_) in enumerate(VERBS)}
     for group, name, place, help_ in VERBS:

@@ -32,14 +32,14 @@ async def main() -> None:
             application_name="refinery-ledger",
             max_size=settings.pool_size,
             writes=True,
-        ) as database,
+        ) as (database, readiness),
         aclosing(Feed(database)) as feed,
         aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
-        await serve([service], listen=settings.listen, drain=drain, readiness=database.is_ready)
+        await serve([service], listen=settings.listen, drain=drain, readiness=readiness)
 
 
 if __name__ == "__main__":

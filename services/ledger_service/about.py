@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from ledger_service import branches, extent, lineage, reads, wire
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core import pages
 from refinery_core.errors import DataCorrupted
 from refinery_core.postgres import sources
 from refinery_core.postgres.database import Database
+from refinery_core.release import VERSION
 from refinery_core.serving import around
 from refinery_core.vibe import digests, documents, refs
 
@@ -49,9 +48,9 @@ async def about(database: Database) -> pb.GetLedgerResponse:
         position=row["position"],
         chain=row["chain"],
         versions=pb.Versions(
-            program=version("refinery"),
+            program=VERSION,
             migration=row["migration"],
-            code=bytes.fromhex(row["code"]),
+            code=bytes.fromhex(row["code"] or ""),
             postgres=row["postgres"],
         ),
         limits=LIMITS,

@@ -26,14 +26,14 @@ async def main() -> None:
         application_name="refinery-resolver",
         max_size=settings.pool_size,
         writes=False,
-    ) as database:
+    ) as (database, readiness):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         schemas = Schemas(vibes, Composer(vibes), answer_bytes=settings.answers_mib << 20)
         servicer = ResolverServicer(schemas)
         service = Service(
             NAME, lambda server: pb_grpc.add_ResolverServiceServicer_to_server(servicer, server)
         )
-        await serve([service], listen=settings.listen, drain=Drain(), readiness=database.is_ready)
+        await serve([service], listen=settings.listen, drain=Drain(), readiness=readiness)
 
 
 if __name__ == "__main__":

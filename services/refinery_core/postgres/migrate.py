@@ -2,7 +2,8 @@
 
 `migrations/` and `seeds/` are state: each file is applied once, in one transaction, and must never be
 edited again. `views/`, `functions/`, `triggers/` and `privileges.sql` are code: all of it is applied
-again, in one transaction, whenever any of it or the state changed. Seeds come last: they use functions.
+again, in one transaction, whenever any of it or the state changed, and what no file defines any more is
+dropped. Seeds come last: they use functions.
 
 Three roles exist in the whole cluster: `refinery_owner` (no login) owns everything; `refinery_app`
 and `refinery_reader` may log in, and what they may do says privileges.sql. They are made without a
@@ -12,67 +13,54 @@ password: in production the operator sets one, or a client certificate, with ALT
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from typing import Final
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from refinery_core.postgres.apply import apply_code, apply_once, fetching
+from refinery_core.postgres.in_force import InForce, standing
+from refinery_core.postgres.release import THIS, Release, Script
 from refinery_core.settings import CannotStart
 
-_LOCK = 0x5245_4649_4E45_5259  # "REFINERY"
-_CODE = ("views", "functions", "triggers", "privileges.sql")
+_LOCK: Final = 0x5245_4649_4E45_5259  # "REFINERY"
+
+_BEFORE_THE_FIRST: Final = """
+select h.history is not null and not exists (
+    select from pg_attribute a where a.attrelid = h.history and a.attname = 'defines')
+from (select to_regclass('refinery.schema_migrations') as history) h
+"""
 
 
-_NOT_THERE_YET = (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One SQL file: `migrations/0001_ledger.sql` and what is in it."""
-
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        """What the history remembers it by."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-async def migrate(url: str, *, scripts: Traversable | None = None, patience: float = 60.0) -> list[str]:
+async def migrate(
+    url: str, *, release: Release = THIS, downgrade: bool = False, patience: float = 60.0
+) -> list[str]:
     """
-    Bring the database up to this version and list what was applied; nothing if it is there already.
+    Bring the database up to a release and list what was applied; nothing if it is there already.
 
     Any number may start at once: one works, the others wait.
 
     Args:
         url: A superuser, or a role with CREATEROLE that may create a schema; not through a pooler.
-        scripts: The folder with the SQL files; this package if absent.
+        release: Where the SQL is; this package if absent.
+        downgrade: Whether the code of a newer release may be replaced by this one's.
         patience: Seconds to wait for somebody else who migrates.
 
     Raises:
-        CannotStart: An applied file was edited or is missing here, or the wait was over.
+        CannotStart: The database is newer, or of before the first release; an applied file was edited or is
+            missing here; something of the operator's needs what would be dropped; or the wait was over.
         asyncpg.PostgresError: A script failed; its transaction left nothing behind.
     """
-    scripts = files(__package__) if scripts is None else scripts
     connection = await asyncpg.connect(url, server_settings={"application_name": "refinery-migrate"})
     try:
         async with _locked(connection, patience):
             await _prepare(connection)
-            return await _apply_all(connection, scripts)
+            return await _apply_all(connection, release, downgrade=downgrade)
     finally:
         await connection.close()
-
-
-def state() -> list[str]:
-    """Name the migrations and seeds of this version, each of which a database at it has."""
-    scripts = files(__package__)
-    return [script.name for folder in ("migrations", "seeds") for script in _read(scripts, folder)]
 
 
 async def create_database(url: str) -> bool:
@@ -111,6 +99,11 @@ async def _locked(connection: asyncpg.Connection, patience: float) -> AsyncItera
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
+    if await connection.fetchval(_BEFORE_THE_FIRST):
+        raise CannotStart(
+            "This ledger was made by a version before the first release, v0.2.0, whose formats differ: it "
+            "cannot be brought up to this version, and a new database is needed."
+        )
     bootstrap = files(__package__) / "bootstrap"
     await connection.execute((bootstrap / "roles.sql").read_text())
     try:
@@ -127,40 +120,34 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.execute((bootstrap / "history.sql").read_text())
 
 
-async def _apply_all(connection: asyncpg.Connection, scripts: Traversable) -> list[str]:
-    migrations, seeds = list(_read(scripts, "migrations")), list(_read(scripts, "seeds"))
-    code = [script for name in _CODE for script in _read(scripts, name)]
+async def _apply_all(connection: asyncpg.Connection, release: Release, *, downgrade: bool) -> list[str]:
     rows = await connection.fetch("select name, sha256 from refinery.schema_migrations")
     history = {row["name"]: row["sha256"] for row in rows}
-    _check(migrations + seeds, history)
-    applied = [script.name for script in migrations if script.name not in history]
-    for script in migrations:
+    in_force = await InForce.read(fetching(connection))
+    _check_state(release.state, history)
+    if not downgrade:
+        _check_code(release, in_force)
+    applied = [script.name for script in release.migrations if script.name not in history]
+    for script in release.migrations:
         if script.name not in history:
-            await _apply_once(connection, script)
-    if await _apply_code(connection, code, again=bool(applied)):
-        applied += [script.name for script in code]
-    for script in seeds:
+            await apply_once(connection, script)
+    if applied or not await _is_in_force(connection, release, in_force):
+        applied += await apply_code(connection, release)
+    for script in release.seeds:
         if script.name not in history:
-            await _apply_once(connection, script)
+            await apply_once(connection, script)
             applied.append(script.name)
     return applied
 
 
-def _read(scripts: Traversable, name: str) -> Iterator[Script]:
-    entry = scripts.joinpath(name)
-    if entry.is_file():
-        yield Script(name, entry.read_text(encoding="utf-8"))
-    elif entry.is_dir():
-        for file in sorted(entry.iterdir(), key=lambda file: file.name):
-            if file.name.endswith(".sql"):
-                yield Script(f"{name}/{file.name}", file.read_text(encoding="utf-8"))
-
-
-def _check(state: list[Script], history: dict[str, str]) -> None:
+def _check_state(state: list[Script], history: dict[str, str]) -> None:
     known = {script.name: script for script in state}
     for name, sha256 in sorted(history.items()):
         if name not in known:
-            raise CannotStart(f"The database is newer than this version, which does not know {name}.")
+            raise CannotStart(
+                f"The database is newer than this version, which does not know {name}: migrate with the "
+                "newer version; tables are never taken back."
+            )
         if known[name].sha256 != sha256:
             raise CannotStart(
                 f"{name} was edited after it was applied; restore it, and put the change in a new file."
@@ -172,43 +159,18 @@ def _check(state: list[Script], history: dict[str, str]) -> None:
             raise CannotStart(f"{script.name} comes too late, after {max(later)}; give it a higher number.")
 
 
-async def _apply_once(connection: asyncpg.Connection, script: Script) -> None:
-    async with connection.transaction():
-        await connection.execute(script.sql)
-        await connection.execute(
-            "insert into refinery.schema_migrations (name, sha256) values ($1, $2)",
-            script.name,
-            script.sha256,
-        )
-
-
-async def _apply_code(connection: asyncpg.Connection, code: list[Script], *, again: bool) -> bool:
-    digest = hashlib.sha256(
-        "".join(f"{script.name} {script.sha256}\n" for script in code).encode()
-    ).hexdigest()
-    in_force = await connection.fetchval(
-        "select sha256 from refinery.schema_code order by number desc limit 1"
+def _check_code(release: Release, in_force: InForce | None) -> None:
+    if in_force is None or in_force.sha256 == release.sha256 or not in_force.is_newer_than(release):
+        return
+    raise CannotStart(
+        f"The SQL code in force is of {in_force.release}, newer than this version, {release.number}: migrate "
+        f"with the newer version, or say --downgrade to put the code of {release.number} in its place."
     )
-    if not code or (in_force == digest and not again):
-        return False
-    async with connection.transaction():
-        await _apply_in_any_order(connection, code)
-        await connection.execute("insert into refinery.schema_code (sha256) values ($1)", digest)
-    return True
 
 
-async def _apply_in_any_order(connection: asyncpg.Connection, code: list[Script]) -> None:
-    """Files are in the order of their names; one that needs a later one is tried again after it."""
-    while code:
-        early: list[Script] = []
-        fault: asyncpg.PostgresError | None = None
-        for script in code:
-            try:
-                async with connection.transaction():
-                    await connection.execute(script.sql)
-            except _NOT_THERE_YET as missing:
-                early.append(script)
-                fault = fault or missing
-        if fault and len(early) == len(code):
-            raise fault
-        code = early
+async def _is_in_force(connection: asyncpg.Connection, release: Release, in_force: InForce | None) -> bool:
+    """Whether the code is applied, and stands as it was left, with nothing beside it."""
+    if in_force is None or in_force.sha256 != release.sha256:
+        return not (in_force or release.code or release.privileges)
+    objects = await standing(fetching(connection))
+    return {name: found.sha256 for name, found in objects.items()} == in_force.objects

@@ -1,4 +1,4 @@
-"""Opens the database for a service: there, at this version, and with what the service may do in it."""
+"""Opens the database for a service: there, fit to serve from, and with what the service may do in it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import asyncpg
-import structlog
-
 from refinery_core.postgres.database import Database
-from refinery_core.postgres.migrate import state
 from refinery_core.postgres.pool import open_pool
+from refinery_core.postgres.readiness import Readiness
+from refinery_core.postgres.release import THIS, Release
 from refinery_core.settings import CannotStart
 
 _PAUSE_SECONDS: Final = 0.5
-_NOT_THERE: Final = (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError)
-"""Before the first migration there is no history; before its end nobody may read it."""
-
-_log = structlog.get_logger("refinery.database")
 
 
 @asynccontextmanager
 async def opened(
-    url: str, *, application_name: str, max_size: int, writes: bool, patience: float = 60.0
-) -> AsyncIterator[Database]:
+    url: str,
+    *,
+    application_name: str,
+    max_size: int,
+    writes: bool,
+    patience: float = 60.0,
+    release: Release = THIS,
+) -> AsyncIterator[tuple[Database, Readiness]]:
     """
     Open the database, waiting until it is there and migrated, and close it at the end.
 
@@ -36,6 +36,7 @@ async def opened(
         max_size: Connections at the most.
         writes: Whether this role has to be one that may add to the ledger.
         patience: Seconds to wait for the database, and then for somebody who migrates it.
+        release: The one that this program is of.
 
     Raises:
         CannotStart: The database was not there in time, refuses us, was not migrated or may not be written.
@@ -44,36 +45,22 @@ async def opened(
         url, application_name=application_name, max_size=max_size, patience=patience
     ) as pool:
         database = Database(pool)
-        await _wait_for_migration(database, patience)
+        readiness = Readiness(database, release)
+        await _wait_until_fit(readiness, patience)
         if writes and not await _may_write(database):
             raise CannotStart(
                 "REFINERY_DATABASE_URL names a role that may not add to the ledger; the ledger service needs "
                 "refinery_app, or a role that is a member of it."
             )
-        yield database
+        yield database, readiness
 
 
-async def _wait_for_migration(database: Database, patience: float) -> None:
-    deadline, told = time.monotonic() + patience, False
-    while missing := await _missing(database):
-        if not told:
-            _log.warning("the database is not at this version: run 'refinery migrate'", missing=missing)
-            told = True
+async def _wait_until_fit(readiness: Readiness, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while (sentence := await readiness.unfit()) is not None:
         if time.monotonic() > deadline:
-            raise CannotStart(
-                f"The database is not at this version after {patience:.0f} s: run 'refinery migrate'."
-            )
+            raise CannotStart(f"{sentence} Nobody did within {patience:.0f} s.")
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _missing(database: Database) -> list[str]:
-    """What a migration to this version would still apply; what a later one added does no harm."""
-    wanted = state()
-    try:
-        applied = {row["name"] for row in await database.fetch("applied")}
-    except _NOT_THERE:
-        return wanted
-    return [name for name in wanted if name not in applied]
 
 
 async def _may_write(database: Database) -> bool:

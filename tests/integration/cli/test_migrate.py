@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from refinery_cli.__main__ import run
@@ -17,6 +18,25 @@ async def test_migrate_lists_what_it_applied_and_then_has_nothing_to_do(
     assert capsys.readouterr().out == "Nothing to do: the database is at this version.\n"
     assert await asyncio.to_thread(run, [*tokens, "-o", "json"]) == 0
     assert capsys.readouterr().out.split() == ["{", '"applied":', "[]", "}"]
+
+
+async def test_migrate_refuses_a_database_with_newer_code_unless_it_is_told_to_go_back(
+    empty_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = ["migrate", "--url", empty_database]
+    assert await asyncio.to_thread(run, tokens) == 0
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute("update refinery.schema_code set release = '99.0.0', sha256 = 'another'")
+    await connection.close()
+    capsys.readouterr()
+    assert await asyncio.to_thread(run, tokens) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: The SQL code in force is of 99.0.0, newer than this version, ")
+    assert said.err.count("\n") == 1
+    assert await asyncio.to_thread(run, [*tokens, "--downgrade"]) == 0
+    assert "functions/refine.sql" in capsys.readouterr().out.splitlines()
+    assert await asyncio.to_thread(run, tokens) == 0
 
 
 async def test_verify_reads_a_database_that_it_is_given(

@@ -16,6 +16,10 @@
 -- The documents come beside the requests, so that reading a request does not copy them: contexts, schemas (pinned) and
 -- solutions of all drafts of the batch, in order; NULL where a draft has none, or takes it over.
 --
+-- Services of the release before call it too, while they are replaced one by one. So a request only grows: a member that is
+-- added may be left out, and then means what was done before. What cannot grow so (an argument, a column of the answer, an
+-- outcome) gets a refine_v2 beside it, and this one stays for a release: see postgres/release.py; tests/released holds it.
+--
 -- Plans are made when tables may be empty and are kept while they grow to millions: only indexes will do.
 create or replace function refinery.refine(requests jsonb, contexts jsonb[], schemas jsonb[], solutions jsonb[])
 returns table (outcome text, answer jsonb)

@@ -11,11 +11,36 @@ from refinery.ledger l,
      lateral (
          select regexp_replace(h.name, '\.sql$', '') as name from refinery.schema_migrations h
          where starts_with(h.name, 'migrations/') order by h.name desc limit 1) m,
-     lateral (select k.sha256 from refinery.schema_code k order by k.number desc limit 1) c;
+     lateral (select (select k.sha256 from refinery.schema_code k order by k.number desc limit 1) as sha256) c;
 
 -- name: applied
 -- Which migrations and seeds this database has.
 select name from refinery.schema_migrations;
+
+-- name: code_in_force
+-- Which code was applied last.
+select sha256, release, contract, oldest_contract, objects from refinery.schema_code order by number desc limit 1;
+
+-- name: code_objects
+-- The functions, views and triggers of the schema as they stand; those of extensions are not ours.
+select o.object, encode(sha256(convert_to(o.text, 'UTF8')), 'hex') as sha256, o.stamp
+from (
+    select case p.prokind when 'p' then 'procedure ' else 'function ' end || p.oid::regprocedure as object,
+           pg_get_functiondef(p.oid) as text, p.xmin::text as stamp
+    from pg_proc p
+    where p.pronamespace = 'refinery'::regnamespace and p.prokind in ('f', 'p') and not exists (
+        select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+    union all
+    select case c.relkind when 'm' then 'materialized view ' else 'view ' end || c.oid::regclass,
+           pg_get_viewdef(c.oid), r.xmin::text
+    from pg_class c join pg_rewrite r on r.ev_class = c.oid and r.rulename = '_RETURN'
+    where c.relnamespace = 'refinery'::regnamespace and c.relkind in ('v', 'm') and not exists (
+        select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    union all
+    select format('trigger %I on %s', t.tgname, t.tgrelid::regclass), pg_get_triggerdef(t.oid) || t.tgenabled::text, t.xmin::text
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid
+    where c.relnamespace = 'refinery'::regnamespace and not t.tgisinternal
+) o;
 
 -- name: may_write
 -- Whether this role may add to the ledger.
