@@ -81,6 +81,10 @@ test/long: setup ## The tests that take minutes
 histories: setup ## Record the stored histories of workflows anew, or with CASE=… one; CONTRIBUTING.md says when
 	$(BIN)/python -m pytest 'tests/integration/process/recording.py$(if $(CASE),::test_record[$(CASE)])'
 
+.PHONY: snapshot
+snapshot: setup ## Store a snapshot of an execution in the form of today; CONTRIBUTING.md says when
+	$(BIN)/python -m tests.replay.standing
+
 .PHONY: bench
 bench: setup ## Measure, and print the table of benchmarks/README.md
 	$(BIN)/python -m benchmarks

@@ -20,6 +20,21 @@ MAX_CONSUMED: Final = 8_000
 """Events and results that the result of one execution is made from: a refine takes 10,000 inputs."""
 
 
+SNAPSHOT: Final = 1
+"""The form of a snapshot: raised with every change of it or of a frame in it. Older forms are still read."""
+
+
+class NewerSnapshot(Exception):  # noqa: N818 -- reads as what it is
+    """
+    A newer worker wrote this snapshot.
+
+    It is no fault of the execution: Temporal gives the task out again until a newer worker takes it.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"this worker reads snapshots of form {SNAPSHOT}, and not yet of form {version}")
+
+
 class Strand:
     """
     One line of tasks: a frame for each task and list that is under way, outermost first.
@@ -171,6 +186,7 @@ class State:
     def snapshot(self) -> dict[str, Any]:
         """Write everything down that is needed to go on."""
         return {
+            "version": SNAPSHOT,
             "context": self.context,
             "events": [asdict(event) for event in self.trace.events],
             "last_number": self.trace.last_number,
@@ -184,7 +200,14 @@ class State:
 
     @classmethod
     def restored(cls, kept: dict[str, Any]) -> State:
-        """Read a snapshot."""
+        """
+        Read a snapshot, also one of an older form.
+
+        Raises:
+            NewerSnapshot: it is of a form that this version does not know.
+        """
+        if kept["version"] > SNAPSHOT:
+            raise NewerSnapshot(kept["version"])
         trace = Trace(last_number=kept["last_number"])
         for event in kept["events"]:
             problem = event["problem"] and Problem(**event["problem"])
