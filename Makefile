@@ -42,10 +42,8 @@ verify: setup ## Prove that gen/ is what proto/ generates
 	@diff -r -x __pycache__ gen build/gen || { echo "gen/ is stale: run 'make generate' and commit." >&2; exit 1; }
 
 .PHONY: breaking
-breaking: setup ## Prove that the contract still serves the clients of the last release (of the last commit, before there is one)
-	@base=$$(git describe --tags --abbrev=0 2>/dev/null || echo HEAD); \
-	rm -rf build/base && mkdir -p build/base && git archive $$base buf.yaml proto | tar -x -C build/base && \
-	$(BIN)/buf breaking --against build/base
+breaking: setup ## Prove that the contract still serves the clients of the last release
+	$(BIN)/buf breaking --against proto/released.binpb
 
 .PHONY: check
 check: setup verify breaking ## Lint, types, layers, contract: everything that needs no database
@@ -84,6 +82,10 @@ histories: setup ## Record the stored histories of workflows anew, or with CASE=
 .PHONY: snapshot
 snapshot: setup ## Store a snapshot of an execution in the form of today; CONTRIBUTING.md says when
 	$(BIN)/python -m tests.replay.standing
+
+.PHONY: release
+release: check ## Store what is committed as the release that refinery_core/release.py names; with DRAFT=1, not yet
+	$(BIN)/python -m tests.released $(if $(DRAFT),--draft)
 
 .PHONY: bench
 bench: setup ## Measure, and print the table of benchmarks/README.md

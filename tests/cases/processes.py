@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import grpc
@@ -21,8 +22,11 @@ from tests.cases.waiting import PATIENCE
 class ServiceProcess:
     """`python -m <module>`, which dies with the test. It has the same address each time it is started."""
 
-    def __init__(self, module: str, database_url: str, log: Path) -> None:
+    def __init__(
+        self, module: str, database_url: str, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._module = module
+        self._environment = environment or {}
         self._database_url = database_url
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -38,6 +42,10 @@ class ServiceProcess:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    def becomes(self, environment: Mapping[str, str]) -> None:
+        """Start it in another environment from now on."""
+        self._environment = environment
 
     @property
     def log(self) -> str:
@@ -66,6 +74,7 @@ class ServiceProcess:
                     "REFINERY_DATABASE_URL": self._database_url,
                     "REFINERY_LISTEN": self.address,
                     "REFINERY_LOG_LEVEL": "warning",
+                    **self._environment,
                 },
             )
 

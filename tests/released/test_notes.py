@@ -1,0 +1,44 @@
+"""RELEASES.md says what is stored, and a version that is released stays what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from refinery_core.postgres.release import THIS
+from refinery_core.release import VERSION, order
+from tests.released import notes
+from tests.released.stored import Released, numbers
+
+ROOT = Path(__file__).parents[2]
+LAST = notes.read()[-1]
+
+
+def test_the_releases_are_noted_in_order_and_the_last_one_is_stored() -> None:
+    versions = [note.version for note in notes.read()]
+    assert versions == sorted(set(versions), key=lambda version: order(version) or ())
+    assert numbers()[-1] == versions[-1]
+
+
+def test_the_digests_are_those_of_what_is_stored(released: Released) -> None:
+    assert hashlib.sha256(notes.IMAGE.read_bytes()).hexdigest() == LAST.proto
+    assert released.sql.sha256 == LAST.sql
+    assert f"{released.sql.oldest_contract} to {released.sql.contract}" == LAST.contracts
+    assert (released.folder / "services/refinery_core/release.py").read_text().count(f'"{LAST.version}"') == 1
+
+
+def test_sql_code_that_differs_from_the_last_release_is_of_a_later_version() -> None:
+    assert (order(VERSION) or ()) >= (order(LAST.version) or ())
+    if LAST.version == VERSION and LAST.date != notes.UNRELEASED:
+        assert THIS.sha256 == LAST.sql, f"{VERSION} is released: raise VERSION in refinery_core/release.py"
+
+
+def test_the_number_stands_where_people_deploy_it() -> None:
+    overlay = (ROOT / "deploy/kubernetes/overlays/example/kustomization.yaml").read_text()
+    assert re.findall(r"newTag: (\S+)", overlay) == [VERSION]
+
+
+def test_versions_are_ordered_by_their_numbers() -> None:
+    assert (order("0.9.1") or ()) < (order("0.10.0") or ()) < (order("1.0.0") or ())
+    assert [order(text) for text in ("", "1", "1.0", "1.0.0-rc1", "01.0.0", "v1.0.0")] == [None] * 6
