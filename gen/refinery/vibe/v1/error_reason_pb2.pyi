@@ -154,7 +154,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "DATABASE_UNAVAILABLE", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
-    """UNAVAILABLE. "The server is shutting down; call again, another one will answer."
+    """UNAVAILABLE. "The server is shutting down, or the stream has reached its age; send the same again."
 
         {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
     """
@@ -395,7 +395,7 @@ ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 25
     {"reason": "DATABASE_UNAVAILABLE", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
-"""UNAVAILABLE. "The server is shutting down; call again, another one will answer."
+"""UNAVAILABLE. "The server is shutting down, or the stream has reached its age; send the same again."
 
     {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
 """
