@@ -296,7 +296,9 @@ class Ledger:
         request = pb.WatchVibesRequest(
             after_position=after_position, branch=branch, id_prefix=id_prefix, view=_view(full=full)
         )
-        return watch.changes(self._ledger.WatchVibes, request, give_up_seconds=give_up_seconds)
+        return watch.changes(
+            self._ledger.WatchVibes, request, self._patience.identity, give_up_seconds=give_up_seconds
+        )
 
     async def create_branch(
         self,

@@ -56,6 +56,7 @@ class Flow:
         """Prepare a run; `outcomes` may be called once."""
         self._stub = stub
         self._seconds = patience.seconds(timeout_seconds)
+        self._identity = patience.identity
         self._room = asyncio.Semaphore(in_flight)
         self._unanswered: dict[str, _Sent] = {}
         self._exhausted = False
@@ -147,6 +148,7 @@ class Flow:
         watchdog = asyncio.create_task(self._cancel_when_silent(call))
         try:
             async for answer in call:
+                self._identity.check(await call.initial_metadata(), pb.RefineRequest())
                 self._heard, self._refusal = time.monotonic(), WriteUnanswered(service="ledger")
                 backoff.reset()
                 self._take(answer)

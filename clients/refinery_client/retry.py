@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import grpc
 
+from refinery_client.identity import Identity
 from refinery_client.refusals import refusal_from, unanswered
 from refinery_core.errors import Code, RefineryError
 
@@ -45,6 +46,7 @@ class Patience:
     def __init__(self, timeout_seconds: float) -> None:
         """Take the deadline of calls that bring none of their own."""
         self._timeout_seconds = timeout_seconds
+        self.identity = Identity()
 
     def seconds(self, timeout_seconds: float | None) -> float:
         """Give how long a call may take: what it asks for, or else what all are given."""
@@ -57,14 +59,19 @@ class Patience:
         Make a call.
 
         Raises:
-            RefineryError: it was refused, or not answered in time.
+            RefineryError: it was refused, or not answered in time, or by another ledger.
         """
         deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
         while True:
+            call = method(request, timeout=_left(deadline))
             try:
-                return await method(request, timeout=_left(deadline))
+                answer = await call
             except grpc.aio.AioRpcError as error:
+                self.identity.check(error.trailing_metadata(), request)
                 await pause_or_raise(refusal_from(error, request), backoff, deadline)
+            else:
+                self.identity.check(await call.trailing_metadata(), request)
+                return answer
 
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, timeout_seconds: float | None
@@ -85,6 +92,8 @@ class Patience:
             parts = aiter(call)
             try:
                 while (part := await _next(parts, request, seconds)) is not None:
+                    if not begun:
+                        self.identity.check(await call.initial_metadata(), request)
                     begun = True
                     yield part
             except grpc.aio.AioRpcError as error:

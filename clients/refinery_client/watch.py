@@ -12,6 +12,7 @@ import grpc
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client.answers import Change, Vibe, vibe_from
+from refinery_client.identity import Identity
 from refinery_client.refusals import Unreachable, refusal_from
 from refinery_client.retry import Backoff
 from refinery_core.errors import Code, RefineryError
@@ -24,14 +25,14 @@ WatchMethod = grpc.aio.UnaryStreamMultiCallable[pb.WatchVibesRequest, pb.WatchVi
 
 
 async def changes(
-    method: WatchMethod, request: pb.WatchVibesRequest, *, give_up_seconds: float
+    method: WatchMethod, request: pb.WatchVibesRequest, identity: Identity, *, give_up_seconds: float
 ) -> AsyncGenerator[Change, None]:
     """Give each refinement once, in order; connect again and resume while the server is UNAVAILABLE."""
     backoff, heard = Backoff(), time.monotonic()
     while True:
         parts: list[Vibe] = []
         try:
-            async with aclosing(_messages(method(request), request)) as messages:
+            async with aclosing(_messages(method(request), request, identity)) as messages:
                 async for message in messages:
                     backoff.reset()
                     heard = time.monotonic()
@@ -53,13 +54,18 @@ async def changes(
 async def _messages(
     call: grpc.aio.UnaryStreamCall[pb.WatchVibesRequest, pb.WatchVibesResponse],
     request: pb.WatchVibesRequest,
+    identity: Identity,
 ) -> AsyncGenerator[pb.WatchVibesResponse, None]:
+    is_first = True
     try:
         while True:
             async with asyncio.timeout(SILENCE_SECONDS):
                 message = await call.read()
             if not isinstance(message, pb.WatchVibesResponse):
                 raise Unreachable(service="ledger", problem="the watch ended without a reason")
+            if is_first:
+                identity.check(await call.initial_metadata(), request)
+                is_first = False
             yield message
     except grpc.aio.AioRpcError as error:
         raise refusal_from(error, request) from None

@@ -12,6 +12,7 @@ from ledger_service.settings import Settings
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core import logs
 from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
@@ -39,7 +40,13 @@ async def main() -> None:
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
-        await serve([service], listen=settings.listen, drain=drain, readiness=readiness)
+        await serve(
+            [service],
+            listen=settings.listen,
+            drain=drain,
+            readiness=readiness,
+            metadata=await answering_for(database),
+        )
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ from __future__ import annotations
 from ledger_service import branches, extent, lineage, reads, wire
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core import pages
+from refinery_core import wire as core_wire
 from refinery_core.errors import DataCorrupted
 from refinery_core.postgres import sources
 from refinery_core.postgres.database import Database
 from refinery_core.release import VERSION
-from refinery_core.serving import around
 from refinery_core.vibe import digests, documents, refs
 
 LIMITS = pb.Limits(
-    message_bytes=around.MAX_MESSAGE_BYTES,
+    message_bytes=core_wire.MAX_MESSAGE_BYTES,
     document_bytes=documents.MAX_BYTES,
     document_levels=documents.MAX_DEPTH,
     schema_bytes=documents.MAX_BYTES,

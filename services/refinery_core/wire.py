@@ -45,6 +45,10 @@ class DocumentForm(enum.StrEnum):
     VALUE = "value"
 
 
+LEDGER_ID_KEY = "refinery-ledger-id"
+"""The metadata of every answer of ledger and resolver: which ledger it comes from."""
+
+
 def document_form(metadata: Iterable[tuple[str, str | bytes]] | None) -> DocumentForm:
     """Read off a call's metadata how its documents are to be answered."""
     for key, form in metadata or ():

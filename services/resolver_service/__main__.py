@@ -5,6 +5,7 @@ from __future__ import annotations
 from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
 from refinery_core import logs
 from refinery_core.postgres.composition import Composer
+from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
 from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
@@ -33,7 +34,13 @@ async def main() -> None:
         service = Service(
             NAME, lambda server: pb_grpc.add_ResolverServiceServicer_to_server(servicer, server)
         )
-        await serve([service], listen=settings.listen, drain=Drain(), readiness=readiness)
+        await serve(
+            [service],
+            listen=settings.listen,
+            drain=Drain(),
+            readiness=readiness,
+            metadata=await answering_for(database),
+        )
 
 
 if __name__ == "__main__":

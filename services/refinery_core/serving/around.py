@@ -36,12 +36,16 @@ class Call:
     streaming: bool
     principal: str = "anonymous"
     refusal: RefineryError | None = None
+    metadata: Metadata = ()
+    """What every answer of this server carries, refusals too."""
 
     @property
     def infrastructure(self) -> bool:
         """Whether it is a question about the server itself: health or reflection."""
         return self.method.startswith("/grpc.")
 
+
+Metadata = tuple[tuple[str, str], ...]
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
 """What is done around a call. It may raise a RefineryError before the call runs, or instead of it."""
@@ -57,9 +61,10 @@ class Around(grpc.aio.ServerInterceptor):
     with the text of the exception when one of them fails outside.
     """
 
-    def __init__(self, layers: Sequence[Layer], capacity: Capacity) -> None:
+    def __init__(self, layers: Sequence[Layer], capacity: Capacity, metadata: Metadata = ()) -> None:
         self._layers = tuple(layers)
         self._capacity = capacity
+        self._metadata = metadata
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -81,9 +86,10 @@ class Around(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, found: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         run = functools.reduce(_within, reversed(self._layers), _innermost(found))
         capacity, streaming = self._capacity, found.request_streaming or found.response_streaming
+        metadata = self._metadata
 
         async def served(raw: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            return await run(Call(method, context, capacity, streaming), raw)
+            return await run(Call(method, context, capacity, streaming, metadata=metadata), raw)
 
         shape = _SHAPES[found.request_streaming, found.response_streaming]
         return shape(served, None, None)
@@ -121,9 +127,14 @@ def _innermost(found: grpc.RpcMethodHandler[Any, Any]) -> _Act:
     read = functools.partial(_each, parse) if found.request_streaming else functools.partial(_one, parse)
 
     async def unary(call: Call, raw: Any) -> bytes:
-        return serialize(await behavior(read(raw), call.context))
+        answer = serialize(await behavior(read(raw), call.context))
+        if call.metadata:
+            call.context.set_trailing_metadata(call.metadata)  # It costs no message of its own.
+        return answer
 
     async def stream(call: Call, raw: Any) -> None:
+        if call.metadata:
+            await call.context.send_initial_metadata(call.metadata)
         # Written here, and not yielded to gRPC, so that a cancelled call unwinds its layers at once.
         async with aclosing(behavior(read(raw), call.context)) as answers:
             async for answer in answers:

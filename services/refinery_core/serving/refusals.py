@@ -73,7 +73,9 @@ class Refusals:
         refusal = call.refusal = as_refusal(error, where=call.method)
         status = status_of(refusal)
         await call.context.abort(
-            _CODES[refusal.code], status.message, ((DETAILS_KEY, status.SerializeToString()),)
+            _CODES[refusal.code],
+            status.message,
+            ((DETAILS_KEY, status.SerializeToString()), *call.metadata),
         )
 
 

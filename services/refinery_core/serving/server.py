@@ -17,7 +17,7 @@ import structlog
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from refinery_core.serving.around import Around
+from refinery_core.serving.around import Around, Metadata
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
@@ -79,20 +79,22 @@ async def serve(
     capacity: Capacity | None = None,
     patience: Patience = Patience(),
     connections: Connections | None = None,
+    metadata: Metadata = (),
     started: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
     Serve until SIGTERM, SIGINT or `drain.ask()`, and return when the last call has ended.
 
     Health and reflection are served beside the services. `started` is told the port once calls
-    are taken; with port 0 in `listen` the system chooses one.
+    are taken; with port 0 in `listen` the system chooses one. Every answer carries `metadata`: streams in
+    front, others behind.
 
     Raises:
         CannotStart: nobody can listen there.
     """
     _refuse_taken(listen)
     server = grpc.aio.server(
-        interceptors=(Around(LAYERS, capacity or Capacity()),),
+        interceptors=(Around(LAYERS, capacity or Capacity(), metadata),),
         options=(connections or Connections()).options(),
         compression=None,
     )

@@ -1163,7 +1163,9 @@ class GetLedgerResponse(_message.Message):
     ledger_id: _builtins.str
     """ledger_id is a UUID that was made with the ledger. Backup and restore keep
     it. Every answer of the ledger and the resolver carries it, too, as the
-    initial metadata `refinery-ledger-id`.
+    metadata `refinery-ledger-id`: of a stream the initial metadata, of any
+    other call the trailing metadata. A client that sees it change speaks to
+    another ledger than before.
     """
     origin: _builtins.bytes
     """origin is the chain before position 1, which is made of ledger_id."""
