@@ -1,5 +1,7 @@
 """What compositions came to when bundling was written in SQL: bytes that every way of composing them keeps.
 
+One number is written in another way since: 1e17 is an integer, and answered as its digits.
+
 Short ones are kept whole, long ones as SHA-256.
 """
 
