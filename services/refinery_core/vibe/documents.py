@@ -189,8 +189,7 @@ def _fraction(literal: str) -> object:
     exponent = literal.lower().partition("e")[2].lstrip("+-").lstrip("0")
     if len(exponent) > 3 or (exponent and int(exponent) > MAX_EXPONENT):
         return _Mark(_ODD_EXPONENT)
-    digits, power = decimal(literal)
-    if digits != "0" and not -MAX_EXPONENT < len(digits) + power <= MAX_EXPONENT + 1:
+    if math.isinf(number) or (number == 0 and decimal(literal)[0] != "0"):
         return _Mark(_ODD_EXPONENT)
     integer = as_integer(literal)
     if integer is not None:

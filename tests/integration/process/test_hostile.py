@@ -87,7 +87,7 @@ HOSTILE = [
         "an answer that is nested deeper than documents may be, and is then read",
         [{"a": get("/deep")}, {"b": says(n="${ [..] | length }")}],
         answers={"/deep": [(200, nested(250))]},
-        fault={"type": STANDARD + "runtime", "instance": "/do/0/a"},
+        fault={"type": STANDARD + "communication", "status": 502, "instance": "/do/0/a"},
     ),
     Scenario(
         "a result of five megabytes",
