@@ -96,7 +96,7 @@ def from_value(value: object, *, through_doubles: bool = False) -> Document:
 
 
 def canonical(value: object) -> bytes:
-    """The RFC 8785 bytes of a Python value; raise DocumentFault as `from_value` does."""
+    """The RFC 8785 bytes of a value, integers of 64 bits exact; raise DocumentFault as `from_value` does."""
     return _document(value).text.encode()
 
 
