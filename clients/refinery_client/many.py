@@ -197,9 +197,8 @@ class Flow:
 def _message(refine: Refine) -> pb.RefineStreamRequest:
     """Write a request; one that is far too large would end the stream for all others, so it is not sent."""
     message = pb.RefineStreamRequest(refine=refine.message())
-    size = message.ByteSize()
-    if size > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(bytes=size, limit=MAX_MESSAGE_BYTES)
+    if message.ByteSize() > MAX_MESSAGE_BYTES:
+        raise MessageTooLarge(limit=MAX_MESSAGE_BYTES)
     return message
 
 

@@ -106,7 +106,7 @@ class Intake:
     async def _answer(self, request: pb.RefineRequest, size: int, caller: str) -> pb.RefineStreamResponse:
         try:
             if size > MAX_MESSAGE_BYTES:
-                raise MessageTooLarge(bytes=size, limit=MAX_MESSAGE_BYTES)  # noqa: TRY301 -- as all refusals here
+                raise MessageTooLarge(limit=MAX_MESSAGE_BYTES)  # noqa: TRY301 -- as all refusals here
             response = await self.refine(request, caller)
         except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
             refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))

@@ -94,7 +94,7 @@ class UnknownMethod(RefineryError):
 
 
 class MessageTooLarge(RefineryError):
-    """The message has {bytes} bytes, more than the {limit} that one may have; send it in parts."""
+    """The message is larger than {limit} bytes; send it in parts."""
 
     reason, code = "MESSAGE_TOO_LARGE", Code.RESOURCE_EXHAUSTED
 

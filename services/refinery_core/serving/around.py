@@ -149,7 +149,7 @@ def _innermost(found: grpc.RpcMethodHandler[Any, Any]) -> _Act:
 
 def _one(parse: Callable[[bytes], Any], raw: bytes) -> Any:
     if len(raw) > MAX_MESSAGE_BYTES:
-        raise MessageTooLarge(bytes=len(raw), limit=MAX_MESSAGE_BYTES)
+        raise MessageTooLarge(limit=MAX_MESSAGE_BYTES)
     return _parsed(parse, raw)
 
 

@@ -254,9 +254,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 46
-    """RESOURCE_EXHAUSTED. "The message has 4194305 bytes, more than the 4194304 that one may have; send it in parts."
+    """RESOURCE_EXHAUSTED. "The message is larger than 4194304 bytes; send it in parts."
 
-        {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"bytes": "4194305", "limit": "4194304"}}
+        {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
     """
     ERROR_REASON_EXECUTION_LOST: _ErrorReason.ValueType  # 48
     """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
@@ -495,9 +495,9 @@ ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 45
     {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 46
-"""RESOURCE_EXHAUSTED. "The message has 4194305 bytes, more than the 4194304 that one may have; send it in parts."
+"""RESOURCE_EXHAUSTED. "The message is larger than 4194304 bytes; send it in parts."
 
-    {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"bytes": "4194305", "limit": "4194304"}}
+    {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
 """
 ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
