@@ -26,6 +26,7 @@ from refinery_core.serving.health import Health, Readiness
 from refinery_core.serving.layers import LAYERS
 from refinery_core.serving.metrics import exposed
 from refinery_core.serving.reflection import add_reflection
+from refinery_core.serving.standing import Standing
 from refinery_core.settings import CannotStart, from_environment, setting
 
 _FINAL: dict[int | None, str] = {
@@ -93,35 +94,35 @@ async def serve(
         CannotStart: nobody can listen there.
     """
     _refuse_taken(listen)
-    server = grpc.aio.server(
-        interceptors=(Around(LAYERS, capacity or Capacity(), metadata),),
-        options=(connections or Connections()).options(),
-        compression=None,
-    )
     names = [service.name for service in services]
-    for service in services:
-        service.add(server)
     health = Health(names, drain)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    add_reflection(server, [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name])
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as fault:
-        raise CannotStart(f"Cannot listen on {listen}.") from fault
+    around = Around(LAYERS, capacity or Capacity(), metadata)
+    options = (connections or Connections()).options()
+
+    def make(where: str) -> tuple[grpc.aio.Server, int]:
+        server = grpc.aio.server(interceptors=(around,), options=options, compression=None)
+        for service in services:
+            service.add(server)
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        add_reflection(server, [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name])
+        try:
+            return server, server.add_insecure_port(where)
+        except RuntimeError as fault:
+            raise CannotStart(f"Cannot listen on {where}.") from fault
+
+    server = Standing(make, listen)
     with _signals(drain):
-        await _run(
-            server, health, drain, readiness=readiness, patience=patience, started=lambda: started(port)
-        )
+        await _run(server, health, drain, readiness=readiness, patience=patience, started=started)
 
 
 async def _run(
-    server: grpc.aio.Server,
+    server: Standing,
     health: Health,
     drain: Drain,
     *,
     readiness: Readiness,
     patience: Patience,
-    started: Callable[[], None],
+    started: Callable[[int], None],
 ) -> None:
     await server.start()
     following = asyncio.create_task(
@@ -132,8 +133,8 @@ async def _run(
         )
     )
     try:
-        started()
-        await drain.asked()
+        started(server.port)
+        await server.serve_until(drain.asked())
         if patience.end_seconds is not None:
             end_after(patience.end_seconds)
         _log.info("draining", grace_seconds=patience.grace_seconds)

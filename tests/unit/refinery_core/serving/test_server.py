@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from refinery_core.errors import Draining
+from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import serve
 from refinery_core.settings import CannotStart
@@ -138,6 +140,48 @@ async def test_a_call_that_outlives_the_grace_is_cut(run: Any) -> None:
 
         with pytest.raises(grpc.aio.AioRpcError):
             await waiting
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header as HTTP/2 writes it without remembering it."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame of HTTP/2."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def call_of(method: bytes) -> bytes:
+    """A whole connection with one call in it, of a method whose name no client of gRPC would send."""
+    headers = {b":method": b"POST", b":scheme": b"http", b":path": method, b":authority": b"x"}
+    headers |= {b"te": b"trailers", b"content-type": b"application/grpc"}
+    block = b"".join(literal(name, value) for name, value in headers.items())
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 5, 1, block)
+
+
+async def test_a_method_whose_name_is_no_text_is_survived(run: Any) -> None:
+    """It ends grpcio's server; another one takes its place, on the same port, with the calls after it."""
+
+    async def answers() -> bool:
+        try:
+            return bool(await server.one("a") == "a")
+        except grpc.aio.AioRpcError:
+            return False
+
+    async with run(capacity=Capacity(calls=1)) as server:
+        for _ in range(2):
+            running = asyncio.create_task(server.one("wait"))
+            await until(lambda: server.shapes.entered > server.shapes.left)
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(call_of(b"/a\xff\xfe/b"))
+            await reader.read()
+            writer.close()
+
+            with pytest.raises(grpc.aio.AioRpcError):
+                await running
+            await until(answers)
+        assert not server.ended.done()
 
 
 async def test_a_taken_port_is_one_clear_sentence() -> None:
