@@ -13,7 +13,7 @@ from refinery_cli.folder import stop
 from refinery_cli.options import Output
 from refinery_cli.output import print_json, say
 from refinery_cli.up import up
-from refinery_core.postgres.migrate import migrate
+from refinery_core.postgres.migrate import migrate, told
 from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.settings import CannotStart
 
@@ -78,7 +78,7 @@ async def migrate_(
     try:
         applied = await migrate(url, downgrade=downgrade)
     except (*STORE_FAILURES, ValueError) as fault:
-        raise CannotStart(f"The database cannot be migrated: {fault}.") from fault
+        raise CannotStart(told(fault)) from fault
     if output == "json":
         print_json({"applied": applied}, output)
         return

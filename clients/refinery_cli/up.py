@@ -20,7 +20,7 @@ from refinery_cli.supervise import Child, Part, serving, supervise
 from refinery_cli.temporal import HOST as TEMPORAL_HOST
 from refinery_cli.temporal import Temporal
 from refinery_core.postgres.embedded import EmbeddedPostgres
-from refinery_core.postgres.migrate import create_database, migrate
+from refinery_core.postgres.migrate import create_database, migrate, told
 from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.settings import CannotStart
 
@@ -44,8 +44,7 @@ class Database:
             await migrate(owner)
             await make_local_role(owner, self.environment)
         except STORE_FAILURES as fault:
-            problem = str(fault).splitlines()[0].rstrip(".")  # Below it, PostgreSQL adds details and hints.
-            raise CannotStart(f"The database cannot be migrated: {problem}.") from fault
+            raise CannotStart(told(fault)) from fault
 
     def ended(self) -> str | None:
         """Whether the server has gone."""

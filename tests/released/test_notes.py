@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from refinery_core.postgres.release import THIS
@@ -32,6 +35,19 @@ def test_sql_code_that_differs_from_the_last_release_is_of_a_later_version() -> 
     assert (order(VERSION) or ()) >= (order(LAST.version) or ())
     if LAST.version == VERSION and LAST.date != notes.UNRELEASED:
         assert THIS.sha256 == LAST.sql, f"{VERSION} is released: raise VERSION in refinery_core/release.py"
+
+
+def test_a_contract_that_takes_something_away_is_found_out(tmp_path: Path) -> None:
+    buf = Path(sys.executable).with_name("buf")
+    shutil.copy(ROOT / "buf.yaml", tmp_path)
+    shutil.copytree(ROOT / "proto", tmp_path / "proto")
+    ledger = tmp_path / "proto/refinery/ledger/v1/ledger_service.proto"
+    breaking: list[str | Path] = [buf, "breaking", "--against", notes.IMAGE]
+    assert subprocess.run(breaking, cwd=tmp_path, check=False).returncode == 0
+    ledger.write_text(ledger.read_text().replace("  int64 position = 3;", "  int64 place = 3;"))
+    found = subprocess.run(breaking, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert found.returncode != 0
+    assert 'name from "position" to "place"' in found.stdout
 
 
 def test_the_number_stands_where_people_deploy_it() -> None:

@@ -35,7 +35,7 @@ async def apply_once(connection: asyncpg.Connection, script: Script) -> None:
     """Apply a migration or a seed, in one transaction with the note that it was."""
     async with connection.transaction():
         before = await standing(fetching(connection))
-        await connection.execute(script.sql)
+        await _execute(connection, script)
         made = _made(before, await standing(fetching(connection)))
         await connection.execute(
             "insert into refinery.schema_migrations (name, sha256, defines) values ($1, $2, $3)",
@@ -57,13 +57,13 @@ async def apply_code(connection: asyncpg.Connection, release: Release) -> list[s
         # Calls wait for as long as this waits, and are answered if it gives up in time.
         await connection.execute("set local lock_timeout = '5s'")
         before = await standing(fetching(connection))
-        await _in_any_order(connection, [script.sql for script in release.code], _NOT_THERE_YET)
+        await _in_any_order(connection, release.code, _NOT_THERE_YET)
         after = await standing(fetching(connection))
         rows = await connection.fetch("select unnest(defines) as object from refinery.schema_migrations")
         left_over = after.keys() - _made(before, after) - {row["object"] for row in rows}
         await _drop(connection, sorted(left_over))
         for script in release.privileges:
-            await connection.execute(script.sql)
+            await _execute(connection, script)
         await connection.execute(
             "insert into refinery.schema_code (sha256, release, contract, oldest_contract, objects) "
             "values ($1, $2, $3, $4, $5)",
@@ -86,7 +86,7 @@ def _made(before: Mapping[str, Object], after: Mapping[str, Object]) -> set[str]
 
 async def _drop(connection: asyncpg.Connection, objects: Sequence[str]) -> None:
     try:
-        await _in_any_order(connection, [f"drop {name}" for name in objects], _STILL_NEEDED)
+        await _in_any_order(connection, [Script(name, f"drop {name}") for name in objects], _STILL_NEEDED)
     except asyncpg.DependentObjectsStillExistError as fault:
         needs = str(fault.detail).partition("\n")[0].rstrip(".")
         raise CannotStart(
@@ -97,20 +97,28 @@ async def _drop(connection: asyncpg.Connection, objects: Sequence[str]) -> None:
 
 async def _in_any_order(
     connection: asyncpg.Connection,
-    statements: Sequence[str],
+    scripts: Sequence[Script],
     too_early: tuple[type[asyncpg.PostgresError], ...],
 ) -> None:
-    """Statements are in the order of their names; one that needs a later one is tried again after it."""
-    while statements:
-        early: list[str] = []
+    """Scripts are in the order of their names; one that needs a later one is tried again after it."""
+    while scripts:
+        early: list[Script] = []
         fault: asyncpg.PostgresError | None = None
-        for sql in statements:
+        for script in scripts:
             try:
                 async with connection.transaction():
-                    await connection.execute(sql)
+                    await _execute(connection, script)
             except too_early as missing:
-                early.append(sql)
+                early.append(script)
                 fault = fault or missing
-        if fault and len(early) == len(statements):
+        if fault and len(early) == len(scripts):
             raise fault
-        statements = early
+        scripts = early
+
+
+async def _execute(connection: asyncpg.Connection, script: Script) -> None:
+    try:
+        await connection.execute(script.sql)
+    except asyncpg.PostgresError as fault:
+        fault.add_note(script.name)
+        raise

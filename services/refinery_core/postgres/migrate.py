@@ -52,7 +52,7 @@ async def migrate(
     Raises:
         CannotStart: The database is newer, or of before the first release; an applied file was edited or is
             missing here; something of the operator's needs what would be dropped; or the wait was over.
-        asyncpg.PostgresError: A script failed; its transaction left nothing behind.
+        asyncpg.PostgresError: A script failed, named by a note; its transaction left nothing behind.
     """
     connection = await asyncpg.connect(url, server_settings={"application_name": "refinery-migrate"})
     try:
@@ -61,6 +61,13 @@ async def migrate(
             return await _apply_all(connection, release, downgrade=downgrade)
     finally:
         await connection.close()
+
+
+def told(fault: BaseException) -> str:
+    """Say in a line why a database cannot be migrated, and in which file; below it PostgreSQL adds hints."""
+    line = str(fault).partition("\n")[0].rstrip(".")
+    where = "".join(f" ({name})" for name in getattr(fault, "__notes__", ()))
+    return f"The database cannot be migrated: {line}{where}."
 
 
 async def create_database(url: str) -> bool:
