@@ -1215,7 +1215,8 @@ class Versions(_message.Message):
     """migration is the last one that was applied: `0001_ledger`."""
     code: _builtins.bytes
     """code is SHA-256 of the SQL functions, triggers and privileges in force, 32
-    bytes. It is the same wherever the same release has migrated.
+    bytes. It is the same wherever the same release has migrated, and empty
+    where the database does not say.
     """
     postgres: _builtins.str
     """postgres is the version of the database server: `18.1`."""
