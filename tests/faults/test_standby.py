@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,10 +14,10 @@ from ledger_service.notifications import CHANNEL
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
 from tests.acceptance.conftest import Ledger, record, running
+from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
 from tests.faults.conftest import TEMPLATE
 
-PATIENCE = 30.0
 WAITS = "select count(*) from pg_stat_activity where datname = $1 and wait_event = 'SyncRep'"
 
 
@@ -40,12 +40,6 @@ async def set_standby(superuser: asyncpg.Connection, name: str) -> None:
 
 async def is_set(superuser: asyncpg.Connection, name: str) -> bool:
     return bool(await superuser.fetchval("select current_setting('synchronous_standby_names') = $1", name))
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not await holds():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
