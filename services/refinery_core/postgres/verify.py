@@ -19,7 +19,7 @@ from functools import partial
 import asyncpg
 
 from refinery_core.postgres.queries import QUERIES
-from refinery_core.postgres.verify_child import Child, connect
+from refinery_core.postgres.verify_child import Child, snapshot
 from refinery_core.postgres.verify_rows import Finding, Report
 from refinery_core.postgres.verify_stretch import AFTER_ALL, BEFORE_ALL, Stretch, ledger_id, verify_stretch
 
@@ -70,27 +70,23 @@ async def verify(
     Raises:
         asyncpg.PostgresError, OSError: The database cannot be read.
     """
-    connection = await connect(url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            report = Report(ledger=str(await ledger_id(connection)))
-            start = since[0] if since else BEFORE_ALL
-            last = await connection.fetchval(QUERIES["last_position"]) or 0
-            all_ = max(0, last - max(0, start))
-            stretches = await _stretches(connection, start, stretch)
-            wanted = min(parallel or min(_cores(), MOST_AT_ONCE), len(stretches))
-            async with _verifiers(connection, url, wanted) as verifiers:
-                await _verify_all(
-                    report, verifiers, stretches, lambda done: progress(min(done * stretch, all_), all_)
-                )
-            for query, kind, sentence in _WHOLE:
-                for row in await connection.fetch(QUERIES[query], start):
-                    report.find(kind, row["place"], sentence)
-            for known in filter(None, (since, expect)):
-                await _compare(connection, report, known)
-            return report
-    finally:
-        await connection.close()
+    async with snapshot(url) as connection:
+        report = Report(ledger=str(await ledger_id(connection)))
+        start = since[0] if since else BEFORE_ALL
+        last = await connection.fetchval(QUERIES["last_position"]) or 0
+        all_ = max(0, last - max(0, start))
+        stretches = await _stretches(connection, start, stretch)
+        wanted = min(parallel or min(_cores(), MOST_AT_ONCE), len(stretches))
+        async with _verifiers(connection, url, wanted) as verifiers:
+            await _verify_all(
+                report, verifiers, stretches, lambda done: progress(min(done * stretch, all_), all_)
+            )
+        for query, kind, sentence in _WHOLE:
+            for row in await connection.fetch(QUERIES[query], start):
+                report.find(kind, row["place"], sentence)
+        for known in filter(None, (since, expect)):
+            await _compare(connection, report, known)
+        return report
 
 
 async def _stretches(connection: asyncpg.Connection, start: int, size: int) -> list[Stretch]:
@@ -107,11 +103,11 @@ async def _verifiers(
     if wanted == 1:
         yield [partial(verify_stretch, connection)]
         return
-    snapshot = await connection.fetchval("select pg_export_snapshot()")
+    name = await connection.fetchval("select pg_export_snapshot()")
     children: list[Child] = []
     try:
         for _ in range(wanted):
-            children.append(await Child.start(url, snapshot))  # noqa: PERF401 - all are stopped
+            children.append(await Child.start(url, name))  # noqa: PERF401 - all are stopped
         yield [child.verify for child in children]
     finally:
         for child in children:

@@ -9,6 +9,8 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import asyncpg
@@ -21,20 +23,33 @@ from refinery_core.postgres.verify_stretch import Stretch, verify_stretch
 _LONGEST_LINE = 64 << 20
 """Many times what the findings take that a report keeps."""
 
-_SETTINGS = {
-    "search_path": "pg_catalog",
-    "jit": "off",
-    # Sorts and hashes of whole tables go to disk, whatever the server allows its sessions.
-    "work_mem": "16MB",
-    # A snapshot is held for as long as it takes.
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-}
+_SETTINGS = """
+    set local search_path = pg_catalog;
+    set local jit = off;
+    -- Sorts and hashes of whole tables go to disk, whatever the server allows its sessions.
+    set local work_mem = '16MB';
+    -- A snapshot is held for as long as it takes.
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
+"""
 
 
-async def connect(url: str) -> asyncpg.Connection:
-    """Connect to read rows, with bounded memory and unbounded patience."""
-    return await asyncpg.connect(url, server_settings=_SETTINGS)
+@asynccontextmanager
+async def snapshot(url: str, name: str | None = None) -> AsyncIterator[asyncpg.Connection]:
+    """
+    Connect to read rows from one snapshot, with bounded memory and unbounded patience, also through a pooler.
+
+    Args:
+        url: Of the database.
+        name: Of a snapshot that another connection holds; without it, of now.
+    """
+    connection = await asyncpg.connect(url, statement_cache_size=0)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(f"set transaction snapshot '{name}';{_SETTINGS}" if name else _SETTINGS)
+            yield connection
+    finally:
+        await connection.close()
 
 
 class Child:
@@ -44,14 +59,14 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(cls, url: str, snapshot: str) -> Self:
+    async def start(cls, url: str, name: str) -> Self:
         """Start one; it says in its first answer whether it reached the database."""
         child = cls(
             await asyncio.create_subprocess_exec(
                 sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE, limit=_LONGEST_LINE
             )
         )
-        child._write([url, snapshot])
+        child._write([url, name])
         return child
 
     async def verify(self, stretch: Stretch) -> Report:
@@ -89,13 +104,10 @@ def _read(told: dict[str, Any]) -> Report:
 
 
 async def _serve() -> None:
-    url, snapshot = orjson.loads(sys.stdin.buffer.readline())
-    connection = await connect(url)
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute(f"set transaction snapshot '{snapshot}'")
+    url, name = orjson.loads(sys.stdin.buffer.readline())
+    async with snapshot(url, name) as connection:
         while line := sys.stdin.buffer.readline():
             _tell(await verify_stretch(connection, Stretch(*orjson.loads(line))))
-    await connection.close()
 
 
 def _tell(answer: Report | str) -> None:
