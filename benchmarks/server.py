@@ -56,7 +56,7 @@ async def main() -> None:
     vibes, drain = Vibes(database), Drain()
     async with (
         pool,
-        aclosing(Feed(database)) as feed,
+        aclosing(Feed(database, pool)) as feed,
         aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)

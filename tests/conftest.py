@@ -48,7 +48,8 @@ def postgres_bin() -> Path | None:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def in_memory() -> Iterator[Path]:
+    """A folder that any user may enter."""
     # Cloning a database is making 300 files: 8 ms in memory, up to 300 ms on a disk. SIGKILL loses neither.
     roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY
     folder = Path(tempfile.mkdtemp(prefix="refinery-test-", dir=MEMORY if roomy else None))
@@ -62,7 +63,7 @@ def _folder() -> Iterator[Path]:
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A folder that any user may enter, unlike tmp_path when root."""
-    with _folder() as folder:
+    with in_memory() as folder:
         yield folder
 
 
@@ -70,7 +71,7 @@ def short_folder() -> Iterator[Path]:
 def postgres(postgres_bin: Path | None) -> Iterator[EmbeddedPostgres]:
     """The server of this run. It forgets when the machine crashes; tests that kill start their own."""
     with (
-        _folder() as folder,
+        in_memory() as folder,
         EmbeddedPostgres(folder / "postgres", bin_dir=postgres_bin, durable=False) as server,
     ):
         yield server

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from ledger_service.commit import Committer
 from ledger_service.feed import Feed
+from ledger_service.notifications import sessions
 from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
 from ledger_service.settings import Settings
@@ -31,10 +32,12 @@ async def main() -> None:
         opened(
             settings.database_url,
             application_name="refinery-ledger",
+            pooler=settings.pooler,
             max_size=settings.pool_size,
             writes=True,
         ) as (database, readiness),
-        aclosing(Feed(database)) as feed,
+        sessions(database, settings.notifications_url) as listening,
+        aclosing(Feed(database, listening)) as feed,
         aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)

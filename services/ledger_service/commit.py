@@ -81,7 +81,7 @@ class Committer:
         Commit one request, and wait until it is durable. Cancelling before it is sent withdraws it.
 
         Raises:
-            OutcomeUnknown, DatabaseUnavailable: as Database.write says.
+            OutcomeUnknown, DatabaseUnavailable, ReadOnly: as Database.refine says.
         """
         lane = self._large if request.milliseconds > LARGE_MILLISECONDS else self._small
         return await lane.commit(request, caller)
@@ -166,17 +166,17 @@ class _Lane:
 
     async def _refine(self, batch: list[_Waiting]) -> list[Outcome]:
         requests = [waiting.request for waiting in batch]
-        rows = await self._database.write(
-            "refine",
+        rows = await self._database.refine(
             (b"[" + b",".join(request.head for request in requests) + b"]").decode(),
             [text for request in requests for text in request.contexts],
             [text for request in requests for text in request.schemas],
             [text for request in requests for text in request.solutions],
         )
         outcomes = [Outcome.from_row(row) for row in rows]
-        positions = [outcome.answer["position"] for outcome in outcomes if outcome.kind == "committed"]
-        if positions:
-            self._committed(max(positions))
+        last = next((outcome.answer for outcome in reversed(outcomes) if outcome.kind == "committed"), None)
+        if last is not None:
+            self._database.pool.fence.committed(last["position"], bytes.fromhex(last["chain"]))
+            self._committed(last["position"])
         return outcomes
 
 

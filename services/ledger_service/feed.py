@@ -16,6 +16,7 @@ from ledger_service.notifications import Notifications
 from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
 from refinery_core.errors import DatabaseUnavailable, Overloaded, RefineryError
 from refinery_core.postgres.database import NOW, Database
+from refinery_core.postgres.pool import Pool
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.postgres.vibes import vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
@@ -68,7 +69,8 @@ class Feed:
     A watch follows at its own pace: what it finds here no more, it reads from the database.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sessions: Pool | None) -> None:
+        """Read from a database, and hear of news in a session of a pool, if there is one."""
         self._database = database
         self._entries: OrderedDict[int, tuple[Entry, int]] = OrderedDict()
         self._room = KEPT_BYTES
@@ -78,7 +80,7 @@ class Feed:
         self._places = asyncio.Semaphore(READS_AT_ONCE)
         self._waiting = deque[asyncio.Future[None]]()
         self._refining = 0
-        self._notifications = Notifications(database, self._heard)
+        self._notifications = Notifications(sessions, self._heard)
         self._following = asyncio.create_task(self._follow_for_ever())
         self._ticking = asyncio.create_task(self._tick_for_ever())
         self.end = 0

@@ -12,7 +12,7 @@ import structlog
 
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database
-from refinery_core.postgres.pool import reading
+from refinery_core.postgres.pool import Pool, open_pool, reading
 from refinery_core.postgres.queries import QUERIES
 
 CHANNEL = "refinery"
@@ -21,6 +21,20 @@ PAUSE_SECONDS = 0.01
 RETRY_SECONDS = 1.0
 
 _log = structlog.get_logger("refinery.notifications")
+
+
+@asynccontextmanager
+async def sessions(database: Database, url: str | None) -> AsyncIterator[Pool | None]:
+    """
+    Where a session can listen: at an address of its own, or where the database is; None if nowhere.
+
+    A pooler that gives a server to a transaction keeps no session that could hear anything.
+    """
+    if url is None:
+        yield database.pool if database.pool.keeps_sessions else None
+        return
+    async with await open_pool(url, application_name="refinery-ledger", min_size=0, max_size=1) as pool:
+        yield pool
 
 
 class Notifications:
@@ -33,10 +47,17 @@ class Notifications:
     the query `notify`.
     """
 
-    def __init__(self, database: Database, heard: Callable[[int], object]) -> None:
-        """Call `heard` with the position of each notification, our own too; 0 is not known."""
-        self._database = database
+    def __init__(self, pool: Pool | None, heard: Callable[[int], object]) -> None:
+        """
+        Begin to listen.
+
+        Args:
+            pool: Where a session can; without one nobody is told, and nothing heard.
+            heard: Is called with the position of each notification, our own too; 0 is not known.
+        """
+        self._pool = pool
         self._heard = heard
+        self._reason = ""
         self._untold = 0
         self._woken = asyncio.Event()
         self._session = asyncio.create_task(self._keep_a_session())
@@ -53,26 +74,30 @@ class Notifications:
             await self._session
 
     async def _keep_a_session(self) -> None:
-        while True:
+        while self._pool is not None:
             try:
-                async with self._listening() as connection:
+                async with self._listening(self._pool) as connection:
+                    self._reason = ""
                     self._heard(0)
                     await self._send(connection)
             except RefineryError as refusal:
-                _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
+                # A standby, above all, refuses for as long as it is one.
+                if refusal.reason != self._reason:
+                    _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
+                self._reason = refusal.reason
             except Exception:  # noqa: BLE001 - a mistake of ours is logged, and the session begins again
                 _log.exception("the session of notifications failed; it begins again")
             await asyncio.sleep(RETRY_SECONDS)
 
     @asynccontextmanager
-    async def _listening(self) -> AsyncIterator[Any]:
+    async def _listening(self, pool: Pool) -> AsyncIterator[Any]:
         def heard(_connection: object, _pid: int, _channel: str, payload: str) -> None:
             self._heard(int(payload) if payload.isdecimal() else 0)
 
         def ended(_: object) -> None:
             self._woken.set()
 
-        async with reading(self._database.pool) as connection:
+        async with reading(pool) as connection:
             await connection.add_listener(CHANNEL, heard)
             connection.add_termination_listener(ended)
             try:

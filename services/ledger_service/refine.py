@@ -25,6 +25,8 @@ from refinery_core.postgres.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
 MAX_ATTEMPTS = 10
+_FINAL = frozenset({"OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "READ_ONLY", "REQUEST_ID_REUSED"})
+"""Refusals after which it is of no use, or not safe, to look for what was committed under the request_id."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,7 +54,7 @@ class Refiner:
             return await self._attempt(command, caller)
         except RefineryError as refusal:
             # What was committed under this request_id is answered, whatever the ledger would say today.
-            if refusal.reason in ("OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "REQUEST_ID_REUSED"):
+            if refusal.reason in _FINAL:
                 raise
             before = await self._committed_before(command)
             if before is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refinery_core.logs import LogFormat, LogLevel
+from refinery_core.postgres.connecting import Pooler
 from refinery_core.settings import setting
 
 
@@ -13,6 +14,8 @@ class Settings:
     """The settings of the ledger service."""
 
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app")
+    pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
+    notifications_url: str | None = setting("where to listen; not through a pooler of transactions", None)
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50051")
     pool_size: int = setting("connections to PostgreSQL, at most; one listens", 12, at_least=2)
     cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)

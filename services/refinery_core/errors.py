@@ -326,6 +326,12 @@ class DatabaseUnavailable(RefineryError):
     reason, code = "DATABASE_UNAVAILABLE", Code.UNAVAILABLE
 
 
+class ReadOnly(RefineryError):
+    """The database behind this server takes no writes; nothing was written; one that does takes the same."""
+
+    reason, code = "READ_ONLY", Code.UNAVAILABLE
+
+
 class LedgerUnavailable(RefineryError):
     """The ledger cannot be reached now ({problem}); send the same again."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,6 +13,22 @@ import structlog
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Seldom:
+    """Says for how many of many times a line is logged: for the first, and for one in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = float("-inf")
+
+    def __call__(self) -> bool:
+        """Whether this is one of them."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
 
 
 def configure(*, service: str, form: LogFormat = "json", level: LogLevel = "info") -> None:

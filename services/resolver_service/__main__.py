@@ -25,6 +25,7 @@ async def main() -> None:
     async with opened(
         settings.database_url,
         application_name="refinery-resolver",
+        pooler=settings.pooler,
         max_size=settings.pool_size,
         writes=False,
     ) as (database, readiness):

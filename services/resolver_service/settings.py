@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from refinery_core.logs import LogFormat, LogLevel
+from refinery_core.postgres.connecting import Pooler
 from refinery_core.settings import setting
 
 
@@ -13,6 +14,7 @@ class Settings:
     """The settings of the resolver service."""
 
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app or refinery_reader")
+    pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50052")
     pool_size: int = setting("connections to PostgreSQL, at most", 8, at_least=1)
     cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)

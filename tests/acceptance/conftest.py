@@ -98,7 +98,7 @@ async def running(database: Database, *, cache_bytes: int = 64 << 20) -> AsyncIt
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with (
         pool,
-        aclosing(Feed(store)) as feed,
+        aclosing(Feed(store, store.pool)) as feed,
         aclosing(Committer(store, committed=feed.committed)) as committer,
     ):
         servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)

@@ -22,11 +22,10 @@ from tests.cases.waiting import PATIENCE
 class ServiceProcess:
     """`python -m <module>`, which dies with the test. It has the same address each time it is started."""
 
-    def __init__(
-        self, module: str, database_url: str, log: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, module: str, database_url: str, log: Path, **settings: str) -> None:
+        """Take the module, the database, the file for its log, and further variables of its environment."""
+        self._settings = settings
         self._module = module
-        self._environment = environment or {}
         self._database_url = database_url
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,7 +73,7 @@ class ServiceProcess:
                     "REFINERY_DATABASE_URL": self._database_url,
                     "REFINERY_LISTEN": self.address,
                     "REFINERY_LOG_LEVEL": "warning",
-                    **self._environment,
+                    **self._settings,
                 },
             )
 

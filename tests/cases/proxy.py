@@ -15,12 +15,16 @@ class Proxy:
     def __init__(self, url: str) -> None:
         """Take the address of the database behind it."""
         self._url = urlsplit(url)
-        query = parse_qs(self._url.query)
-        self._socket = Path(query["host"][0]) / f".s.PGSQL.{query['port'][0]}"
+        self.lead_to(url)
         self._server: asyncio.Server | None = None
         self._port = 0
         self._connections: set[_Connection] = set()
         self._silent = False
+
+    def lead_to(self, url: str) -> None:
+        """Forward new connections to another server."""
+        query = parse_qs(urlsplit(url).query)
+        self._socket = Path(query["host"][0]) / f".s.PGSQL.{query['port'][0]}"
 
     @property
     def url(self) -> str:

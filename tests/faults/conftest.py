@@ -16,6 +16,8 @@ from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
 from tests.cases.load import prepare
 from tests.cases.processes import ServiceProcess
+from tests.cases.standby import NAME, Pair, pair_of
+from tests.conftest import in_memory
 from tests.faults.everybody import Everybody, at_work
 from tests.faults.store import Store
 
@@ -78,3 +80,27 @@ async def everybody(
     """Everybody at work."""
     async with at_work(store, tmp_path, monkeypatch) as everybody:
         yield everybody
+
+
+@pytest.fixture(scope="module")
+def stopped(postgres_bin: Path | None) -> Iterator[EmbeddedPostgres]:
+    """A server with a ledger, which was stopped."""
+    with in_memory() as folder:
+        with EmbeddedPostgres(folder / "postgres", bin_dir=postgres_bin, durable=False) as server:
+            asyncio.run(_make(server.url(NAME)))
+        yield server
+
+
+async def _make(url: str) -> None:
+    await create_database(url)
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    # What is acknowledged is sent to the standby, though no disk has it.
+    await connection.execute(f"alter database {NAME} set synchronous_commit = on")
+    await connection.close()
+
+
+@pytest.fixture
+def pair(stopped: EmbeddedPostgres) -> Iterator[Pair]:
+    with in_memory() as folder, pair_of(stopped, folder) as pair:
+        yield pair

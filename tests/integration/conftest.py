@@ -86,7 +86,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
     async with (
         writing,
         reading,
-        aclosing(Feed(vibes.database)) as feed,
+        aclosing(Feed(vibes.database, writing)) as feed,
         aclosing(Committer(vibes.database, committed=feed.committed)) as committer,
     ):
         ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)

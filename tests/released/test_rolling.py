@@ -37,7 +37,7 @@ async def test_no_call_fails_while_a_release_is_replaced_by_the_next_one(
 ) -> None:
     old = {**released.environment, "REFINERY_LOG_LEVEL": "info"}
     ledgers = [
-        ServiceProcess("ledger_service", released_database.app_url, tmp_path / f"{name}.log", old)
+        ServiceProcess("ledger_service", released_database.app_url, tmp_path / f"{name}.log", **old)
         for name in ("a", "b")
     ]
     both = "ipv4:" + ",".join(ledger.address for ledger in ledgers)

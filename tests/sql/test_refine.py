@@ -75,7 +75,7 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def refine(connection: asyncpg.Connection, *batch: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    rows = await connection.fetch(QUERIES["refine"], *columns([*batch]))
+    rows = await connection.fetch(QUERIES["refine"], *columns([*batch]), None, None)
     return [(row["outcome"], json.loads(row["answer"] or "{}")) for row in rows]
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from refinery_core.postgres.connecting import Pooler
 from refinery_core.postgres.database import Database
 from refinery_core.postgres.pool import open_pool
 from refinery_core.postgres.readiness import Readiness
@@ -24,6 +25,7 @@ async def opened(
     application_name: str,
     max_size: int,
     writes: bool,
+    pooler: Pooler = "none",
     patience: float = 60.0,
     release: Release = THIS,
 ) -> AsyncIterator[tuple[Database, Readiness]]:
@@ -34,6 +36,7 @@ async def opened(
         url: postgresql://… of the app or reader role.
         application_name: How the sessions are named in pg_stat_activity.
         max_size: Connections at the most.
+        pooler: What stands before the database.
         writes: Whether this role has to be one that may add to the ledger.
         patience: Seconds to wait for the database, and then for somebody who migrates it.
         release: The one that this program is of.
@@ -42,7 +45,7 @@ async def opened(
         CannotStart: The database was not there in time, refuses us, was not migrated or may not be written.
     """
     async with await open_pool(
-        url, application_name=application_name, max_size=max_size, patience=patience
+        url, application_name=application_name, pooler=pooler, max_size=max_size, patience=patience
     ) as pool:
         database = Database(pool)
         readiness = Readiness(database, release)

@@ -19,15 +19,13 @@ from refinery_core.errors import (
     OutcomeUnknown,
     Overloaded,
     QuestionTooLarge,
+    ReadOnly,
     RefineryError,
     StorageFull,
 )
 
 OUR_REFUSAL = "RF000"
 """The SQLSTATE of refinery.refuse(); the DETAIL is JSON: {"reason": …, "metadata": {…}}."""
-
-NOT_WRITABLE = "25006"
-"""The SQLSTATE of a server that has become a standby; its connections are of no use to a writer."""
 
 TOO_LONG = "57014"
 """The SQLSTATE of a statement that the server ended because it ran for longer than statement_timeout."""
@@ -38,7 +36,7 @@ TimeoutError is an OSError."""
 
 _CERTAIN: dict[str, type[RefineryError]] = {
     "0A000": DatabaseUnavailable,  # "cached plan must not change": a migration ran; only a retry may pass
-    "25006": DatabaseUnavailable,
+    "25006": ReadOnly,  # a standby, or default_transaction_read_only
     "42883": DatabaseUnavailable,  # undefined_function: a migration to another version runs, or ran
     "53000": Overloaded,
     "53100": StorageFull,

@@ -19,7 +19,7 @@ import pytest
 from refinery_cli.__main__ import run
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
-from tests.conftest import _folder
+from tests.conftest import in_memory
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -87,7 +87,7 @@ class Command:
 @pytest.fixture(scope="session")
 def refinery() -> Iterator[Command]:
     """The command before a running Refinery, which all tests share: ids are their own."""
-    with _folder() as data:
+    with in_memory() as data:
         ports = [free_port(), free_port()]
         options = ["--data", str(data), "--ledger-port", str(ports[0]), "--resolver-port", str(ports[1])]
         options.append("--no-processes")

@@ -258,6 +258,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
     """
+    ERROR_REASON_READ_ONLY: _ErrorReason.ValueType  # 47
+    """UNAVAILABLE. "The database behind this server takes no writes; nothing was written; one that does takes the same."
+
+        {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
+    """
     ERROR_REASON_EXECUTION_LOST: _ErrorReason.ValueType  # 48
     """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
 
@@ -498,6 +503,11 @@ ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 46
 """RESOURCE_EXHAUSTED. "The message is larger than 4194304 bytes; send it in parts."
 
     {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
+"""
+ERROR_REASON_READ_ONLY: ErrorReason.ValueType  # 47
+"""UNAVAILABLE. "The database behind this server takes no writes; nothing was written; one that does takes the same."
+
+    {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."

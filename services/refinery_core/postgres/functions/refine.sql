@@ -36,6 +36,11 @@ declare
     _answers jsonb[] := '{}';
     _commits jsonb[] := array_fill(null::jsonb, array[jsonb_array_length(requests)]);
 begin
+    if current_setting('transaction_read_only')::boolean then
+        -- A standby cannot say what holds, not even of a replay: it does not know what its primary waits for.
+        raise read_only_sql_transaction;
+    end if;
+
     perform pg_advisory_xact_lock(5927000001);
 
     select r.position, greatest(r.time, clock_timestamp()), r.chain into _position, _time, _chain

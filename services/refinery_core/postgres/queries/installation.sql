@@ -2,6 +2,20 @@
 -- Which ledger this is.
 select id from refinery.ledger;
 
+-- name: fence
+-- Which ledger this is, where it ends, its chain at the positions $1, and whether it follows another server.
+select l.id as ledger, e.position, e.chain, pg_is_in_recovery() as standby,
+       array(
+           select (select r.chain from refinery.refinements r where r.position = p.position)
+           from unnest($1::bigint[]) with ordinality as p (position, place) order by p.place) as chains
+from refinery.ledger l,
+     lateral (select f.position, f.chain from refinery.refinements f order by f.position desc limit 1) e;
+
+-- name: timeline
+-- Which cluster a primary is of, and its timeline, which grows with each promotion; no row from a standby.
+select c.system_identifier as cluster, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer as timeline
+from pg_control_system() c where not pg_is_in_recovery();
+
 -- name: about
 -- Which ledger this is, where it ends, and what is in force.
 select l.id, r.position, r.chain, substr(m.name, length('migrations/') + 1) as migration, c.sha256 as code,

@@ -45,7 +45,15 @@ order by p.position;
 
 -- name: refine
 -- The one write: a batch of requests, each answered for itself. $2..$4: contexts, schemas, solutions of all its drafts.
-select outcome, answer::text from refinery.refine($1::text::jsonb, $2::jsonb[], $3::jsonb[], $4::jsonb[]);
+-- $5..$6: a position that was seen, and its chain; where they are not here, this is the wrong database: no row, and nothing
+-- is written.
+with here as materialized (
+    select true as known
+    where $5::bigint is null
+       or exists (select from refinery.refinements r where r.position = $5::bigint and r.chain = $6::bytea)
+)
+select f.outcome, f.answer::text
+from here h, lateral refinery.refine(case when h.known then $1::text::jsonb end, $2::jsonb[], $3::jsonb[], $4::jsonb[]) f;
 
 -- name: forecast
 -- What the one write would answer to one request.
