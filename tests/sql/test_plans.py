@@ -84,7 +84,7 @@ FIRST: dict[str, tuple[object, ...]] = {
     "branch_levels": (["main", "dev/7"],),
     "position_at_time": (datetime(2030, 1, 1, 1, tzinfo=UTC),),
     "refine": (json.dumps([REQUEST]), [None, None], [None, "true"], ["1", None], None, None),
-    "fence": ([5_000],),
+    "fence": ("5000,6000",),
     "forecast": (json.dumps(REQUEST),),
     "refinement_by_id": (UUID(bytes=md5(b"i5").digest()),),
     "refinement_by_request_id": (UUID(bytes=md5(b"r5").digest()),),

@@ -75,16 +75,18 @@ class Fence:
         # Both are what was known before the question was sent: meanwhile more may be committed.
         written = self._written
         places = (*self._places, *([written] if written else []))
-        found = await self._found(connection, places)
-        if found is None:
+        rows = await self._found(connection, places)
+        if not rows:
             if self._ledger is None:
                 return False
             raise self._refusal("it has no ledger", None)
+        found = rows[0]
         if self._ledger not in (None, found["ledger"]):
             raise self._refusal("it has another ledger", found)
-        for place, chain in zip(places, found["chains"], strict=True):
-            if chain not in (None, place.chain):
-                raise self._refusal(f"its history is another one before position {place.position}", found)
+        known = {place.position: place.chain for place in places}
+        for row in rows:
+            if row["chain_there"] != known.get(row["place"]):
+                raise self._refusal(f"its history is another one before position {row['place']}", found)
         if not found["standby"] and written and found["position"] < written.position:
             raise self._refusal("it is behind, or its end was cut off", found)
         promoted = not found["standby"] and await self._promoted(connection, found)
@@ -95,14 +97,14 @@ class Fence:
             self._write(place)
         return promoted
 
-    async def _found(self, connection: Any, places: tuple[Place, ...]) -> asyncpg.Record | None:
+    async def _found(self, connection: Any, places: tuple[Place, ...]) -> list[asyncpg.Record]:
         try:
-            found: asyncpg.Record | None = await connection.fetchrow(
-                QUERIES["fence"], [place.position for place in places]
+            rows: list[asyncpg.Record] = await connection.fetch(
+                QUERIES["fence"], ",".join(str(place.position) for place in places)
             )
         except _NOT_THERE:
-            return None
-        return found
+            return []
+        return rows
 
     async def _promoted(self, connection: Any, found: asyncpg.Record) -> bool:
         """Compare how often the server was promoted: one that was left behind may still be as far."""

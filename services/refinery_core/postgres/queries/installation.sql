@@ -3,13 +3,13 @@
 select id from refinery.ledger;
 
 -- name: fence
--- Which ledger this is, where it ends, its chain at the positions $1, and whether it follows another server.
-select l.id as ledger, e.position, e.chain, pg_is_in_recovery() as standby,
-       array(
-           select (select r.chain from refinery.refinements r where r.position = p.position)
-           from unnest($1::bigint[]) with ordinality as p (position, place) order by p.place) as chains
-from refinery.ledger l,
-     lateral (select f.position, f.chain from refinery.refinements f order by f.position desc limit 1) e;
+-- Which ledger this is, where it ends, and whether it follows another server; a row for each of the positions $1 that it has.
+-- They come as text, with commas: the driver first asks the server at length what an array is.
+select l.id as ledger, e.position, e.chain, pg_is_in_recovery() as standby, k.position as place, k.chain as chain_there
+from refinery.ledger l
+cross join lateral (select f.position, f.chain from refinery.refinements f order by f.position desc limit 1) e
+left join refinery.refinements k on k.position = any (string_to_array($1, ',')::bigint[])
+order by k.position;
 
 -- name: timeline
 -- Which cluster a primary is of, and its timeline, which grows with each promotion; no row from a standby.
