@@ -51,7 +51,7 @@ _CERTAIN: dict[str, type[RefineryError]] = {
 """By SQLSTATE, where the server said that it did nothing."""
 
 _CONTENDED = frozenset({"40001", "40P01", "55P03"})
-_LOST = frozenset({"57P01", "57P02", "57P05"})
+_LOST = frozenset({"25P03", "57P01", "57P02", "57P05"})
 """The server ended the session itself, perhaps after it had committed."""
 
 

@@ -108,6 +108,7 @@ async def test_our_own_refusals_arrive_with_their_data(database: Database) -> No
         ("57014", "QUESTION_TOO_LARGE"),
         ("42883", "DATABASE_UNAVAILABLE"),
         ("57P03", "DATABASE_UNAVAILABLE"),
+        ("25P03", "DATABASE_UNAVAILABLE"),
         ("08006", "DATABASE_UNAVAILABLE"),
         ("XX001", "DATA_CORRUPTED"),
     ],
