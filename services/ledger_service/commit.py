@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 import structlog
 
+from ledger_service.clock import Clock
 from refinery_core.errors import Draining, OutcomeUnknown, RefineryError
 from refinery_core.postgres.database import Database
 from refinery_core.serving.fair import FairQueue
@@ -73,8 +74,9 @@ class Committer:
 
     def __init__(self, database: Database, *, committed: Callable[[int], None] = lambda _: None) -> None:
         """Call `committed` with the last position of each batch, when its COMMIT has returned."""
-        self._small = _Lane(database, committed, flushers=SMALL_FLUSHERS)
-        self._large = _Lane(database, committed, flushers=1)
+        self._clock = Clock(database)
+        self._small = _Lane(database, self._clock, committed, flushers=SMALL_FLUSHERS)
+        self._large = _Lane(database, self._clock, committed, flushers=1)
 
     async def commit(self, request: Request, caller: str) -> Outcome:
         """
@@ -88,12 +90,15 @@ class Committer:
 
     async def aclose(self) -> None:
         """Refuse what waits, and stop."""
-        await asyncio.gather(self._small.aclose(), self._large.aclose())
+        await asyncio.gather(self._small.aclose(), self._large.aclose(), self._clock.aclose())
 
 
 class _Lane:
-    def __init__(self, database: Database, committed: Callable[[int], None], *, flushers: int) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, committed: Callable[[int], None], *, flushers: int
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._committed = committed
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._filled = asyncio.Event()
@@ -176,6 +181,7 @@ class _Lane:
         last = next((outcome.answer for outcome in reversed(outcomes) if outcome.kind == "committed"), None)
         if last is not None:
             self._database.pool.fence.committed(last["position"], bytes.fromhex(last["chain"]))
+            self._clock.committed(last["time"])
             self._committed(last["position"])
         return outcomes
 

@@ -135,4 +135,4 @@ async def test_every_query_of_these_files_is_among_them() -> None:
     folder = files("refinery_core.postgres") / "queries"
     texts = {name: (folder / name).read_text() for name in ("vibes.sql", "refinements.sql", "branches.sql")}
     names = {name for file, text in texts.items() for name, _ in parse(file, text)}
-    assert names - {name for name, _ in PAGES} == {"refine", "forecast", "notify"}
+    assert names - {name for name, _ in PAGES} == {"refine", "forecast", "notify", "ahead"}

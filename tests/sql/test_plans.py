@@ -75,6 +75,7 @@ REQUEST = {
 }
 
 FIRST: dict[str, tuple[object, ...]] = {
+    "ahead": (),
     "branch_by_name": ("dev/7",),
     "branch_chain": ("dev/7", MOST),
     "list_branches": ("dev/", "dev/\x7f", "dev/5", 11),

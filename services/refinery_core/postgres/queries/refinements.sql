@@ -59,6 +59,11 @@ from here h, lateral refinery.refine(case when h.known then $1::text::jsonb end,
 -- What the one write would answer to one request.
 select outcome, answer::text from refinery.forecast($1::text::jsonb);
 
+-- name: ahead
+-- How many seconds the last refinement is later than the clock of the server.
+select extract(epoch from r.time - clock_timestamp())::float8 as seconds
+from refinery.refinements r order by r.position desc limit 1;
+
 -- name: notify
 -- Tells all who listen how far the ledger reaches. Its COMMIT takes a lock that all databases of the server share, so it waits for no standby.
 select set_config('synchronous_commit', 'off', true), pg_notify('refinery', $1);
