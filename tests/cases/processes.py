@@ -44,7 +44,7 @@ class ServiceProcess:
 
     def becomes(self, environment: Mapping[str, str]) -> None:
         """Start it in another environment from now on."""
-        self._environment = environment
+        self._settings = dict(environment)
 
     @property
     def log(self) -> str:
