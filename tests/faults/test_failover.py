@@ -10,12 +10,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_core.postgres.fence import Fence
 from refinery_core.postgres.pool import open_pool, reading
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify import verify
 from tests.acceptance.conftest import Ledger, running
 from tests.cases.proxy import Proxy
-from tests.cases.standby import NAME, Pair
+from tests.cases.standby import NAME, Pair, asked
 from tests.cases.waiting import until
 from tests.conftest import Database
 from tests.faults.asking import outcome, read, refined, serves
@@ -128,3 +129,19 @@ async def test_connections_to_the_old_primary_are_given_up_when_the_new_one_is_m
 
 async def timeline(connection: asyncpg.Connection) -> int:
     return int((await connection.fetchrow(QUERIES["timeline"]))["timeline"])
+
+
+async def test_a_standby_that_lags_is_no_reason_to_refuse_it(pair: Pair) -> None:
+    app, reader = (server.url(NAME, "refinery_app") for server in (pair.primary, pair.standby))
+    fence = Fence()
+    async with ledger_at(app) as ledger:
+        await refined(ledger)
+        await pair.caught_up()
+        await asked(pair.standby, "select pg_wal_replay_pause()")
+        for _ in range(3):
+            await refined(ledger)
+    for url in (app, reader, app):
+        connection = await asyncpg.connect(url)
+        await fence.check(connection)
+        await connection.close()
+    assert fence.written[0] == await last_of(pair.primary) == await last_of(pair.standby) + 3
