@@ -34,6 +34,7 @@ async def sessions(database: Database, url: str | None) -> AsyncIterator[Pool | 
         yield database.pool if database.pool.keeps_sessions else None
         return
     async with await open_pool(url, application_name="refinery-ledger", min_size=0, max_size=1) as pool:
+        database.pool.listeners.add(pool.expire_soon)
         yield pool
 
 
@@ -76,10 +77,12 @@ class Notifications:
     async def _keep_a_session(self) -> None:
         while self._pool is not None:
             try:
+                generation = self._pool.generation
                 async with self._listening(self._pool) as connection:
                     self._reason = ""
                     self._heard(0)
-                    await self._send(connection)
+                    while not connection.is_closed() and self._pool.generation == generation:
+                        await self._send(connection)
             except RefineryError as refusal:
                 # A standby, above all, refuses for as long as it is one.
                 if refusal.reason != self._reason:
@@ -100,19 +103,20 @@ class Notifications:
         async with reading(pool) as connection:
             await connection.add_listener(CHANNEL, heard)
             connection.add_termination_listener(ended)
+            pool.listeners.add(self._woken.set)
             try:
                 yield connection
             finally:
+                pool.listeners.discard(self._woken.set)
                 # A lost connection refuses even this, and must not swallow a cancellation by it.
                 with suppress(asyncpg.InterfaceError):
                     connection.remove_termination_listener(ended)
                     await connection.remove_listener(CHANNEL, heard)
 
     async def _send(self, connection: Any) -> None:
-        while not connection.is_closed():
-            await self._woken.wait()
-            self._woken.clear()
-            position, self._untold = self._untold, 0
-            if position and not connection.is_closed():
-                await connection.execute(QUERIES["notify"], str(position))
-                await asyncio.sleep(PAUSE_SECONDS)
+        await self._woken.wait()
+        self._woken.clear()
+        position, self._untold = self._untold, 0
+        if position and not connection.is_closed():
+            await connection.execute(QUERIES["notify"], str(position))
+            await asyncio.sleep(PAUSE_SECONDS)

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -108,7 +108,11 @@ class Pool:
         self._connections = connections
         self._begin = connecting.begin
         self._expiring = set[asyncio.Task[None]]()
-        connecting.promoted = self._expire_soon
+        self.generation = 0
+        """How often all connections were given up."""
+        self.listeners = set[Callable[[], None]]()
+        """Are called when they are: whoever keeps a connection for long has to let go of it."""
+        connecting.promoted = self.expire_soon
 
     async def __aenter__(self) -> Self:
         """Give the pool, which is open already."""
@@ -124,7 +128,16 @@ class Pool:
 
     async def expire(self) -> None:
         """Open all connections anew: the database may have moved."""
+        self.generation += 1
+        for listener in tuple(self.listeners):
+            listener()
         await self._connections.expire_connections()
+
+    def expire_soon(self) -> None:
+        """Begin to expire(), where nobody can wait for it."""
+        task = asyncio.create_task(self.expire())
+        self._expiring.add(task)
+        task.add_done_callback(self._expiring.discard)
 
     @property
     def keeps_sessions(self) -> bool:
@@ -172,12 +185,6 @@ class Pool:
         # What went in and was answered stays true, even if the connection is lost on its way back.
         with contextlib.suppress(*STORE_FAILURES):
             await self._connections.release(connection, timeout=5.0)
-
-    def _expire_soon(self) -> None:
-        """Expire those that are older than the connection that is being made."""
-        task = asyncio.create_task(self.expire())
-        self._expiring.add(task)
-        task.add_done_callback(self._expiring.discard)
 
 
 @asynccontextmanager
