@@ -65,8 +65,9 @@ async def apply_code(connection: asyncpg.Connection, release: Release) -> list[s
         for script in release.privileges:
             await _execute(connection, script)
         await connection.execute(
-            "insert into refinery.schema_code (sha256, release, contract, oldest_contract, objects) "
-            "values ($1, $2, $3, $4, $5)",
+            "insert into refinery.schema_code "
+            "(sha256, release, contract, oldest_contract, objects, postgres) values "
+            "($1, $2, $3, $4, $5, current_setting('server_version_num')::integer / 10000)",
             release.sha256,
             release.number,
             release.contract,

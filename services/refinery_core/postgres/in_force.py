@@ -45,6 +45,8 @@ class InForce:
     oldest_contract: int
     objects: Mapping[str, str]
     """Digests, by what DROP calls each."""
+    comparable: bool
+    """Whether the server is of the major version that showed the texts; another may show them differently."""
 
     @classmethod
     async def read(cls, fetch: Fetch) -> InForce | None:
@@ -58,7 +60,9 @@ class InForce:
         return own is not None and other is not None and other > own
 
     def altered(self, objects: Mapping[str, Object]) -> str | None:
-        """The first of what migrate left that is not there, or not as it was."""
+        """The first of what migrate left that is not there, or not as it was; None where nobody can tell."""
+        if not self.comparable:
+            return None
         for name, sha256 in sorted(self.objects.items()):
             if name not in objects or objects[name].sha256 != sha256:
                 return name

@@ -177,7 +177,7 @@ def _check_code(release: Release, in_force: InForce | None) -> None:
 
 async def _is_in_force(connection: asyncpg.Connection, release: Release, in_force: InForce | None) -> bool:
     """Whether the code is applied, and stands as it was left, with nothing beside it."""
-    if in_force is None or in_force.sha256 != release.sha256:
+    if in_force is None or in_force.sha256 != release.sha256 or not in_force.comparable:
         return not (in_force or release.code or release.privileges)
     objects = await standing(fetching(connection))
     return {name: found.sha256 for name, found in objects.items()} == in_force.objects

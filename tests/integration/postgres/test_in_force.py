@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import subprocess
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -14,13 +16,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from refinery_core.postgres.database import Database as Store
+from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.opening import opened
 from refinery_core.postgres.readiness import Readiness
 from refinery_core.postgres.release import THIS, Release
 from tests.cases.processes import FAST_RECONNECT, ServiceProcess
 from tests.cases.waiting import until
-from tests.conftest import Database
+from tests.conftest import Database, fresh
 
 
 class Between(Store):
@@ -53,6 +56,40 @@ async def test_a_service_stays_ready_when_somebody_migrates_between_two_of_its_q
             assert await readiness()
         assert between.migrating is None
     assert [line["event"].partition(";")[0] for line in logged] == ["The database was migrated to 999.0.0"]
+
+
+async def test_texts_are_not_compared_on_another_postgres_until_somebody_migrates_there(
+    database: Database,
+) -> None:
+    async with opened(database.app_url, application_name="t", max_size=2, writes=True) as (_, readiness):
+        connection = await asyncpg.connect(database.owner_url)
+        await connection.execute("update refinery.schema_code set postgres = postgres - 1")
+        await connection.execute("drop function refinery.forecast")
+        assert await readiness()
+        assert "functions/forecast.sql" in await migrate(database.owner_url)
+        await connection.execute("drop function refinery.forecast")
+        await connection.close()
+        assert not await readiness()
+
+
+def dumped_and_restored(postgres: EmbeddedPostgres, of: str, into: str, file: Path) -> None:
+    """What a backup does."""
+    for program, *arguments in (
+        ("pg_dump", "--format=custom", f"--dbname={postgres.url(of)}", f"--file={file}"),
+        ("pg_restore", "--exit-on-error", f"--dbname={postgres.url(into)}", file),
+    ):
+        subprocess.run([postgres.bin_dir / program, *arguments], check=True, capture_output=True)
+
+
+async def test_a_database_that_was_restored_is_served_at_once(
+    postgres: EmbeddedPostgres, database: Database, tmp_path: Path
+) -> None:
+    async with fresh(postgres, "template0") as name:
+        await asyncio.to_thread(dumped_and_restored, postgres, database.name, name, tmp_path / "dump")
+        url = postgres.url(name, "refinery_app")
+        async with opened(url, application_name="t", max_size=2, writes=True, patience=0) as (_, readiness):
+            assert await readiness()
+        assert await migrate(postgres.url(name)) == []
 
 
 async def test_health_says_so_while_functions_are_not_as_they_were_left(

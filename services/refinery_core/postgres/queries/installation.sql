@@ -32,8 +32,10 @@ from refinery.ledger l,
 select name from refinery.schema_migrations;
 
 -- name: code_in_force
--- Which code was applied last.
-select sha256, release, contract, oldest_contract, objects from refinery.schema_code order by number desc limit 1;
+-- Which code was applied last, and whether this server shows texts as the one did that it was applied on.
+select c.sha256, c.release, c.contract, c.oldest_contract, c.objects,
+       c.postgres = current_setting('server_version_num')::integer / 10000 as comparable
+from refinery.schema_code c order by c.number desc limit 1;
 
 -- name: code_objects
 -- The functions, views and triggers of the schema as they stand; those of extensions are not ours.
