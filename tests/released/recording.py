@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import AUTHOR, record, running
 from tests.conftest import Database
 
+OUTCOMES: Final = {"committed", "replayed", "refused", "stale"}
 _OF_A_MOMENT: Final = {"time", "chain"}
 """Members of answers that depend on the clock, and on which ledger it is."""
 
@@ -23,19 +25,30 @@ _OF_A_MOMENT: Final = {"time", "chain"}
 async def recorded(database: Database) -> list[dict[str, Any]]:
     """Ask two ledgers on one database, and write down what they ask of it."""
     calls: list[dict[str, Any]] = []
-    asked = Store.write
+    refine, write = Store.refine, Store.write
 
-    async def write(self: Store, query: str, *arguments: Any) -> Any:
-        rows = await asked(self, query, *arguments)
-        if query in ("refine", "forecast"):
-            answers = [[row["outcome"], lasting(row["answer"])] for row in rows]
-            calls.append({"query": query, "arguments": arguments, "answers": answers})
+    def note(query: str, arguments: Sequence[Any], rows: Sequence[Any]) -> None:
+        answers = [[row["outcome"], lasting(row["answer"])] for row in rows]
+        calls.append({"query": query, "arguments": arguments, "answers": answers})
+
+    async def refining(self: Store, *batch: Any) -> Any:
+        rows = await refine(self, *batch)
+        note("refine", batch, rows)
+        return rows
+
+    async def writing(self: Store, query: str, *arguments: Any) -> Any:
+        rows = await write(self, query, *arguments)
+        if query == "forecast":
+            note(query, arguments, rows)
         return rows
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "write", write)
+        patch.setattr(Store, "refine", refining)
+        patch.setattr(Store, "write", writing)
         async with running(database) as one, running(database) as other:
             await _ask(one.refinery, other.refinery)
+    assert {outcome for call in calls for outcome, _ in call["answers"]} == OUTCOMES
+    assert {call["query"] for call in calls} == {"refine", "forecast"}
     return calls
 
 
