@@ -31,6 +31,7 @@ GOOD: dict[str, Message] = {
     "WatchVibes": ledger.WatchVibesRequest(after_position=2**40),
     "CreateBranch": ledger.CreateBranchRequest(request_id=REQUEST_ID, author_ref=AUTHOR, name="dev"),
     "ListBranches": ledger.ListBranchesRequest(),
+    "GetLedger": ledger.GetLedgerRequest(),
     "ResolveReference": resolver.ResolveReferenceRequest(reference=AUTHOR),
     "ResolveSchema": resolver.ResolveSchemaRequest(reference=USER),
     "ValidateSolution": resolver.ValidateSolutionRequest(reference=USER, solution=document(1)),

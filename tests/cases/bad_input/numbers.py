@@ -131,6 +131,7 @@ GOOD = refine().SerializeToString()
 
 BYTES = [
     Row("a message cut off", "Refine", GOOD[:-1], MALFORMED),
+    Row("bytes that are no message", "GetLedger", b"\xff\xff", MALFORMED),
     Row("a message cut off", "ResolveSchema", b"\x0a\x7fx", MALFORMED),
     Row("a message cut off", "WatchVibes", b"\x08", MALFORMED),
     Row("a message cut off", "AnalyzeImpact", b"\x0a\x05a", MALFORMED),

@@ -92,7 +92,7 @@ async def test_an_output_that_breaks_its_schema_is_a_problem(processes: Processe
     assert "the output does not satisfy its schema" in told.detail
 
 
-@pytest.mark.parametrize("content", [b'{"n": 12345678901234567890}', b"[" * (MAX_DEPTH + 1) + b"]" * 65])
+@pytest.mark.parametrize("content", [b'{"n": 98765432109876543210}', b"[" * (MAX_DEPTH + 1) + b"]" * 65])
 async def test_an_output_that_is_no_document_of_ours_is_a_problem(
     processes: Processes, content: bytes
 ) -> None:
