@@ -9,7 +9,7 @@ from typing import Final
 
 from cyclopts import CycloptsError
 
-from refinery_cli.failures import Usage, report, report_usage
+from refinery_cli.failures import Usage, report, report_failure, report_usage
 from refinery_cli.output import Form
 from refinery_cli.verbs import command
 from refinery_core.errors import Code, RefineryError
@@ -36,7 +36,7 @@ def run(tokens: Sequence[str]) -> int:
         report(refusal, _form_of(tokens))
         return UNKNOWN if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED} else NO
     except CannotStart as fault:
-        report_usage(str(fault), hint=False)
+        report_failure(str(fault), _form_of(tokens))
         return NO
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -50,16 +50,18 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def report_failure(sentence: str) -> None:
-    """Tell what was answered in place of what was asked for."""
-    _tell(sentence)
+def report_failure(sentence: str, form: Form = "text") -> None:
+    """Tell what was answered in place of what was asked for; for programs, one object."""
+    if form == "text":
+        _tell(sentence)
+    else:
+        _tell(json_text({"message": sentence.strip()}, pretty=False), start="")
 
 
-def report_usage(sentence: str, *, hint: bool = True) -> None:
+def report_usage(sentence: str) -> None:
     """Tell what is wrong with the command."""
     _tell(sentence.strip())
-    if hint:
-        _tell("Add --help to see what can be said.", start="")
+    _tell("Add --help to see what can be said.", start="")
 
 
 def note(sentence: str) -> None:

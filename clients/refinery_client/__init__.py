@@ -30,7 +30,6 @@ from refinery_client.executions import (
     ExecutionStory,
     Problem,
 )
-from refinery_client.identity import AnotherLedger
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
@@ -38,7 +37,6 @@ from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
 __all__ = [
     "ABSENT",
     "Absent",
-    "AnotherLedger",
     "Answers",
     "BranchCreated",
     "CapabilityCalled",

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from refinery_client.refusals import Unreachable, service_of
+from refinery_core.errors import AnotherLedger
 from refinery_core.wire import LEDGER_ID_KEY
 
 
-class AnotherLedger(Unreachable):
-    """The {service} service {problem}."""
-
-    reason = "ANOTHER_LEDGER"
-
-
 class Identity:
-    """The ledger that answered first. Ledger and resolver have to answer from the same one."""
+    """
+    The ledger that answered first. Ledger and resolver have to answer from the same one.
+
+    Calls say that they mean it, so that another one refuses them before it does anything.
+    """
 
     def __init__(self) -> None:
         self._seen: str | None = None
 
-    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None, request: object) -> None:
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What a call carries."""
+        return () if self._seen is None else ((LEDGER_ID_KEY, self._seen),)
+
+    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
         """
         Look at the metadata of an answer; those of the process service do not say.
 
@@ -33,7 +36,4 @@ class Identity:
             found = value if isinstance(value, str) else value.decode()
             self._seen = self._seen or found
             if found != self._seen:
-                problem = f"answers from the ledger {found}, and before from {self._seen}"
-                raise AnotherLedger(
-                    service=service_of(request), problem=f"{problem}; connect anew if that is meant"
-                )
+                raise AnotherLedger(meant=self._seen, ledger=found)

@@ -144,15 +144,16 @@ class Flow:
         self._outbox = asyncio.Queue()
         for sent in self._unanswered.values():
             self._outbox.put_nowait(sent)
-        call = self._stub.RefineStream(_drawn(self._outbox))
+        call = self._stub.RefineStream(_drawn(self._outbox), metadata=self._identity.metadata)
         watchdog = asyncio.create_task(self._cancel_when_silent(call))
         try:
             async for answer in call:
-                self._identity.check(await call.initial_metadata(), pb.RefineRequest())
+                self._identity.check(await call.initial_metadata())
                 self._heard, self._refusal = time.monotonic(), WriteUnanswered(service="ledger")
                 backoff.reset()
                 self._take(answer)
         except grpc.aio.AioRpcError as error:
+            self._identity.check(error.trailing_metadata())
             return _why_ended(refusal_from(error, pb.RefineRequest()))
         except asyncio.CancelledError:
             if watchdog.done() and not watchdog.cancelled():

@@ -65,11 +65,11 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
                 return _rebuilt(info.reason, code, sentence, info.metadata, _violations(bad))
     if code is Code.CANCELLED:
         # Who cancels a call himself does not come here. The server let it fall as it stopped, or was flooded.
-        return Unreachable(service=service_of(request), problem="the call was dropped unanswered")
+        return Unreachable(service=_service_of(request), problem="the call was dropped unanswered")
     if code is Code.UNAVAILABLE:
-        return Unreachable(service=service_of(request), problem=sentence.rstrip("."))
+        return Unreachable(service=_service_of(request), problem=sentence.rstrip("."))
     if code is Code.UNIMPLEMENTED:
-        return NotServed(service=service_of(request))
+        return NotServed(service=_service_of(request))
     if code is Code.DEADLINE_EXCEEDED:
         return unanswered(request)
     return Refused(sentence, code=code, reason=code.name, metadata={})
@@ -77,11 +77,10 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
 
 def unanswered(request: object) -> DeadlineExceeded:
     """Give what is raised where the answer to a request did not come in time."""
-    return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=service_of(request))
+    return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=_service_of(request))
 
 
-def service_of(request: object) -> str:
-    """Name the service that a request is for."""
+def _service_of(request: object) -> str:
     name = request.DESCRIPTOR.full_name if isinstance(request, Message) else ""
     return name.split(".")[1] if name.startswith("refinery.") else "called"
 

@@ -63,14 +63,14 @@ class Patience:
         """
         deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
         while True:
-            call = method(request, timeout=_left(deadline))
+            call = method(request, timeout=_left(deadline), metadata=self.identity.metadata)
             try:
                 answer = await call
             except grpc.aio.AioRpcError as error:
-                self.identity.check(error.trailing_metadata(), request)
+                self.identity.check(error.trailing_metadata())
                 await pause_or_raise(refusal_from(error, request), backoff, deadline)
             else:
-                self.identity.check(await call.trailing_metadata(), request)
+                self.identity.check(await call.trailing_metadata())
                 return answer
 
     async def stream(
@@ -88,15 +88,17 @@ class Patience:
         seconds, backoff = self.seconds(timeout_seconds), Backoff()
         deadline, begun = time.monotonic() + seconds, False
         while True:
-            call = method(request, timeout=None if timeout_seconds is None else _left(deadline))
+            left = None if timeout_seconds is None else _left(deadline)
+            call = method(request, timeout=left, metadata=self.identity.metadata)
             parts = aiter(call)
             try:
                 while (part := await _next(parts, request, seconds)) is not None:
                     if not begun:
-                        self.identity.check(await call.initial_metadata(), request)
+                        self.identity.check(await call.initial_metadata())
                     begun = True
                     yield part
             except grpc.aio.AioRpcError as error:
+                self.identity.check(error.trailing_metadata())
                 refusal = refusal_from(error, request)
                 if begun:
                     raise refusal from None

@@ -32,7 +32,9 @@ async def changes(
     while True:
         parts: list[Vibe] = []
         try:
-            async with aclosing(_messages(method(request), request, identity)) as messages:
+            async with aclosing(
+                _messages(method(request, metadata=identity.metadata), request, identity)
+            ) as messages:
                 async for message in messages:
                     backoff.reset()
                     heard = time.monotonic()
@@ -64,10 +66,11 @@ async def _messages(
             if not isinstance(message, pb.WatchVibesResponse):
                 raise Unreachable(service="ledger", problem="the watch ended without a reason")
             if is_first:
-                identity.check(await call.initial_metadata(), request)
+                identity.check(await call.initial_metadata())
                 is_first = False
             yield message
     except grpc.aio.AioRpcError as error:
+        identity.check(error.trailing_metadata())
         raise refusal_from(error, request) from None
     except TimeoutError:
         problem = f"nothing was heard for {SILENCE_SECONDS:.0f} seconds"

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from refinery_client import DeadlineExceeded, Draft, Refined, Refinery, Unreachable, Vibe
-from refinery_core.errors import LedgerUnavailable, RefinementNotFound
+from refinery_core.errors import AnotherLedger, LedgerUnavailable, RefinementNotFound
 from refinery_core.vibe.model import Context, Refinement
 
 _READY_SECONDS: Final = 2.0
@@ -74,5 +74,10 @@ def answering() -> Iterator[None]:
         yield
     except Unreachable as refusal:
         raise LedgerUnavailable(problem=refusal.metadata["problem"]) from refusal
+    except AnotherLedger as refusal:
+        problem = (
+            f"its address serves the ledger {refusal.metadata['ledger']}, and not {refusal.metadata['meant']}"
+        )
+        raise LedgerUnavailable(problem=problem) from refusal
     except DeadlineExceeded as refusal:
         raise LedgerUnavailable(problem="it did not answer in time") from refusal

@@ -275,6 +275,12 @@ class ExecutionLost(RefineryError):
     reason, code = "EXECUTION_LOST", Code.FAILED_PRECONDITION
 
 
+class AnotherLedger(RefineryError):
+    """The call is for the ledger '{meant}', and '{ledger}' is here; connect anew if this one is meant."""
+
+    reason, code = "ANOTHER_LEDGER", Code.FAILED_PRECONDITION
+
+
 class TooManyEvents(RefineryError):
     """The execution '{id}' has been given as many events as it takes; this one is never heard."""
 
@@ -327,7 +333,7 @@ class DatabaseUnavailable(RefineryError):
 
 
 class ReadOnly(RefineryError):
-    """The database behind this server takes no writes; nothing was written; one that does takes the same."""
+    """The database of this server takes no writes now; nothing was written; send the same to another one."""
 
     reason, code = "READ_ONLY", Code.UNAVAILABLE
 

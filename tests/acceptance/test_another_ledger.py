@@ -12,8 +12,8 @@ import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_client import AnotherLedger, Refine, Refinery
-from refinery_core.errors import VibeNotFound
+from refinery_client import Refine, Refinery
+from refinery_core.errors import AnotherLedger, VibeNotFound
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate
 from refinery_core.wire import LEDGER_ID_KEY
@@ -71,7 +71,13 @@ async def traces(refinery: Refinery) -> None:
 
 
 async def watches(refinery: Refinery) -> None:
-    async with aclosing(refinery.watch(give_up_seconds=2)) as changes:
+    async with aclosing(refinery.watch()) as changes:
+        await anext(changes)
+
+
+async def watches_what_comes(refinery: Refinery) -> None:
+    """From a position that another ledger does not reach."""
+    async with aclosing(refinery.watch(after_position=2)) as changes:
         await anext(changes)
 
 
@@ -86,6 +92,7 @@ CALLS: list[Callable[[Refinery], Awaitable[None]]] = [
     refines_many,
     traces,
     watches,
+    watches_what_comes,
     asks_for_health,
 ]
 
@@ -96,18 +103,23 @@ async def test_every_call_of_a_client_says_that_another_ledger_answers(
     first, _ = ledgers
     async with Refinery.connect(ledger=first.address, timeout_seconds=60) as refinery:
         for call in CALLS:
+            if call is watches_what_comes:
+                continue  # Nothing comes.
             if call is is_refused:
                 with pytest.raises(VibeNotFound):
                     await call(refinery)
             else:
                 await call(refinery)
         seen = (await refinery.get_ledger()).ledger_id
+        assert (await refinery.get_ledger()).position > 2
         await replace(ledgers)
         for call in CALLS:
-            with pytest.raises(AnotherLedger, match=f"and before from {seen}"):
+            with pytest.raises(AnotherLedger, match=f"for the ledger '{seen}'"):
                 await call(refinery)
     async with Refinery.connect(ledger=first.address, timeout_seconds=60) as refinery:
-        assert (await refinery.get_ledger()).ledger_id != seen
+        other = await refinery.get_ledger()
+    assert other.ledger_id != seen
+    assert other.position == 1, "nothing was written into the other one"
 
 
 async def test_every_answer_names_its_ledger(ledgers: tuple[ServiceProcess, ServiceProcess]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from process_worker.engine.faults import Fault, standard
-from refinery_core.errors import Code, Overloaded, RefineryError, StorageFull
+from refinery_core.errors import AnotherLedger, Code, Overloaded, RefineryError, StorageFull
 
 _FOR_NOW: Final = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
-_FULL_FOR_NOW: Final = {Overloaded.reason, StorageFull.reason}
-"""What else is RESOURCE_EXHAUSTED, a message that is too large above all, is so for ever."""
+_MENDABLE: Final = {Overloaded.reason, StorageFull.reason, AnotherLedger.reason}
+"""What passes, or an operator mends; what else has these codes, as a message that is too large, stays so."""
 _KINDS: Final = {
     Code.INVALID_ARGUMENT: ("validation", 400),
     Code.OUT_OF_RANGE: ("validation", 400),
@@ -26,7 +26,7 @@ _VIOLATIONS: Final = 5
 
 def is_for_now(refusal: RefineryError) -> bool:
     """Whether somebody is away or busy, so that the same may be answered later."""
-    return refusal.code in _FOR_NOW or refusal.reason in _FULL_FOR_NOW
+    return refusal.code in _FOR_NOW or refusal.reason in _MENDABLE
 
 
 def as_fault(refusal: RefineryError) -> Fault:

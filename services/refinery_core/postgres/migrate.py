@@ -24,6 +24,7 @@ import asyncpg
 from refinery_core.postgres.apply import apply_code, apply_once, fetching
 from refinery_core.postgres.in_force import InForce, standing
 from refinery_core.postgres.release import THIS, Release, Script
+from refinery_core.postgres.translate import OF_ANOTHER_SESSION
 from refinery_core.settings import CannotStart
 
 _LOCK: Final = 0x5245_4649_4E45_5259  # "REFINERY"
@@ -66,6 +67,8 @@ async def migrate(
 def told(fault: BaseException) -> str:
     """Say in a line why a database cannot be migrated, and in which file; below it PostgreSQL adds hints."""
     line = str(fault).partition("\n")[0].rstrip(".")
+    if getattr(fault, "sqlstate", None) in OF_ANOTHER_SESSION:
+        line = "a pooler of transactions stands before it; name PostgreSQL itself"
     where = "".join(f" ({name})" for name in getattr(fault, "__notes__", ()))
     return f"The database cannot be migrated: {line}{where}."
 

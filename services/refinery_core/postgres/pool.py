@@ -83,20 +83,19 @@ async def open_pool(
             )
         except _NO_SUCH_THING as error:
             raise CannotStart(f"The database refuses us: {error}.") from error
+        except asyncpg.ProtocolViolationError as error:
+            raise CannotStart(
+                f"The database refuses us: {error}. Where a pooler stands before it, set REFINERY_POOLER."
+            ) from error
         except (*STORE_FAILURES, DatabaseUnavailable) as error:
             if time.monotonic() + pause > deadline:
                 raise CannotStart(
-                    f"The database could not be reached for {patience:.0f} s: {error}.{_hint(error)}"
+                    f"The database could not be reached for {patience:.0f} s: {error}."
                 ) from error
         else:
             return Pool(connections, connecting, fence)
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- spreads load, guards nothing
         pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-def _hint(error: BaseException) -> str:
-    refused = isinstance(error, asyncpg.ProtocolViolationError)
-    return " Behind a pooler, set REFINERY_POOLER." if refused else ""
 
 
 class Pool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
+import structlog
 
 from refinery_core.errors import (
     CATALOGUE,
@@ -23,6 +24,7 @@ from refinery_core.errors import (
     RefineryError,
     StorageFull,
 )
+from refinery_core.logs import Seldom
 
 OUR_REFUSAL = "RF000"
 """The SQLSTATE of refinery.refuse(); the DETAIL is JSON: {"reason": …, "metadata": {…}}."""
@@ -37,6 +39,8 @@ TimeoutError is an OSError."""
 _CERTAIN: dict[str, type[RefineryError]] = {
     "0A000": DatabaseUnavailable,  # "cached plan must not change": a migration ran; only a retry may pass
     "25006": ReadOnly,  # a standby, or default_transaction_read_only
+    "26000": DatabaseUnavailable,  # no such prepared statement, and
+    "42P05": DatabaseUnavailable,  # one that is there already: see OF_ANOTHER_SESSION
     "42883": DatabaseUnavailable,  # undefined_function: a migration to another version runs, or ran
     "53000": Overloaded,
     "53100": StorageFull,
@@ -49,6 +53,12 @@ _CERTAIN: dict[str, type[RefineryError]] = {
     "XX002": DataCorrupted,
 }
 """By SQLSTATE, where the server said that it did nothing."""
+
+OF_ANOTHER_SESSION = ("26000", "42P05")
+"""The SQLSTATEs of a session that has the prepared statements of another one: a pooler changes servers."""
+
+_loudly = Seldom(10.0)
+_log = structlog.get_logger("refinery.database")
 
 _CONTENDED = frozenset({"40001", "40P01", "55P03"})
 _LOST = frozenset({"25P03", "57P01", "57P02", "57P05"})
@@ -90,7 +100,7 @@ def translated(error: BaseException, *, during_commit: bool = False) -> Refinery
             # A write waits for its turn too, and the same may be quick when it is free.
             return Overloaded(bound="writes take too long")
         if state in _CERTAIN:
-            return _CERTAIN[state]()
+            return _certain(state)
         if state not in _LOST and not state.startswith("08"):
             return None
     elif isinstance(error, asyncpg.InterfaceError) and type(error) is not asyncpg.InterfaceError:
@@ -98,6 +108,12 @@ def translated(error: BaseException, *, during_commit: bool = False) -> Refinery
     elif not isinstance(error, STORE_FAILURES):
         return None
     return OutcomeUnknown() if during_commit else DatabaseUnavailable()
+
+
+def _certain(state: str) -> RefineryError:
+    if state in OF_ANOTHER_SESSION and _loudly():
+        _log.error("a pooler changes servers between transactions: set REFINERY_POOLER=transaction")
+    return _CERTAIN[state]()
 
 
 def _own(error: asyncpg.PostgresError) -> RefineryError:

@@ -33,6 +33,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpc_heal
         self._drain = drain
         self._serving = False
         self._stopped = False
+        self._told: str | None = None
         self._changed = asyncio.Event()
 
     async def follow(self, readiness: Readiness, *, every_seconds: float, timeout_seconds: float) -> None:
@@ -44,11 +45,15 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpc_heal
     async def _ready(self, readiness: Readiness, timeout_seconds: float) -> bool:
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await readiness()
+                ready = await readiness()
         except Exception as fault:  # noqa: BLE001 -- whatever it is, the service is not ready
-            if self._serving:
-                _log.warning("not ready", problem=repr(fault))
+            problem = repr(fault)
+            if problem != self._told:  # A problem that turns into another one is told as well.
+                _log.warning("not ready", problem=problem)
+                self._told = problem
             return False
+        self._told = None
+        return ready
 
     def set(self, *, serving: bool) -> None:
         """Change the answer, and tell those who watch."""

@@ -6,10 +6,12 @@ call costs the event loop more than what the layers do.
 
 from __future__ import annotations
 
+from refinery_core.errors import AnotherLedger
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.around import Call, Layer
 from refinery_core.serving.principal import set_principal
 from refinery_core.serving.refusals import Refusals
+from refinery_core.wire import LEDGER_ID_KEY
 
 
 class Room:
@@ -32,6 +34,27 @@ class Room:
             self._call.capacity.give_back(streaming=self._call.streaming, peer=self._peer)
 
 
+class Meant:
+    """Refuses what is meant for another ledger, before anything is done. Few calls say which they mean."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        """Compare, where the call says it; or raise AnotherLedger."""
+        own = self._call.metadata
+        if not own:
+            return
+        for key, value in self._call.context.invocation_metadata() or ():
+            if key == LEDGER_ID_KEY and (key, value) not in own:
+                raise AnotherLedger(meant=value, ledger=dict(own).get(key, ""))
+
+    async def __aexit__(self, *error: object) -> None:
+        """Nothing is left to undo."""
+
+
 class Known:
     """Says who calls. While authentication is off everybody is anonymous."""
 
@@ -52,5 +75,6 @@ LAYERS: tuple[Layer, ...] = (
     AccessLog,  # outermost: it records what the caller was answered, whoever decided it
     Refusals,  # all below may raise a RefineryError; all above see a gRPC status
     Room,  # before the principal: shedding load must cost less than finding out who calls
+    Meant,  # nothing is done for whoever means another ledger
     Known,  # innermost: it is for the servicer, and nobody is known who was not let in
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import asyncpg
 import pytest
@@ -37,6 +38,17 @@ async def test_migrate_refuses_a_database_with_newer_code_unless_it_is_told_to_g
     assert await asyncio.to_thread(run, [*tokens, "--downgrade"]) == 0
     assert "functions/refine.sql" in capsys.readouterr().out.splitlines()
     assert await asyncio.to_thread(run, tokens) == 0
+
+
+@pytest.mark.parametrize("verb", ["migrate", "verify"])
+async def test_what_cannot_be_done_is_an_object_for_programs(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = [verb, "--url", "postgresql://nobody@127.0.0.1:1/none", "-o", "json"]
+    assert await asyncio.to_thread(run, tokens) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "cannot be" in json.loads(said.err)["message"]
 
 
 async def test_verify_reads_a_database_that_it_is_given(

@@ -6,11 +6,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from refinery_core.errors import DatabaseUnavailable
 from refinery_core.postgres.apply import fetching
 from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.in_force import standing
 from refinery_core.postgres.migrate import create_database, migrate, told
 from refinery_core.postgres.release import Release
+from refinery_core.postgres.translate import translated
 from refinery_core.settings import CannotStart
 from tests.conftest import Database
 
@@ -296,3 +298,15 @@ async def test_a_ledger_of_before_the_first_release_is_told_so(empty_database: s
     before = "was made by a version before the first release, v0.2.0, whose formats differ: .* a new database"
     with pytest.raises(CannotStart, match=before):
         await migrate(empty_database)
+
+
+@pytest.mark.parametrize(
+    "fault", [asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError]
+)
+def test_prepared_statements_of_others_are_told_as_the_pooler_that_they_come_from(
+    fault: type[asyncpg.PostgresError],
+) -> None:
+    assert "a pooler of transactions stands before it; name PostgreSQL itself" in told(
+        fault("prepared statement")
+    )
+    assert isinstance(translated(fault("prepared statement")), DatabaseUnavailable)

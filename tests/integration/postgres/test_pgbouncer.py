@@ -144,7 +144,9 @@ async def test_the_settings_are_those_of_a_session_without_a_pooler_and_nobody_e
 
 async def test_who_forgets_to_say_that_there_is_a_pooler_is_told(behind: Behind) -> None:
     with pytest.raises(CannotStart, match=r"unsupported startup parameter.* set REFINERY_POOLER\."):
-        await open_pool(behind.url("refinery_app"), application_name="t", patience=0)
+        await open_pool(
+            behind.url("refinery_app"), application_name="t"
+        )  # At once: it does not pass by itself.
 
 
 @pytest.mark.parametrize("behind", ["transaction"], indirect=True)

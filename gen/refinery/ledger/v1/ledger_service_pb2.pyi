@@ -1164,8 +1164,9 @@ class GetLedgerResponse(_message.Message):
     """ledger_id is a UUID that was made with the ledger. Backup and restore keep
     it. Every answer of the ledger and the resolver carries it, too, as the
     metadata `refinery-ledger-id`: of a stream the initial metadata, of any
-    other call the trailing metadata. A client that sees it change speaks to
-    another ledger than before.
+    other call the trailing metadata. A call that carries the same metadata says
+    which ledger it means: another one refuses it (ANOTHER_LEDGER) before it
+    does anything.
     """
     origin: _builtins.bytes
     """origin is the chain before position 1, which is made of ledger_id."""
@@ -1214,9 +1215,10 @@ class Versions(_message.Message):
     migration: _builtins.str
     """migration is the last one that was applied: `0001_ledger`."""
     code: _builtins.bytes
-    """code is SHA-256 of the SQL functions, triggers and privileges in force, 32
-    bytes. It is the same wherever the same release has migrated, and empty
-    where the database does not say.
+    """code is SHA-256 of the SQL functions, triggers, views and privileges that
+    were migrated last, 32 bytes. It is the same wherever the same release has
+    migrated, and empty where the database does not say. A server whose
+    functions, triggers or views were changed by hand since is NOT_SERVING.
     """
     postgres: _builtins.str
     """postgres is the version of the database server: `18.1`."""

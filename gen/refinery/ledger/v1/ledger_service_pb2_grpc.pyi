@@ -26,7 +26,7 @@ class LedgerServiceStub:
     cancel, is a call that the server dropped before it looked at it, as it
     stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
     is a message beyond 5 MiB, which ends the call that it came in, or metadata
-    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    beyond 16 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
     the same again, with the same request_id.
     """
 
@@ -95,7 +95,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     cancel, is a call that the server dropped before it looked at it, as it
     stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
     is a message beyond 5 MiB, which ends the call that it came in, or metadata
-    beyond 8 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
+    beyond 16 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
     the same again, with the same request_id.
     """
 

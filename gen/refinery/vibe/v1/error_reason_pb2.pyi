@@ -259,7 +259,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
     """
     ERROR_REASON_READ_ONLY: _ErrorReason.ValueType  # 47
-    """UNAVAILABLE. "The database behind this server takes no writes; nothing was written; one that does takes the same."
+    """UNAVAILABLE. "The database of this server takes no writes now; nothing was written; send the same to another one."
 
         {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
     """
@@ -267,6 +267,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
 
         {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
+    """
+    ERROR_REASON_ANOTHER_LEDGER: _ErrorReason.ValueType  # 49
+    """FAILED_PRECONDITION. "The call is for the ledger '6f3e…', and 'b1c2…' is here; connect anew if this one is meant."
+
+        {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -505,7 +510,7 @@ ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 46
     {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
 """
 ERROR_REASON_READ_ONLY: ErrorReason.ValueType  # 47
-"""UNAVAILABLE. "The database behind this server takes no writes; nothing was written; one that does takes the same."
+"""UNAVAILABLE. "The database of this server takes no writes now; nothing was written; send the same to another one."
 
     {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
 """
@@ -513,5 +518,10 @@ ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
 """FAILED_PRECONDITION. "Temporal does not know the execution '6f3e…' ('main@executions/6f3e…?1'); send the same ExecuteProcess again."
 
     {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
+"""
+ERROR_REASON_ANOTHER_LEDGER: ErrorReason.ValueType  # 49
+"""FAILED_PRECONDITION. "The call is for the ledger '6f3e…', and 'b1c2…' is here; connect anew if this one is meant."
+
+    {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -13,14 +13,14 @@ from refinery_client.refusals import refusal_from
 from refinery_core.errors import Overloaded, VibeNotFound
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.capacity import Capacity
-from refinery_core.serving.layers import LAYERS, Known, Room
+from refinery_core.serving.layers import LAYERS, Known, Meant, Room
 from refinery_core.serving.principal import current_principal
 from refinery_core.serving.refusals import Refusals
 from tests.cases.waiting import PATIENCE
 
 
 def test_the_layers_stand_in_their_order() -> None:
-    assert (AccessLog, Refusals, Room, Known) == LAYERS
+    assert (AccessLog, Refusals, Room, Meant, Known) == LAYERS
 
 
 async def test_a_call_leaves_one_line(server: Any) -> None:

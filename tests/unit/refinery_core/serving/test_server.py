@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -256,3 +257,20 @@ def test_what_it_cannot_start_with_is_a_sentence_and_exit_code_1() -> None:
     assert ended.stderr == (
         f"Cannot listen on {listen}: the port is taken; stop what uses it, or choose another.\n"
     )
+
+
+async def test_a_problem_that_turns_into_another_one_is_told_as_well(run: Any) -> None:
+    problem = "the first"
+
+    async def readiness() -> bool:
+        raise LookupError(problem)
+
+    def told(lines: list[Any]) -> list[str]:
+        return [line["problem"] for line in lines if line["event"] == "not ready"]
+
+    with structlog.testing.capture_logs() as lines:
+        async with run(readiness=readiness):
+            await until(lambda: told(lines))
+            problem = "the second"
+            await until(lambda: len(told(lines)) > 1)
+    assert told(lines) == ["LookupError('the first')", "LookupError('the second')"]
