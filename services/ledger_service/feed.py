@@ -33,7 +33,7 @@ WOKEN_AT_ONCE = 16
 """Watches that are woken in one turn of the loop."""
 SENT_AT_ONCE = 2
 """Answers of watches that are sent in one turn of the loop."""
-GIVE_WAY_SECONDS = 0.002
+GIVE_WAY_SECONDS = 0.004
 """Between two such turns while a refine is under way, if more than that wait."""
 FAR_BEHIND = 500
 """Refinements from which on a watch gives way no more: it would leave the memory of the feed."""
