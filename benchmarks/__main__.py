@@ -29,10 +29,10 @@ from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.vibe.v1 import vibe_pb2
-from refinery_cli.importing import ids_of, read_schemas
-from refinery_cli.schema_import import plan
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_cli.read.schema_drafts import plan
+from refinery_cli.verbs.import_schemas import ids_of, read_schemas
 from refinery_core.postgres.migrate import create_database, migrate
+from refinery_local.postgres import EmbeddedPostgres
 
 SIZES = [int(size) for size in os.environ.get("BENCH_SIZES", "1000,1000000").split(",")]
 SECONDS = float(os.environ.get("BENCH_SECONDS", "4"))

@@ -10,16 +10,17 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from process_worker import steps
-from process_worker.activities import Activities
-from process_worker.connect import connect
-from process_worker.expressions import Evaluator
-from process_worker.keys import commit_key, result_key
-from process_worker.messages import Result, Start
-from process_worker.outside.calls import Calls
-from process_worker.outside.gateway import Gateway
-from process_worker.payloads import converter
+from process_worker.activities.definitions import Activities
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.engine.keys import commit_key
+from process_worker.jq.evaluator import Evaluator
 from process_worker.settings import Settings
+from process_worker.temporal.connect import connect
+from process_worker.temporal.payloads import converter
+from process_worker.workflow import steps
+from process_worker.workflow.keys import result_key
+from process_worker.workflow.messages import Result, Start
 from refinery_client import Refinery
 from refinery_core.serving.server import run
 from refinery_core.settings import from_environment

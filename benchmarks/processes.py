@@ -19,16 +19,16 @@ from temporalio.client import Client, WorkflowHandle
 
 from benchmarks.by_hand import QUEUE, ByHand
 from benchmarks.load import AUTHOR, free_port, rate
-from process_worker.connect import connect
-from process_worker.expressions import Evaluator
-from process_worker.keys import workflow_id
-from process_worker.messages import TASK_QUEUE, WORKFLOW, Result, Start
+from process_worker.jq.evaluator import Evaluator
 from process_worker.settings import Settings
-from refinery_cli.supervise import Child, serving
-from refinery_cli.temporal import Temporal
+from process_worker.temporal.connect import connect
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, Refinery
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.model import VibeType
+from refinery_local.supervise import Child, serving
+from refinery_local.temporal import Temporal
 
 READ: Final = "aug:/system/capabilities/get-vibe"
 CALLS: Final = 4

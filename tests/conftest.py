@@ -16,8 +16,8 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
+from refinery_local.postgres import EmbeddedPostgres
 
 # How long one example takes says how busy the machine is.
 settings.register_profile("refinery", deadline=None)

@@ -9,9 +9,9 @@ from typing import Final
 
 from cyclopts import CycloptsError
 
-from refinery_cli.failures import Usage, report, report_failure, report_usage
-from refinery_cli.output import Form
-from refinery_cli.verbs import command
+from refinery_cli.app import command
+from refinery_cli.show.failures import Usage, report, report_failure, report_usage
+from refinery_cli.show.output import Form
 from refinery_core.errors import Code, RefineryError
 from refinery_core.settings import CannotStart
 

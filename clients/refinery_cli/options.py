@@ -5,19 +5,17 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from refinery_cli.failures import Usage
-from refinery_cli.output import Form
+from refinery_cli.show.failures import Usage
+from refinery_cli.show.output import Form
 from refinery_client.connection import DEFAULT_LEDGER, DEFAULT_PROCESS, DEFAULT_RESOLVER, Refinery
 from refinery_core.vibe.model import Context
-
-LOCAL_ROLE: Final = "main@roles/local?1"
-"""The Role that `refinery up` makes."""
 
 MAX_POSITION: Final = 2**63 - 1
 Position = Annotated[int, Parameter(validator=Number(gte=0, lte=MAX_POSITION))]
@@ -39,12 +37,23 @@ Author = Annotated[
 RequestId = Annotated[
     str | None, Parameter(help="A UUID of your own: sent again, it gives the first answer again.")
 ]
+Transitive = Annotated[bool, Parameter(negative="", help="Those of those too.")]
+Repin = Annotated[
+    bool, Parameter(negative="", help="As it would be there and then, in place of how it was pinned.")
+]
+Data = Annotated[Path, Parameter(help="The folder that keeps everything; `up` makes it.")]
+DATA: Final = Path(".refinery")
 Limit = Annotated[Count, Parameter(help="How many at the most; 0 for all.")]
 
 
 def document(help_: str) -> Parameter:
     """Describe an option that is a document; unlike others its value may begin with a hyphen, or be one."""
     return Parameter(help=help_, allow_leading_hyphen=True)
+
+
+SchemaText = Annotated[
+    str | None, document("A schema that is not stored: inline JSON, @FILE, or - for standard input.")
+]
 
 
 @Parameter(name="*", group="Connection")

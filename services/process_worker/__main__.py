@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from process_worker.capabilities import Capabilities
-from process_worker.connect import connect, see_author, wait_for_ledger
-from process_worker.executions import Executions
-from process_worker.ledger import Ledger
-from process_worker.outside.gateway import Gateway
-from process_worker.payloads import converter
-from process_worker.schedules import Schedules
-from process_worker.servicer import NAME, ProcessServicer
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.door.capabilities import Capabilities
+from process_worker.door.executions import Executions
+from process_worker.door.schedules import Schedules
+from process_worker.door.servicer import NAME, ProcessServicer
+from process_worker.records.ledger import Ledger
 from process_worker.settings import Settings
-from process_worker.temporal import Temporal
-from process_worker.timetable import Timetable
+from process_worker.temporal.client import Temporal
+from process_worker.temporal.connect import connect, see_author, wait_for_ledger
+from process_worker.temporal.payloads import converter
+from process_worker.temporal.timetable import Timetable
 from process_worker.worker import build, reaching
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import Refinery

@@ -18,16 +18,16 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from process_worker.activities import Activities, ScheduleActivities
-from process_worker.capabilities import MAX_CALLS
-from process_worker.expressions import Evaluator
-from process_worker.firings import FireSchedule
-from process_worker.messages import TASK_QUEUE
-from process_worker.outside.calls import Calls
-from process_worker.outside.gateway import Gateway
-from process_worker.replayed import EVALUATE
-from process_worker.schedules import Schedules
-from process_worker.workflows import ExecuteProcess
+from process_worker.activities.definitions import Activities, ScheduleActivities
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.door.capabilities import MAX_CALLS
+from process_worker.door.schedules import Schedules
+from process_worker.jq.evaluator import Evaluator
+from process_worker.workflow.firings import FireSchedule
+from process_worker.workflow.messages import TASK_QUEUE
+from process_worker.workflow.replayed import EVALUATE
+from process_worker.workflow.workflows import ExecuteProcess
 from refinery_client import Refinery
 
 _WORKFLOW_TASKS: Final = 16

@@ -14,9 +14,9 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_client import Refine, Refinery
 from refinery_core.errors import AnotherLedger, VibeNotFound
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate
 from refinery_core.wire import LEDGER_ID_KEY
+from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import AUTHOR, record
 from tests.cases.processes import ServiceProcess
 from tests.conftest import Database, fresh

@@ -16,7 +16,7 @@ from benchmarks.at_the_limits import probing
 from benchmarks.limits import CASES, Limits, connected, prepare
 from refinery.ledger.v1 import ledger_service_pb2
 from refinery.resolver.v1 import resolver_service_pb2
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.processes import ServiceProcess
 from tests.cases.waiting import PATIENCE
 from tests.conftest import fresh

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from refinery.ledger.v1 import ledger_service_pb2 as ledger
 from refinery.resolver.v1 import resolver_service_pb2 as resolver
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.bad_input import documents, names, numbers, schemas
 from tests.cases.bad_input.calls import LEDGER, METHODS, OPTIONS, Answer, call, check, raw
 from tests.cases.bad_input.fields import ENUMS, EVIL, GOOD, NUMBERS, STRINGS, filled, ways, written

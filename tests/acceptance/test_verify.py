@@ -16,12 +16,12 @@ import pytest
 
 from refinery_client import Draft
 from refinery_core.postgres import verify_stretch
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.verify import Finding, Report, verify
 from refinery_core.postgres.verify_child import Child
 from refinery_core.postgres.verify_stretch import Stretch
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import VibeType
+from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import SYSTEM_CAPABILITIES, Ledger, record, running
 from tests.conftest import Database, fresh
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from refinery_core import leash
-from refinery_core.postgres.embedded import EmbeddedPostgres
-from refinery_core.postgres.installation import account_for
+from refinery_local import leash
+from refinery_local.installation import account_for
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 

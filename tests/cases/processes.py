@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from refinery_core import leash
+from refinery_local import leash
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 

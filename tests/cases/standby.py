@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.waiting import until
 
 NAME = "ledger"

@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.load import prepare
 from tests.cases.processes import ServiceProcess
 from tests.cases.standby import NAME, Pair, pair_of

@@ -11,10 +11,10 @@ from uuid import UUID
 
 import pytest
 
-from refinery_cli.supervise import Child
-from refinery_cli.temporal import Temporal
 from refinery_client import Execution, ExecutionState, Refinery
 from refinery_core.settings import CannotStart
+from refinery_local.supervise import Child
+from refinery_local.temporal import Temporal
 from tests.cases.load import AUTHOR
 from tests.cases.ports import free_port
 from tests.cases.processes import ServiceProcess

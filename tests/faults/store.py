@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 
 
 @dataclass(frozen=True)

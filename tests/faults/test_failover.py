@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.fence import Fence
 from refinery_core.postgres.pool import open_pool, reading
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify import verify
+from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import Ledger, running
 from tests.cases.proxy import Proxy
 from tests.cases.standby import NAME, Pair, asked

@@ -10,8 +10,8 @@ import asyncpg
 from structlog.testing import capture_logs
 
 from refinery_client import Refinery
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.verify import verify
+from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import AUTHOR, Ledger, running
 from tests.cases.processes import ServiceProcess
 from tests.cases.standby import NAME, Pair

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from ledger_service.notifications import CHANNEL
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
+from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import Ledger, record, running
 from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database

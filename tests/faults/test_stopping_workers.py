@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from temporalio.client import Client
 
-from process_worker.keys import workflow_id
-from process_worker.messages import TASK_QUEUE, WORKFLOW, Result, Start
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, ExecutionState
 from refinery_core.serving.ending import CUT_SHORT
 from refinery_core.vibe.model import VibeType

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from refinery_core.postgres.embedded import SUPERUSER, EmbeddedPostgres
 from refinery_core.postgres.migrate import create_database, migrate
 from refinery_core.release import VERSION
+from refinery_local.postgres import SUPERUSER, EmbeddedPostgres
 from tests.conftest import Database
 from tests.released import notes
 from tests.released.recording import recorded

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 from tests.conftest import Database, fresh
 from tests.released.stored import Released, numbers, unpacked
 

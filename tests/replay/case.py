@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from temporalio.client import WorkflowHandle
 
-from process_worker.messages import Result
+from process_worker.workflow.messages import Result
 from refinery_client import Draft
 from tests.cases.scenario import STANDARD, Scenario, says
 from tests.integration.process.executor import Executor

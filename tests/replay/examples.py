@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import ANY
 
-from refinery_cli.yaml import read_yaml
+from refinery_cli.read.yaml import read_yaml
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import STANDARD, WORLD, event

@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from process_worker.engine.contract import Delivery
 from process_worker.engine.faults import Interrupted
-from process_worker.engine.interpreter import Interpreter, Setting
+from process_worker.engine.interpreter import Interpreter
+from process_worker.engine.run import Setting
 from process_worker.engine.state import SNAPSHOT, State
-from process_worker.expressions import Evaluator
-from process_worker.messages import Delivery
+from process_worker.jq.evaluator import Evaluator
 from refinery_core.process.checker import read_process
 from tests.cases.scenario import Scenario, event, get, says, typed
 from tests.unit.process_worker.world import World, fly

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from temporalio import workflow
 
-from process_worker import workflows
 from process_worker.engine.faults import Fault
 from process_worker.engine.state import Mailbox, State
-from process_worker.expressions import Evaluator
-from process_worker.messages import Result
-from process_worker.replayed import Replayed
+from process_worker.jq.evaluator import Evaluator
+from process_worker.workflow import workflows
+from process_worker.workflow.messages import Result
+from process_worker.workflow.replayed import Replayed
 from refinery_core.process.kinds import KINDS
 from tests.integration.process.replaying import replay_run
 from tests.replay import corpus

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from process_worker.engine.state import SNAPSHOT, NewerSnapshot, State
-from process_worker.expressions import Evaluator
+from process_worker.jq.evaluator import Evaluator
 from tests.replay import standing
 from tests.unit.process_worker.world import World, fly
 

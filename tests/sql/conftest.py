@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.store import Store
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
+from refinery_local.postgres import EmbeddedPostgres
 from tests.sql.conftest import execute
 
 NAME = "test_pages"

@@ -16,8 +16,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.queries import QUERIES
+from refinery_local.postgres import EmbeddedPostgres
 from tests.sql.conftest import execute
 
 BIG = {"refinements", "vibes", "vibe_refs", "vibe_branches"}

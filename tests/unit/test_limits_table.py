@@ -26,17 +26,17 @@ NOT_IN_THE_TABLE = {
     "ledger_service.lineage.MAX_EDGES": "what one step of a walk reads; it is cut, and says so",
     "ledger_service.reads.MAX_INT4": "the largest number that PostgreSQL takes",
     "ledger_service.refine.MAX_ATTEMPTS": "refused as CONTENTION, which says how many",
-    "process_worker.wire.MAX_TEXT": "refused as INVALID_FIELD, which says how much",
-    "process_worker.wire.MAX_NOTE_BYTES": "refused as INVALID_FIELD, which says how much",
-    "process_worker.wire.MAX_ATTRIBUTES": "refused as INVALID_FIELD, which says how many",
+    "process_worker.door.wire.MAX_TEXT": "refused as INVALID_FIELD, which says how much",
+    "process_worker.door.wire.MAX_NOTE_BYTES": "refused as INVALID_FIELD, which says how much",
+    "process_worker.door.wire.MAX_ATTRIBUTES": "refused as INVALID_FIELD, which says how many",
     "process_worker.engine.state.MAX_CONSUMED": "remembered ids of events; none is refused for it",
-    "process_worker.outside.gateway.MAX_REDIRECTS": "a fault, which says so",
+    "process_worker.activities.outside.gateway.MAX_REDIRECTS": "a fault, which says so",
     "refinery_core.errors.MAX_METADATA_VALUE": "how much of a value a message shows",
     "refinery_core.fields.MAX_LINE": "follows from the length of a ref",
     "refinery_core.process.durations.MAX_MILLISECONDS": "a hundred years",
-    "refinery_core.process.jq_cursor.MAX_DEPTH": "levels of an expression, which has 8 KiB",
-    "refinery_core.process.jq_rules.MAX_RANGE": "what an expression may ask for by a literal; it has 2 s",
-    "refinery_core.process.jq_tokens.MAX_NESTED_STRINGS": "levels of an expression, which has 8 KiB",
+    "refinery_core.process.jq.cursor.MAX_DEPTH": "levels of an expression, which has 8 KiB",
+    "refinery_core.process.jq.rules.MAX_RANGE": "what an expression may ask for by a literal; it has 2 s",
+    "refinery_core.process.jq.tokens.MAX_NESTED_STRINGS": "levels of an expression, which has 8 KiB",
     "refinery_core.process.reading.MAX_DATA_DEPTH": "the levels of a document",
     "refinery_core.process.reading.MAX_EXPRESSIONS": "bytes of all expressions of a process, which has 1 MiB",
     "refinery_core.serving.refusals.MAX_DETAILS_BYTES": "how much of a refusal travels",
@@ -82,20 +82,20 @@ ROWS = {
     "an impact": "{resolver.impact.MAX_VIBES} Vibes",
     "a statement in the database": "8 s",
     "a process": "{core.process.reading.MAX_TASKS} tasks, "
-    "{core.process.reading.MAX_TASK_DEPTH} levels; expressions of {core.process.jq_lint.MAX_BYTES:KiB}",
-    "what an execution refers to": "{worker.freeze.MAX_REFERENCES} references, "
-    "{worker.freeze.MAX_INPUTS} targets and budgets",
-    "an expression": "{worker.expressions.SECONDS:s} of CPU; {worker.jq_child.MEMORY_BYTES:MiB}; "
-    "a result of {worker.jq_child.RESULT_BYTES:MiB}",
+    "{core.process.reading.MAX_TASK_DEPTH} levels; expressions of {core.process.jq.lint.MAX_BYTES:KiB}",
+    "what an execution refers to": "{worker.door.freeze.MAX_REFERENCES} references, "
+    "{worker.door.freeze.MAX_INPUTS} targets and budgets",
+    "an expression": "{worker.jq.evaluator.SECONDS:s} of CPU; {worker.jq.child.MEMORY_BYTES:MiB}; "
+    "a result of {worker.jq.child.RESULT_BYTES:MiB}",
     "data of a task, and the context": "{worker.engine.bounds.MAX_SIZE:MiB} of characters, 64 levels",
-    "a call of an HTTP or gRPC capability": "{worker.outside.gateway.SECONDS:s}, 1 MiB",
-    "calls of capabilities alone": "{worker.capabilities.MAX_CALLS} at once, in one process",
-    "events that are sent to an execution": "{worker.messages.MAX_EVENTS}; "
-    "{worker.messages.MAX_EVENTS_BYTES:MiB} at a time",
-    "what an execution says of itself": "its last {worker.messages.MAX_EVENTS} events, "
-    "{worker.wire._STORY_BYTES:MiB} in GetExecution",
-    "in Temporal's history": "what is larger than {worker.messages.MAX_INLINE_BYTES:KiB} is a RECORD, "
-    "and travels by ref",
+    "a call of an HTTP or gRPC capability": "{worker.activities.outside.gateway.SECONDS:s}, 1 MiB",
+    "calls of capabilities alone": "{worker.door.capabilities.MAX_CALLS} at once, in one process",
+    "events that are sent to an execution": "{worker.engine.contract.MAX_EVENTS}; "
+    "{worker.engine.contract.MAX_EVENTS_BYTES:MiB} at a time",
+    "what an execution says of itself": "its last {worker.engine.contract.MAX_EVENTS} events, "
+    "{worker.door.wire._STORY_BYTES:MiB} in GetExecution",
+    "in Temporal's history": "what is larger than {worker.workflow.messages.MAX_INLINE_BYTES:KiB} is a "
+    "RECORD, and travels by ref",
     "large requests": "from {core.serving.large.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
     "{core.serving.large.LARGE_AT_ONCE} at once",
     "requests with documents in one process": "{core.serving.large.WAITING_BYTES:MiB}",

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from process_worker.engine.faults import Ended, standard
+from process_worker.engine.run import Run
 from process_worker.engine.scope import describe_time
+from process_worker.engine.site import Site
 from refinery_core.process import model
 from refinery_core.process.events import STRINGS
 from refinery_core.process.parts import END, Authentication, Endpoint, Expression, Template
 from refinery_core.vibe.refs import SCHEME, AugUri
 
-if TYPE_CHECKING:
-    from process_worker.engine.interpreter import Interpreter
-    from process_worker.engine.site import Site
 
-
-async def call(run: Interpreter, task: model.Call, x: Any, site: Site) -> Any:
+async def call(run: Run, task: model.Call, x: Any, site: Site) -> Any:
     """Call what the task calls."""
     called = task.call
     if isinstance(called, model.FunctionCall):
@@ -33,7 +31,7 @@ async def call(run: Interpreter, task: model.Call, x: Any, site: Site) -> Any:
     return await run.ports.perform(run.request(kind, site, **what))
 
 
-async def emit(run: Interpreter, task: model.Emit, x: Any, site: Site) -> Any:
+async def emit(run: Run, task: model.Emit, x: Any, site: Site) -> Any:
     """Send an event; the output is the event."""
     event: dict[str, Any] = {"specversion": "1.0"}
     for name, template in task.attributes.items():
@@ -51,7 +49,7 @@ async def emit(run: Interpreter, task: model.Emit, x: Any, site: Site) -> Any:
     return event
 
 
-async def run_process(run: Interpreter, task: model.Run, x: Any, site: Site) -> Any:
+async def run_process(run: Run, task: model.Run, x: Any, site: Site) -> Any:
     """Run another process; the output is its result, if that is waited for."""
     arguments = await run.calculator.fill(task.arguments, x, site.scope, task.pointer)
     ref = run.frozen(task.process, task.pointer)
@@ -60,7 +58,7 @@ async def run_process(run: Interpreter, task: model.Run, x: Any, site: Site) -> 
     return result if task.await_ and task.returns else x
 
 
-async def _http(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _http(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     fill, scope, at = run.calculator.fill, site.scope, site.document
     return "http", {
         "method": called.method,
@@ -74,7 +72,7 @@ async def _http(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str,
     }
 
 
-async def _fields(run: Interpreter, what: str, template: Template | None, x: Any, site: Site) -> Any:
+async def _fields(run: Run, what: str, template: Template | None, x: Any, site: Site) -> Any:
     """Values by their names; none where there is nothing."""
     if template is None:
         return {}
@@ -84,7 +82,7 @@ async def _fields(run: Interpreter, what: str, template: Template | None, x: Any
     return fields or {}
 
 
-async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _openapi(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     at, document = site.document, called.document
     of_document = None
     if isinstance(document, AugUri):
@@ -103,7 +101,7 @@ async def _openapi(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[s
     }
 
 
-async def _grpc(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _grpc(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     at = site.document
     return "grpc", {
         "service": called.service,
@@ -116,7 +114,7 @@ async def _grpc(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str,
     }
 
 
-async def _capability(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _capability(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
     ref = run.frozen(called.capability, site.document)
     if ref not in run.state.called:
@@ -124,7 +122,7 @@ async def _capability(run: Interpreter, called: Any, x: Any, site: Site) -> tupl
     return "capability", {"ref": ref, "arguments": arguments}
 
 
-async def _python(run: Interpreter, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _python(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
     arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
     return "python", {"function": called.function, "arguments": arguments}
 
@@ -138,7 +136,7 @@ _READERS = {
 }
 
 
-async def _uri(run: Interpreter, endpoint: Endpoint, x: Any, site: Site) -> str:
+async def _uri(run: Run, endpoint: Endpoint, x: Any, site: Site) -> str:
     """A URI; in a template, {name} stands for a member of the task's input."""
     if isinstance(endpoint.uri, Expression):
         return await run.calculator.text(endpoint.uri, x, site.scope, site.document)
@@ -157,7 +155,7 @@ async def _uri(run: Interpreter, endpoint: Endpoint, x: Any, site: Site) -> str:
 
 
 def _authentication(
-    run: Interpreter, authentication: Authentication | None, x: Any, site: Site
+    run: Run, authentication: Authentication | None, x: Any, site: Site
 ) -> dict[str, Any] | None:
     """How to prove who calls. It is not filled in here: what it gives must not be kept."""
     if authentication is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from process_worker.messages import Problem
+from process_worker.engine.contract import Problem
 from refinery_core.process.standard_errors import STATUSES, error_uri
 
 CANCELLED = "urn:refinery:cancelled"

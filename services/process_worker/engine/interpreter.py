@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from process_worker import keys
 from process_worker.engine import kinds
+from process_worker.engine.contract import Delivery
 from process_worker.engine.faults import Ended, Fault, Interrupted, standard
+from process_worker.engine.keys import commit_key
+from process_worker.engine.ports import Ports, Request
+from process_worker.engine.run import Setting
 from process_worker.engine.schemas import Schemas
 from process_worker.engine.scope import Calculator, Scope, describe_time
 from process_worker.engine.site import Site
 from process_worker.engine.state import State
 from process_worker.engine.together import Together, is_cancelled
-from process_worker.messages import Delivery
-from process_worker.ports import Ports, Request
 from refinery_core.process.model import Process, Task
 from refinery_core.process.parts import END, EXIT, Shape
 
 RUNTIME = {"name": "refinery", "version": "1", "metadata": {}}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What an execution starts from. `frozen` says what each `aug:` reference, as written, stands for."""
-
-    workflow: str
-    input: Any = None
-    frozen: Mapping[str, str] = field(default_factory=dict)
-    bundles: Mapping[str, str] = field(default_factory=dict)
-    branch: str = "main"
 
 
 class Interpreter:
@@ -216,7 +205,7 @@ class Interpreter:
 
     def request(self, kind: str, site: Site, **what: Any) -> Request:
         """Name one thing to be done outside."""
-        key = keys.commit_key(self.setting.workflow, site.key, site.visit)
+        key = commit_key(self.setting.workflow, site.key, site.visit)
         return Request(kind, site.shown, str(key), what)
 
     def frozen(self, uri: object, at: str) -> str:

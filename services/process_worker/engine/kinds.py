@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from process_worker.engine import calling, listening, trying
+from process_worker.engine.contract import Problem
 from process_worker.engine.faults import Ended, Fault, standard
+from process_worker.engine.run import Run
+from process_worker.engine.site import Site
 from process_worker.engine.state import Strand
 from process_worker.engine.together import Together
-from process_worker.messages import Problem
 from refinery_core.process import model
 from refinery_core.process.parts import END
 
-if TYPE_CHECKING:
-    from process_worker.engine.interpreter import Interpreter
-    from process_worker.engine.site import Site
 
-
-async def carry_out(run: Interpreter, task: model.Task, x: Any, site: Site) -> tuple[Any, str]:
+async def carry_out(run: Run, task: model.Task, x: Any, site: Site) -> tuple[Any, str]:
     """Carry a task out."""
     if isinstance(task, model.Switch):
         return x, await _switch(run, task, x, site)
     return await _KINDS[type(task)](run, task, x, site), task.then
 
 
-async def _switch(run: Interpreter, task: model.Switch, x: Any, site: Site) -> str:
+async def _switch(run: Run, task: model.Switch, x: Any, site: Site) -> str:
     for case in task.cases:
         if case.when is not None and await run.calculator.holds(case.when, x, site.scope, task.pointer):
             return case.then
     return next((case.then for case in task.cases if case.when is None), task.then)
 
 
-async def _for(run: Interpreter, task: model.For, x: Any, site: Site) -> Any:
+async def _for(run: Run, task: model.For, x: Any, site: Site) -> Any:
     strand = site.strand
     resumed = strand.resumes
     frame = strand.enter({"k": 0, "items": None, "d": x})
@@ -53,7 +51,7 @@ async def _for(run: Interpreter, task: model.For, x: Any, site: Site) -> Any:
         strand.leave()
 
 
-async def _items(run: Interpreter, task: model.For, x: Any, site: Site) -> list[Any]:
+async def _items(run: Run, task: model.For, x: Any, site: Site) -> list[Any]:
     items = await run.calculator.one(task.collection, x, site.scope, task.pointer)
     if not isinstance(items, list):
         detail = f"${{ {task.collection.source} }} needs to give a list to go through"
@@ -61,7 +59,7 @@ async def _items(run: Interpreter, task: model.For, x: Any, site: Site) -> list[
     return items
 
 
-async def _fork(run: Interpreter, task: model.Fork, x: Any, site: Site) -> Any:
+async def _fork(run: Run, task: model.Fork, x: Any, site: Site) -> Any:
     branches = [run.task(branch, x, site.on(Strand()).task(branch, 1)) for branch in task.branches]
     outputs: dict[int, Any] = {}
     faults: list[Fault] = []
@@ -91,25 +89,25 @@ def _going_on(output: Any, then: str) -> Any:
     return output
 
 
-async def _set(run: Interpreter, task: model.Set, x: Any, site: Site) -> Any:
+async def _set(run: Run, task: model.Set, x: Any, site: Site) -> Any:
     return await run.calculator.fill(task.data, x, site.scope, task.pointer)
 
 
-async def _do(run: Interpreter, task: model.Do, x: Any, site: Site) -> Any:
+async def _do(run: Run, task: model.Do, x: Any, site: Site) -> Any:
     return await run.sequence(task.tasks, x, site)
 
 
-async def _wait(run: Interpreter, task: model.Wait, x: Any, site: Site) -> Any:
+async def _wait(run: Run, task: model.Wait, x: Any, site: Site) -> Any:
     length = await run.calculator.milliseconds(task.duration, x, site.scope, task.pointer)
     await run.ports.pause(length, site.shown)
     return x
 
 
-async def _raise(run: Interpreter, task: model.Raise, x: Any, site: Site) -> Any:
+async def _raise(run: Run, task: model.Raise, x: Any, site: Site) -> Any:
     raise await _problem(run, task, x, site)
 
 
-async def _problem(run: Interpreter, task: model.Raise, x: Any, site: Site) -> Fault:
+async def _problem(run: Run, task: model.Raise, x: Any, site: Site) -> Fault:
     written = task.problem
 
     async def text(value: Any) -> str:
@@ -126,7 +124,7 @@ async def _problem(run: Interpreter, task: model.Raise, x: Any, site: Site) -> F
     )
 
 
-_KINDS: dict[type[model.Task], Callable[[Interpreter, Any, Any, Site], Awaitable[Any]]] = {
+_KINDS: dict[type[model.Task], Callable[[Run, Any, Any, Site], Awaitable[Any]]] = {
     model.Set: _set,
     model.Do: _do,
     model.For: _for,

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from process_worker.engine.bounds import MAX_SIZE, measure
 from process_worker.engine.faults import Fault, standard
+from process_worker.engine.run import Run
+from process_worker.engine.site import Site
 from process_worker.engine.state import Event, Strand
 from refinery_core.process.events import OF_PATTERNS
 from refinery_core.process.model import EachEvent, Listen, Read
 from refinery_core.process.parts import Consumption, EventFilter, Expression, Template, Wanted
 from refinery_core.vibe.refs import SCHEME, AugUri, Ref, RefFault
 
-if TYPE_CHECKING:
-    from process_worker.engine.interpreter import Interpreter
-    from process_worker.engine.site import Site
 
-
-async def carry_out(run: Interpreter, task: Listen, x: Any, site: Site) -> list[Any]:
+async def carry_out(run: Run, task: Listen, x: Any, site: Site) -> list[Any]:
     """Wait; the output is what was read of each event, in order."""
     run.state.trace.listening[site.shown] = task.definition["listen"]["to"]
     listener = _Listener(run, task, x, site)
@@ -34,7 +32,7 @@ async def carry_out(run: Interpreter, task: Listen, x: Any, site: Site) -> list[
 class _Listener:
     """One listen task under way."""
 
-    def __init__(self, run: Interpreter, task: Listen, x: Any, site: Site) -> None:
+    def __init__(self, run: Run, task: Listen, x: Any, site: Site) -> None:
         self._run, self._task, self._x, self._site = run, task, x, site
         self._read: list[Any] = []
         self._size = 0

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from process_worker.engine.bounds import measure
 from process_worker.engine.faults import standard
-from process_worker.ports import EvaluationFault, Ports
+from process_worker.engine.ports import EvaluationFault, Ports
 from refinery_core.process.durations import DurationFault, read_duration
 from refinery_core.process.parts import Duration, Expression, Template
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from process_worker.engine.contract import Problem
 from process_worker.engine.faults import CANCELLED, Fault, as_data, cancelled
-from process_worker.messages import Problem
+from process_worker.engine.run import Run
+from process_worker.engine.site import Site
 from refinery_core.process.model import Try
 from refinery_core.process.parts import Backoff, ErrorFilter, RetryPolicy
 from refinery_core.process.standard_errors import same_error_type
 
-if TYPE_CHECKING:
-    from process_worker.engine.interpreter import Interpreter
-    from process_worker.engine.site import Site
-
 _LONGEST_DELAY = 365 * 24 * 60 * 60 * 1_000
 
 
-async def carry_out(run: Interpreter, task: Try, x: Any, site: Site) -> Any:
+async def carry_out(run: Run, task: Try, x: Any, site: Site) -> Any:
     """Try; the frame says which attempt it is, or what was caught."""
     strand = site.strand
     frame = strand.enter({"n": 1, "error": None, "end": None, "since": run.ports.now_us()})
@@ -39,7 +37,7 @@ async def carry_out(run: Interpreter, task: Try, x: Any, site: Site) -> Any:
         strand.leave()
 
 
-async def _attempt(run: Interpreter, task: Try, x: Any, site: Site, frame: dict[str, Any]) -> Any:
+async def _attempt(run: Run, task: Try, x: Any, site: Site, frame: dict[str, Any]) -> Any:
     policy = task.catch.retry
     if policy is not None and policy.attempt_duration is not None and not site.strand.resumes:
         length = await run.calculator.milliseconds(policy.attempt_duration, x, site.scope, task.pointer)
@@ -47,7 +45,7 @@ async def _attempt(run: Interpreter, task: Try, x: Any, site: Site, frame: dict[
     return await run.within(frame["end"], run.sequence(task.tasks, x, site), site)
 
 
-async def _caught(run: Interpreter, task: Try, x: Any, site: Site, fault: Fault) -> dict[str, Any] | None:
+async def _caught(run: Run, task: Try, x: Any, site: Site, fault: Fault) -> dict[str, Any] | None:
     """Give the error for which something else is to be done; None to try again; or raise it on."""
     frame = site.strand.frames[-1]
     error = as_data(fault.problem)
@@ -69,12 +67,12 @@ async def _caught(run: Interpreter, task: Try, x: Any, site: Site, fault: Fault)
     return None
 
 
-async def _instead(run: Interpreter, task: Try, x: Any, site: Site, error: dict[str, Any]) -> Any:
+async def _instead(run: Run, task: Try, x: Any, site: Site, error: dict[str, Any]) -> Any:
     scope = site.scope.adding(**{task.catch.name: error})
     return await run.sequence(task.catch_tasks, x, site.reading(scope))
 
 
-async def _compensate(run: Interpreter, task: Try, x: Any, site: Site) -> None:
+async def _compensate(run: Run, task: Try, x: Any, site: Site) -> None:
     """The execution was asked to stop: what would be done for an error is done, and then it stops."""
     fault = cancelled(task.pointer)
     error = as_data(fault.problem)
@@ -84,7 +82,7 @@ async def _compensate(run: Interpreter, task: Try, x: Any, site: Site) -> None:
         await _instead(run, task, x, site, error)
 
 
-async def _catches(run: Interpreter, task: Try, x: Any, site: Site, problem: Problem) -> bool:
+async def _catches(run: Run, task: Try, x: Any, site: Site, problem: Problem) -> bool:
     if not _matches(task.catch.errors, problem):
         return False
     holds = run.calculator.holds
@@ -110,7 +108,7 @@ def _matches(wanted: ErrorFilter, problem: Problem) -> bool:
     )
 
 
-async def _delay(run: Interpreter, policy: RetryPolicy, x: Any, site: Site) -> int | None:
+async def _delay(run: Run, policy: RetryPolicy, x: Any, site: Site) -> int | None:
     """Milliseconds until the next attempt; None if there is none."""
     frame, at = site.strand.frames[-1], site.document
     calculator, scope, n = run.calculator, site.scope, frame["n"]

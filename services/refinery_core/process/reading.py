@@ -9,8 +9,8 @@ from typing import Any
 
 from refinery_core.process.durations import DurationFault, read_duration
 from refinery_core.process.faults import ExpressionFault
-from refinery_core.process.jq_functions import REFUSED_VARIABLES
-from refinery_core.process.jq_lint import lint
+from refinery_core.process.jq.functions import REFUSED_VARIABLES
+from refinery_core.process.jq.lint import lint
 from refinery_core.process.model import Task
 from refinery_core.process.parts import (
     Authentication,

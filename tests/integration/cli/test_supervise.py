@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from refinery_cli.supervise import Child, Part, supervise
-from refinery_core import leash
 from refinery_core.settings import CannotStart
+from refinery_local import leash
+from refinery_local.supervise import Child, Part, supervise
 from tests.cases.waiting import PATIENCE, until
 
 # Notes in a journal that it started and that it drained; is ready when its file is there.
@@ -116,7 +116,7 @@ def test_a_child_drains_when_its_parent_is_killed(tmp_path: Path, platform: str)
         f"runpy.run_path({leash.__file__!r}, run_name='__main__')"
     )
     parent = (
-        "import subprocess, sys, time, signal; from refinery_core import leash\n"
+        "import subprocess, sys, time, signal; from refinery_local import leash\n"
         "program = [sys.executable, '-I', '-S', '-c', sys.argv[2], 'one', sys.argv[3]]\n"
         "command = leash.command(program, at_parent_death=signal.SIGTERM)\n"
         "command = [sys.executable, '-I', '-S', '-c', sys.argv[1], *command[4:]]\n"

@@ -20,12 +20,11 @@ import grpc
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
-from refinery_cli import temporal
-from refinery_cli.options import LOCAL_ROLE
-from refinery_cli.supervise import serving
-from refinery_cli.up import up
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
+from refinery_local import LOCAL_ROLE, temporal
+from refinery_local.supervise import serving
+from refinery_local.up import up
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 
@@ -68,7 +67,7 @@ class Running:
 
     def __init__(self, data: Path, **options: int | bool) -> None:
         code = (
-            "import asyncio, json, sys; from pathlib import Path; from refinery_cli.up import up\n"
+            "import asyncio, json, sys; from pathlib import Path; from refinery_local.up import up\n"
             "sys.exit(asyncio.run(up(Path(sys.argv[1]), **json.loads(sys.argv[2]))))"
         )
         self.process = subprocess.Popen(

@@ -12,9 +12,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from refinery_core.postgres import installation
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.settings import CannotStart
+from refinery_local import installation
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.waiting import PATIENCE
 
 
@@ -86,7 +86,7 @@ def test_the_server_goes_down_with_a_parent_that_is_killed(
 ) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from refinery_core.postgres.embedded import EmbeddedPostgres\n"
+        "from refinery_local.postgres import EmbeddedPostgres\n"
         "server = EmbeddedPostgres(Path(sys.argv[1]), bin_dir=Path(sys.argv[2]) if sys.argv[2] else None)\n"
         "server.start(); print(server.pid, flush=True); time.sleep(60)"
     )

@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from refinery_core.errors import DatabaseUnavailable
 from refinery_core.postgres.connecting import each_host_first
 from refinery_core.postgres.database import Database as Store
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.fence import MOST_PLACES, Fence, Place
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.pool import open_pool
+from refinery_local.postgres import EmbeddedPostgres
 from tests.conftest import Database, fresh
 from tests.sql.test_refine import columns, draft, request
 

@@ -16,11 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from refinery_core.postgres.database import Database as Store
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.opening import opened
 from refinery_core.postgres.readiness import Readiness
 from refinery_core.postgres.release import THIS, Release
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.processes import FAST_RECONNECT, ServiceProcess
 from tests.cases.waiting import until
 from tests.conftest import Database, fresh

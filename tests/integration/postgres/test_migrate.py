@@ -8,12 +8,12 @@ import pytest
 
 from refinery_core.errors import DatabaseUnavailable
 from refinery_core.postgres.apply import fetching
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.in_force import standing
 from refinery_core.postgres.migrate import create_database, migrate, told
 from refinery_core.postgres.release import Release
 from refinery_core.postgres.translate import translated
 from refinery_core.settings import CannotStart
+from refinery_local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
 

@@ -9,11 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from ledger_service.about import about
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.opening import opened
 from refinery_core.postgres.release import THIS, Release
 from refinery_core.settings import CannotStart
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.waiting import PATIENCE
 from tests.conftest import Database, fresh
 

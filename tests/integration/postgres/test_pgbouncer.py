@@ -14,11 +14,11 @@ import pytest
 from refinery_client import Draft, Refinery
 from refinery_core.errors import Overloaded, QuestionTooLarge
 from refinery_core.postgres.connecting import Pooler
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.verify import verify
 from refinery_core.settings import CannotStart
 from refinery_core.vibe.model import VibeType
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.pgbouncer import PROGRAM, pgbouncer
 from tests.cases.processes import ServiceProcess
 from tests.cases.waiting import PATIENCE

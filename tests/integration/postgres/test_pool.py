@@ -16,10 +16,10 @@ from refinery_core.errors import (
     RefineryError,
 )
 from refinery_core.postgres.database import Database as Store
-from refinery_core.postgres.embedded import EmbeddedPostgres
 from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.translate import store_errors
 from refinery_core.settings import CannotStart
+from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.proxy import Proxy
 from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database

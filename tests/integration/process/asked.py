@@ -15,8 +15,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.converter import DataConverter
 
-from process_worker import steps
-from process_worker.messages import WORKFLOW, Start
+from process_worker.workflow import steps
+from process_worker.workflow.messages import WORKFLOW, Start
 
 Asked = dict[str, str]
 """What was asked for, by its kind and number in the run: a name, and JSON. The end of the run is one, too."""

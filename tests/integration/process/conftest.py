@@ -20,27 +20,27 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from process_worker.capabilities import Capabilities
-from process_worker.connect import connect
-from process_worker.executions import Executions
-from process_worker.expressions import Evaluator
-from process_worker.ledger import Ledger
-from process_worker.outside.calls import Calls
-from process_worker.outside.functions import Function
-from process_worker.outside.gateway import Gateway
-from process_worker.payloads import converter
-from process_worker.schedules import Schedules
-from process_worker.servicer import NAME, ProcessServicer
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.functions import Function
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.door.capabilities import Capabilities
+from process_worker.door.executions import Executions
+from process_worker.door.schedules import Schedules
+from process_worker.door.servicer import NAME, ProcessServicer
+from process_worker.jq.evaluator import Evaluator
+from process_worker.records.ledger import Ledger
 from process_worker.settings import Settings
-from process_worker.temporal import Temporal
-from process_worker.timetable import Timetable
+from process_worker.temporal.client import Temporal
+from process_worker.temporal.connect import connect
+from process_worker.temporal.payloads import converter
+from process_worker.temporal.timetable import Timetable
 from process_worker.worker import build
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import ABSENT, Draft, Refinery
-from refinery_core import leash
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
+from refinery_local import leash
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web

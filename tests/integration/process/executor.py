@@ -12,26 +12,26 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from process_worker.executions import Executions
-from process_worker.keys import workflow_id
-from process_worker.ledger import Ledger
-from process_worker.messages import (
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.door.executions import Executions
+from process_worker.door.schedules import Schedules
+from process_worker.engine.contract import Delivery
+from process_worker.records.ledger import Ledger
+from process_worker.temporal.client import Temporal
+from process_worker.temporal.payloads import converter
+from process_worker.temporal.timetable import Timetable
+from process_worker.worker import build, reaching
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import (
     DELIVER,
     PROGRESS,
     TASK_QUEUE,
     WORKFLOW,
-    Delivery,
     Progress,
     ProgressAsked,
     Result,
     Start,
 )
-from process_worker.outside.gateway import Gateway
-from process_worker.payloads import converter
-from process_worker.schedules import Schedules
-from process_worker.temporal import Temporal
-from process_worker.timetable import Timetable
-from process_worker.worker import build, reaching
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import WORLD, Scenario

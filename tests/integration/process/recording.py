@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import ScheduleActionExecutionStartWorkflow
 
-from process_worker.keys import temporal_schedule_id
+from process_worker.workflow.keys import temporal_schedule_id
 from refinery_client import ABSENT, Refinery
 from tests.cases.scenario import WORLD
 from tests.cases.waiting import PATIENCE

@@ -12,10 +12,10 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 from temporalio.workflow import Info
 
-from process_worker.expressions import Evaluator
-from process_worker.firings import FireSchedule
+from process_worker.jq.evaluator import Evaluator
 from process_worker.worker import Lending
-from process_worker.workflows import ExecuteProcess
+from process_worker.workflow.firings import FireSchedule
+from process_worker.workflow.workflows import ExecuteProcess
 from tests.integration.process.asked import Asked, Reader
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from process_worker.keys import workflow_id
-from process_worker.messages import DELIVER, Delivery
+from process_worker.engine.contract import Delivery
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import DELIVER
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_core.wire import MAX_MESSAGE_BYTES
 from tests.integration.conftest import AUTHOR

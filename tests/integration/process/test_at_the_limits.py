@@ -11,10 +11,11 @@ from typing import Any, Final
 import pytest
 from temporalio import client as temporal
 
-from process_worker.freeze import MAX_INPUTS
-from process_worker.keys import temporal_schedule_id
-from process_worker.messages import MAX_EVENTS_BYTES, MAX_INLINE_BYTES, TASK_QUEUE
-from process_worker.wire import MAX_ATTRIBUTES, MAX_NOTE_BYTES, MAX_TEXT
+from process_worker.door.freeze import MAX_INPUTS
+from process_worker.door.wire import MAX_ATTRIBUTES, MAX_NOTE_BYTES, MAX_TEXT
+from process_worker.engine.contract import MAX_EVENTS_BYTES
+from process_worker.workflow.keys import temporal_schedule_id
+from process_worker.workflow.messages import MAX_INLINE_BYTES, TASK_QUEUE
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Draft

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
+from process_worker.activities.outside.functions import Caller
 from process_worker.engine.faults import standard
-from process_worker.outside.functions import Caller
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Unreachable

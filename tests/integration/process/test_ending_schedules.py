@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from process_worker.keys import end_key
-from process_worker.timetable import Timetable
+from process_worker.temporal.timetable import Timetable
+from process_worker.workflow.keys import end_key
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import (
     Draft,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from process_worker.engine import state
-from process_worker.temporal import Temporal
+from process_worker.temporal.client import Temporal
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Draft, LineageDirection
 from refinery_core.errors import TemporalUnavailable

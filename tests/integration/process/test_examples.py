@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from refinery_cli.yaml import read_yaml
+from refinery_cli.read.yaml import read_yaml
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.integration.process.executor import Executor

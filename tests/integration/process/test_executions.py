@@ -14,13 +14,13 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
-from process_worker import executions
-from process_worker.connect import connect
-from process_worker.keys import result_key, workflow_id
-from process_worker.outside.documents import Documents
+from process_worker.activities.outside.documents import Documents
+from process_worker.door import executions
 from process_worker.settings import Settings
-from process_worker.steps import Begin, Behalf
-from process_worker.temporal import Temporal
+from process_worker.temporal.client import Temporal
+from process_worker.temporal.connect import connect
+from process_worker.workflow.keys import result_key, workflow_id
+from process_worker.workflow.steps import Begin, Behalf
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Draft, LineageDirection, Refinery

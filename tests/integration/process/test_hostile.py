@@ -12,9 +12,9 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.exceptions import CancelledError, TerminatedError
 from temporalio.service import RPCError
 
-from process_worker import replayed
-from process_worker.expressions import Evaluator
-from process_worker.outside import functions
+from process_worker.activities.outside import functions
+from process_worker.jq.evaluator import Evaluator
+from process_worker.workflow import replayed
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, listen, says

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from process_worker.keys import workflow_id
-from process_worker.messages import TASK_QUEUE, WORKFLOW, Result, Start
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
 from tests.cases.processes import ServiceProcess

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from process_worker import pages
-from process_worker.commands import Execution, State
-from process_worker.keys import workflow_id
-from process_worker.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
-from process_worker.temporal import Temporal
+from process_worker.door import pages
+from process_worker.door.commands import Execution, State
+from process_worker.temporal.client import Temporal
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Refinery
 from tests.cases.waiting import PATIENCE

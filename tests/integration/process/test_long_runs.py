@@ -12,10 +12,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
-from process_worker.expressions import Evaluator
-from process_worker.jq_parent import Child
-from process_worker.messages import DELIVER, Delivery
-from process_worker.replayed import Evaluation, Replayed
+from process_worker.engine.contract import Delivery
+from process_worker.jq.evaluator import Evaluator
+from process_worker.jq.parent import Child
+from process_worker.workflow.messages import DELIVER
+from process_worker.workflow.replayed import Evaluation, Replayed
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, says, typed
 from tests.cases.scenarios import ERRORS, FLOW
 from tests.cases.waiting import PATIENCE, until
@@ -125,7 +126,7 @@ async def test_a_slow_moment_is_remembered_and_not_lived_again(
     executor: Executor, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Once, everything is killed at first; when it is replayed, all goes well, and nothing diverges.
-    from process_worker.ports import Killed
+    from process_worker.engine.ports import Killed
 
     def killed(*_: Any) -> Any:
         raise Killed("as if the machine were busy")

@@ -8,7 +8,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from process_worker.payloads import LedgerStorage
+from process_worker.temporal.payloads import LedgerStorage
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR, Services

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from process_worker.expressions import Evaluator
+from process_worker.jq.evaluator import Evaluator
 from tests.integration.process.executor import Executor
 from tests.integration.process.recording import record
 from tests.integration.process.replaying import replay_run

@@ -15,10 +15,10 @@ import pytest
 from temporalio.client import Schedule as TheirSchedule
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleBackfill, ScheduleSpec
 
-from process_worker import pages
-from process_worker.commands import ExecutionFilter
-from process_worker.keys import temporal_schedule_id
-from process_worker.timetable import Timetable
+from process_worker.door import pages
+from process_worker.door.commands import ExecutionFilter
+from process_worker.temporal.timetable import Timetable
+from process_worker.workflow.keys import temporal_schedule_id
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import (
     Draft,

@@ -15,14 +15,14 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from process_worker.connect import connect, see_author
-from process_worker.executions import Executions
-from process_worker.ledger import Ledger
-from process_worker.outside.gateway import Gateway
-from process_worker.schedules import Schedules
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.door.executions import Executions
+from process_worker.door.schedules import Schedules
+from process_worker.records.ledger import Ledger
 from process_worker.settings import Settings
-from process_worker.temporal import Temporal
-from process_worker.timetable import Timetable
+from process_worker.temporal.client import Temporal
+from process_worker.temporal.connect import connect, see_author
+from process_worker.temporal.timetable import Timetable
 from process_worker.worker import build, reaching
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
@@ -81,7 +81,7 @@ FORSAKEN = """
 import asyncio, sys
 from temporalio import activity
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from process_worker.connect import connect
+from process_worker.temporal.connect import connect
 from process_worker.settings import Settings
 
 @activity.defn

@@ -12,9 +12,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
-from process_worker.outside.documents import Documents
-from process_worker.steps import Begin, Begun, Behalf, Commit
-from process_worker.temporal import Temporal
+from process_worker.activities.outside.documents import Documents
+from process_worker.temporal.client import Temporal
+from process_worker.workflow.steps import Begin, Begun, Behalf, Commit
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_core.errors import TemporalUnavailable
 from tests.cases.scenario import Scenario, says

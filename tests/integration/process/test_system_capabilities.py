@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from process_worker.outside.functions import LedgerFunctions
+from process_worker.activities.outside.functions import LedgerFunctions
 from refinery_core.process.checker import read_capability
 from refinery_core.process.model import PythonCall
 from tests.cases.scenario import Scenario

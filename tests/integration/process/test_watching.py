@@ -10,11 +10,11 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from process_worker.keys import workflow_id
-from process_worker.messages import TASK_QUEUE, WORKFLOW, Progress, Start
-from process_worker.outside.documents import Documents
-from process_worker.steps import Begin, Behalf
-from process_worker.temporal import Temporal
+from process_worker.activities.outside.documents import Documents
+from process_worker.temporal.client import Temporal
+from process_worker.workflow.keys import workflow_id
+from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Progress, Start
+from process_worker.workflow.steps import Begin, Behalf
 from refinery.process.v1 import process_service_pb2 as pb
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes

@@ -12,13 +12,14 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from process_worker import expressions, steps
-from process_worker.activities import Activities
-from process_worker.expressions import Evaluator
-from process_worker.outside.calls import Calls
-from process_worker.outside.gateway import Gateway
-from process_worker.ports import Starved
-from process_worker.replayed import AT_ONCE
+from process_worker.activities.definitions import Activities
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.engine.ports import Starved
+from process_worker.jq import evaluator as expressions
+from process_worker.jq.evaluator import Evaluator
+from process_worker.workflow import steps
+from process_worker.workflow.replayed import AT_ONCE
 from refinery_client import Refinery
 
 NOBODY = "127.0.0.1:9"

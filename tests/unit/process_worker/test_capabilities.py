@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from process_worker.capabilities import Capabilities
-from process_worker.commands import CallCapability
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.functions import Caller, LedgerFunctions, call
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.activities.outside.refusals import as_fault, is_for_now
+from process_worker.door.capabilities import Capabilities
+from process_worker.door.commands import CallCapability
 from process_worker.engine.faults import Fault
-from process_worker.expressions import Evaluator
-from process_worker.ledger import Ledger
-from process_worker.outside.calls import Calls
-from process_worker.outside.functions import Caller, LedgerFunctions, call
-from process_worker.outside.gateway import Gateway
-from process_worker.outside.refusals import as_fault, is_for_now
-from process_worker.steps import Behalf
+from process_worker.jq.evaluator import Evaluator
+from process_worker.records.ledger import Ledger
+from process_worker.workflow.steps import Behalf
 from refinery_client import Refinery
 from refinery_client.refusals import Refused
 from refinery_core.errors import (

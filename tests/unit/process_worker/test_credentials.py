@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from process_worker.activities.outside import tokens
+from process_worker.activities.outside.credentials import Credentials
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.activities.outside.secrets import Secrets
+from process_worker.activities.outside.tokens import Tokens
 from process_worker.engine.faults import Fault, standard
-from process_worker.expressions import Evaluator
-from process_worker.outside import tokens
-from process_worker.outside.credentials import Credentials
-from process_worker.outside.gateway import Gateway
-from process_worker.outside.secrets import Secrets
-from process_worker.outside.tokens import Tokens
+from process_worker.jq.evaluator import Evaluator
 from tests.cases.web import Web, web
 
 SECRETS = {

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from process_worker.engine.contract import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery
 from process_worker.engine.faults import Fault, Interrupted
-from process_worker.engine.interpreter import Interpreter, Setting
+from process_worker.engine.interpreter import Interpreter
+from process_worker.engine.run import Setting
 from process_worker.engine.state import MAX_CONSUMED, Mailbox, State
-from process_worker.expressions import Evaluator
-from process_worker.messages import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery
+from process_worker.jq.evaluator import Evaluator
 from refinery_core.process.checker import read_process
 from tests.cases.scenario import WORLD, Scenario, fails, get, listen, says, typed
 from tests.cases.scenarios import SCENARIOS

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from process_worker import expressions
-from process_worker.expressions import Evaluator
-from process_worker.jq_parent import Child
-from process_worker.ports import Busy, EvaluationFault, Killed, Starved
+from process_worker.engine.ports import Busy, EvaluationFault, Killed, Starved
+from process_worker.jq import evaluator as expressions
+from process_worker.jq.evaluator import Evaluator
+from process_worker.jq.parent import Child
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import from_value, parse
 from refinery_core.vibe.numbers import DOUBLE_INTEGER, MAX_INTEGER, MIN_INTEGER

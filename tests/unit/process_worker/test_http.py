@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from process_worker.activities.outside.gateway import Asked, Gateway, Reply, _converse, _exchange
+from process_worker.activities.outside.http import asked_of, output_of
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Asked, Gateway, Reply, _converse, _exchange
-from process_worker.outside.http import asked_of, output_of
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE, until
 from tests.cases.web import Web, web

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from process_worker.activities.outside.openapi import request_of
 from process_worker.engine.faults import Fault
-from process_worker.outside.openapi import request_of
 
 LIMIT = {"name": "limit", "in": "query"}
 PETS: dict[str, Any] = {

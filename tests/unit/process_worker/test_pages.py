@@ -7,9 +7,16 @@ from uuid import UUID
 import orjson
 import pytest
 
-from process_worker import pages, wire
-from process_worker.commands import Execution, ExecutionPage, Schedule, SchedulePage, ScheduleState, State
-from process_worker.messages import Problem
+from process_worker.door import pages, wire
+from process_worker.door.commands import (
+    Execution,
+    ExecutionPage,
+    Schedule,
+    SchedulePage,
+    ScheduleState,
+    State,
+)
+from process_worker.engine.contract import Problem
 from refinery_core.wire import MAX_MESSAGE_BYTES, DocumentForm
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from process_worker import records, schedule_records
-from process_worker.commands import ExecuteProcess
-from process_worker.freeze import Frozen
-from process_worker.keys import commit_key, result_key, workflow_id
-from process_worker.messages import MAX_INLINE_BYTES
+from process_worker.door.commands import ExecuteProcess
+from process_worker.door.freeze import Frozen
+from process_worker.engine.keys import commit_key
+from process_worker.records import execution as records
+from process_worker.records import schedule as schedule_records
+from process_worker.workflow.keys import result_key, workflow_id
+from process_worker.workflow.messages import MAX_INLINE_BYTES
 from refinery_core.errors import InvalidField
 from refinery_core.fields import MAX_LINE
 from refinery_core.process.checker import read_process

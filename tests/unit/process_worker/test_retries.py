@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from process_worker.engine.faults import Fault
-from process_worker.engine.interpreter import Interpreter, Setting
-from process_worker.expressions import Evaluator
+from process_worker.engine.interpreter import Interpreter
+from process_worker.engine.run import Setting
+from process_worker.jq.evaluator import Evaluator
 from refinery_core.process.checker import read_process
 from tests.cases.scenario import Scenario, fails, get
 from tests.unit.process_worker.world import World, fly

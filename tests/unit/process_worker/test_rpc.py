@@ -14,9 +14,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from process_worker.activities.outside.gateway import Gateway
+from process_worker.activities.outside.rpc import call
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Gateway
-from process_worker.outside.rpc import call
 
 HEALTH = "grpc.health.v1.Health"
 LOOPBACK = Gateway.of("127.0.0.1")

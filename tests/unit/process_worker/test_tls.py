@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from process_worker.activities.outside.gateway import Asked, Gateway
+from process_worker.activities.outside.rpc import call
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Asked, Gateway
-from process_worker.outside.rpc import call
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
 from tests.cases.web import web

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from process_worker.activities.outside.gateway import Gateway, _is_among
+from process_worker.activities.outside.http import asked_of, output_of
+from process_worker.activities.outside.openapi import request_of
+from process_worker.activities.outside.rpc import call as call_grpc
 from process_worker.engine.faults import Fault
-from process_worker.outside.gateway import Gateway, _is_among
-from process_worker.outside.http import asked_of, output_of
-from process_worker.outside.openapi import request_of
-from process_worker.outside.rpc import call as call_grpc
 from refinery_core.settings import CannotStart
 from tests.cases.waiting import PATIENCE
 from tests.cases.web import Web, web

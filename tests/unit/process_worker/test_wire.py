@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from process_worker import wire
-from process_worker.commands import Called, Execution, State
-from process_worker.messages import Problem, TaskEvent
+from process_worker.door import wire
+from process_worker.door.commands import Called, Execution, State
+from process_worker.engine.contract import Problem, TaskEvent
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import ABSENT

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from process_worker.engine.faults import standard
-from process_worker.expressions import Evaluator
-from process_worker.ports import EvaluationFault, Killed, Request
+from process_worker.engine.ports import EvaluationFault, Killed, Request
+from process_worker.jq.evaluator import Evaluator
 from refinery_core.process.parts import Expression
 
 T = TypeVar("T")

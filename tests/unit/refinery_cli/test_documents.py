@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from refinery_cli.documents import document_of, value_of
-from refinery_cli.failures import Usage
-from refinery_cli.output import json_text
-from refinery_cli.yaml import read_yaml
+from refinery_cli.read.documents import document_of, value_of
+from refinery_cli.read.yaml import read_yaml
+from refinery_cli.show.failures import Usage
+from refinery_cli.show.output import json_text
 from refinery_client.drafts import ABSENT, JsonText
 from refinery_core.vibe.documents import from_value, parse
 from tests.cases.numbers import KEPT, REFUSED, named

@@ -9,10 +9,9 @@ import orjson
 import pytest
 from rich.console import Console
 
-from refinery_cli.failures import Usage, repeatable, report
-from refinery_cli.lineage import drawn
 from refinery_cli.options import context_of, moment_of, request_id_of
-from refinery_cli.output import (
+from refinery_cli.show.failures import Usage, repeatable, report
+from refinery_cli.show.output import (
     Form,
     console,
     json_text,
@@ -22,8 +21,9 @@ from refinery_cli.output import (
     printable,
     progress,
 )
-from refinery_cli.plain import plain
-from refinery_cli.proof import known_of
+from refinery_cli.show.plain import plain
+from refinery_cli.verbs.lineage import drawn
+from refinery_cli.verbs.verify import known_of
 from refinery_client.answers import Dependency, LineageStep
 from refinery_client.refusals import NotServed, Unreachable
 from refinery_core.errors import InvalidReference, RefineryError, SolutionInvalid, VibeNotFound, Violation

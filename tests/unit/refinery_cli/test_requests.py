@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from refinery_cli.failures import Usage
-from refinery_cli.requests import read_request
+from refinery_cli.read.requests import read_request
+from refinery_cli.show.failures import Usage
 from refinery_client.drafts import ABSENT, Draft
 from refinery_core.vibe.model import VibeType
 

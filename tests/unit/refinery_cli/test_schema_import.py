@@ -11,8 +11,8 @@ import pytest
 import referencing
 from referencing.jsonschema import DRAFT7, DRAFT202012
 
-from refinery_cli.schema_files import SchemaFile, Unresolved
-from refinery_cli.schema_import import SchemaDraft, id_of, plan
+from refinery_cli.read.schema_drafts import SchemaDraft, id_of, plan
+from refinery_cli.read.schema_files import SchemaFile, Unresolved
 from refinery_core.vibe.references import read_schema
 
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"

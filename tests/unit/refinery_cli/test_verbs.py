@@ -8,7 +8,7 @@ import time
 import pytest
 
 from refinery_cli.__main__ import run
-from refinery_cli.verbs import VERBS
+from refinery_cli.app import VERBS
 
 Capsys = pytest.CaptureFixture[str]
 

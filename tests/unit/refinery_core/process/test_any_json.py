@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refinery_cli.yaml import read_yaml
+from refinery_cli.read.yaml import read_yaml
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.faults import ExpressionFault
-from refinery_core.process.jq_lint import lint
+from refinery_core.process.jq.lint import lint
 from refinery_core.process.kinds import KINDS
 from refinery_core.process.tasks import COMMON
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from refinery_cli.yaml import read_yaml
+from refinery_cli.read.yaml import read_yaml
 from refinery_core.process.checker import read_process
 
 EXAMPLES = sorted((Path(__file__).parents[4] / "examples").glob("*.yaml"))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refinery_core.process.faults import ExpressionFault
-from refinery_core.process.jq_functions import ALLOWED, FORMATS, REFUSED
-from refinery_core.process.jq_lint import lint
+from refinery_core.process.jq.functions import ALLOWED, FORMATS, REFUSED
+from refinery_core.process.jq.lint import lint
 from tests.unit.refinery_core.process.test_jq_lint import ALLOWED as EXPRESSIONS
 from tests.unit.refinery_core.process.test_jq_lint import VISIBLE
 

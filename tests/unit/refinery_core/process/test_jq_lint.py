@@ -5,7 +5,7 @@ import time
 import pytest
 
 from refinery_core.process.faults import ExpressionFault
-from refinery_core.process.jq_lint import lint
+from refinery_core.process.jq.lint import lint
 
 VISIBLE = {"context", "input", "workflow", "item"}
 

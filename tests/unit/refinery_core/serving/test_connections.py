@@ -9,7 +9,7 @@ import grpc
 import pytest
 import structlog
 
-from process_worker.outside.gateway import SECONDS
+from process_worker.activities.outside.gateway import SECONDS
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from refinery_core.serving.connections import Connections

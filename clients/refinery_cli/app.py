@@ -1,0 +1,65 @@
+"""The command: its verbs, each in a file of its name, and what each is for in one sentence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cyclopts import App, Group
+
+from refinery_core.release import VERSION
+
+HELP = """An immutable, queryable ledger of who made what, from what, under which schema.
+
+Tables are for people; programs ask with -o json (one document) or -o jsonl
+(one to a line), and get refusals on standard error as such, too.
+
+Exit codes: 0 fine
+  1 the answer is "no" (invalid, affected, not completed …), or a refusal
+  2 the command was wrong
+  3 a service was not reached or did not answer: the same may be sent again
+130 interrupted
+"""
+
+# Each verb is imported when it is called: help and completion need neither gRPC nor a database driver.
+VERBS: Final = (
+    ("This machine", "up", "up_", "Run everything on this machine until Ctrl-C."),
+    ("This machine", "down", "down", "Stop what runs on this machine in the background."),
+    ("This machine", "migrate", "migrate_", "Bring a database up to this version."),
+    ("This machine", "verify", "verify_", "Derive everything again from the rows, and compare."),
+    ("Write", "refine", "refine", "Commit Vibes: all of the request, or nothing."),
+    ("Write", "import-schemas", "import_schemas", "Make Vibes of JSON Schema files, in one refine."),
+    ("Write", "branch", "app", "Make and list branches."),
+    ("Read", "status", "status", "Say which ledger this is, where it ends, and what serves it."),
+    ("Read", "get", "get", "Show one Vibe."),
+    ("Read", "list", "list_", "List Vibes in ledger order."),
+    ("Read", "log", "log", "List the revisions of an id, newest first."),
+    ("Read", "lineage", "lineage", "Draw what made a Vibe, or what came of it."),
+    ("Read", "watch", "watch", "Follow the ledger from a position on."),
+    ("Resolve", "resolve", "resolve", "Say what a reference means, or compose a schema."),
+    ("Resolve", "validate", "validate", "Check a solution against a schema."),
+    ("Resolve", "dependencies", "dependencies", "List what a schema is composed from."),
+    ("Resolve", "dependents", "dependents", "List whose schemas are composed from this one."),
+    ("Resolve", "impact", "impact", "Say what a changed schema does to those that use it."),
+    ("Execute", "run", "run", "Execute a Process Vibe."),
+    ("Execute", "execution", "app", "Find, follow and stop executions."),
+    ("Execute", "schedule", "app", "Have processes executed by their schedule."),
+    ("Execute", "approve", "approve", "Answer an execution that waits for an approval."),
+    ("Execute", "send-event", "send_event", "Give a CloudEvent to an execution that listens."),
+    ("Execute", "call", "call", "Call a Capability Vibe alone."),
+    ("Shell", "completion", "app", "Complete the command in your shell."),
+)
+
+
+def command(called: str = "") -> App:
+    """Make the command. The help of the verb that is called is all that it has to say, not one sentence."""
+    app = App(
+        name="refinery",
+        help=HELP,
+        help_format="plaintext",
+        version=VERSION,
+    )
+    groups = {group: Group(group, sort_key=at) for at, (group, *_) in enumerate(VERBS)}
+    for group, name, called_there, help_ in VERBS:
+        place = f"refinery_cli.verbs.{name.replace('-', '_')}:{called_there}"
+        app.command(place, name=name, group=groups[group], help=None if name == called else help_)
+    return app

@@ -1,0 +1,1 @@
+"""Reads what people write: documents, YAML, request files, files of schemas."""

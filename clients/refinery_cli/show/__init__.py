@@ -1,0 +1,1 @@
+"""Shows answers: tables for people, JSON for programs, failures in a sentence."""

@@ -1,0 +1,91 @@
+"""How the command says that something went wrong: one sentence and its reason, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from uuid import UUID
+
+from refinery_cli.show.output import Form, json_text, printable
+from refinery_core.errors import Code, RefineryError, SolutionInvalid, Violation
+from refinery_core.vibe.refs import RefFault, check_id
+
+
+class Usage(Exception):  # noqa: N818 -- reads as the sentence that it is
+    """The command was given something that it cannot work with; the sentence says what."""
+
+
+def report(refusal: RefineryError, form: Form = "text") -> None:
+    """Tell a refusal, what is wrong where it brings a list, and what may help; for programs, one object."""
+    violations = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
+    hints = list(_hints(refusal))
+    if form == "text":
+        _tell(f"{refusal.message} ({refusal.reason})")
+        for line in (*(f"  {violation_line(violation)}" for violation in violations), *hints):
+            _tell(line, start="")
+        return
+    told = {"code": refusal.code.name, "reason": refusal.reason, "message": refusal.message}
+    lists = {"violations": [asdict(violation) for violation in violations], "hints": hints}
+    known = {name: list_ for name, list_ in lists.items() if list_}
+    _tell(json_text(told | {"metadata": refusal.metadata} | known, pretty=False), start="")
+
+
+def _hints(refusal: RefineryError) -> Iterator[str]:
+    if refusal.reason == "UNREACHABLE":
+        yield f"Is 'refinery up' running? The address is --{refusal.metadata['service']}."
+    if refusal.reason == "NOT_SERVED":
+        yield f"The address is --{refusal.metadata['service']}."
+    if refusal.reason == "INVALID_REFERENCE" and _is_id(value := refusal.metadata["value"]):
+        yield f"What the id means now is said as aug:/{value}"
+    yield from getattr(refusal, "__notes__", ())
+
+
+def _is_id(text: str) -> bool:
+    try:
+        check_id(text)
+    except RefFault:
+        return False
+    return True
+
+
+def report_failure(sentence: str, form: Form = "text") -> None:
+    """Tell what was answered in place of what was asked for; for programs, one object."""
+    if form == "text":
+        _tell(sentence)
+    else:
+        _tell(json_text({"message": sentence.strip()}, pretty=False), start="")
+
+
+def report_usage(sentence: str) -> None:
+    """Tell what is wrong with the command."""
+    _tell(sentence.strip())
+    _tell("Add --help to see what can be said.", start="")
+
+
+def note(sentence: str) -> None:
+    """Tell something beside the answer, where it cannot be mistaken for the answer."""
+    _tell(sentence, start="")
+
+
+@contextmanager
+def repeatable(request_id: UUID) -> Iterator[None]:
+    """Where the outcome of a request remains unknown, say how to ask for the same again."""
+    try:
+        yield
+    except RefineryError as refusal:
+        if refusal.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}:
+            refusal.add_note(f"To send the same again, add: --request-id {request_id}")
+        raise
+
+
+def violation_line(violation: Violation) -> str:
+    """Where a solution is wrong, and how."""
+    return f"{violation.instance_path or '(root)'}: {violation.message}"
+
+
+def _tell(sentence: str, *, start: str = "error: ") -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"{start}{printable(sentence)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,30 @@
+"""`refinery completion`: the command explains itself to a shell."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from refinery_cli.app import command
+from refinery_cli.show.output import say
+
+app = App(name="completion", help="Complete the command in your shell.", help_format="plaintext")
+
+Shell = Annotated[
+    Literal["bash", "zsh", "fish"] | None, Parameter(help="The shell; else the one that runs this.")
+]
+
+
+@app.command
+def install(shell: Shell = None, /) -> None:
+    """Write the completion where your shell finds it, and a line into its start-up file that loads it."""
+    path = command().install_completion(shell=shell)
+    say(f"Written to {path}, which the start-up file of your shell now loads; it works in the next shell.")
+
+
+@app.command
+def show(shell: Shell = None, /) -> None:
+    """Print the completion script."""
+    sys.stdout.write(command().generate_completion(shell=shell))

@@ -1,0 +1,45 @@
+"""`refinery migrate`: a database is brought up to this version."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from refinery_cli.options import Output
+from refinery_cli.show.output import print_json, say
+from refinery_core.postgres.migrate import migrate, told
+from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.settings import CannotStart
+
+
+async def migrate_(
+    *,
+    url: Annotated[
+        str, Parameter(env_var="REFINERY_MIGRATE_URL", help="The database, as a role that may create roles.")
+    ],
+    downgrade: Annotated[
+        bool, Parameter(negative="", help="Put the SQL code of this version in the place of a newer one's.")
+    ] = False,
+    output: Output = "text",
+) -> None:
+    """
+    Bring a database up to this version; nothing happens where it is there already.
+
+    Functions, views and triggers in the schema `refinery` that no file of this version defines are dropped.
+    A database with newer code is refused, unless --downgrade; one with newer tables is, always.
+    """
+    try:
+        applied = await migrate(url, downgrade=downgrade)
+    except (*STORE_FAILURES, ValueError) as fault:
+        raise CannotStart(told(fault)) from fault
+    if output == "json":
+        print_json({"applied": applied}, output)
+        return
+    for name in applied:
+        if output == "text":
+            say(name)
+        else:
+            print_json({"applied": name}, output)
+    if not applied and output == "text":
+        say("Nothing to do: the database is at this version.")

@@ -1,0 +1,32 @@
+"""`refinery status`: the ledger itself."""
+
+from __future__ import annotations
+
+from refinery_cli.options import HERE, Output, Services
+from refinery_cli.show.output import print_facts, print_json
+from refinery_cli.show.plain import plain
+
+
+async def status(*, output: Output = "text", services: Services = HERE) -> None:
+    """
+    Say which ledger this is, where it ends, what serves it, and the most that it takes.
+
+    The chain that it prints is what `refinery verify --expect` takes: whoever keeps it can show later that
+    nothing up to there was changed.
+    """
+    async with services.connect() as refinery:
+        ledger = await refinery.get_ledger()
+    if output != "text":
+        print_json(plain(ledger), output)
+        return
+    versions = ledger.versions
+    print_facts({
+        "ledger": ledger.ledger_id,
+        "position": ledger.position,
+        "chain": f"{ledger.position}:{ledger.chain.hex()}",
+        "program": versions.program,
+        "migration": versions.migration,
+        "code": versions.code.hex(),
+        "postgres": versions.postgres,
+        **{name.replace("_", " "): f"{limit:,} at most" for name, limit in ledger.limits.items()},
+    })  # fmt: skip

@@ -1,0 +1,79 @@
+"""The Role that the command line acts as: `refinery up` makes it before anybody can ask for it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+import asyncpg
+import grpc
+
+from refinery.ledger.v1 import ledger_service_pb2, ledger_service_pb2_grpc
+from refinery.vibe.v1 import vibe_pb2
+from refinery_core.postgres.queries import QUERIES
+from refinery_core.settings import CannotStart
+from refinery_local import LOCAL_ROLE
+from refinery_local.supervise import Child, serving
+
+_GENESIS: Final = "main@system/genesis?1"
+_REQUEST_ID: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:roles/local")
+"""The same for ever: a second `up` that finds no answer to the first one's request asks the same again."""
+
+
+async def make_local_role(database: str, environment: Mapping[str, str]) -> None:
+    """
+    Refine the Role if it is not there, through a ledger that nobody else can reach and that ends with it.
+
+    Args:
+        database: Where to look whether it is there.
+        environment: The settings of that ledger, but for where it listens.
+
+    Raises:
+        CannotStart: the ledger did not start, or refuses it.
+    """
+    connection = await asyncpg.connect(database)
+    try:
+        if await connection.fetchrow(QUERIES["refs_by_name"], [LOCAL_ROLE]) is not None:
+            return
+    finally:
+        await connection.close()
+    with tempfile.TemporaryDirectory(prefix="refinery-") as folder:
+        address = f"unix:{folder}/ledger"
+        ledger = Child(
+            name="ledger",
+            command=[sys.executable, "-m", "ledger_service"],
+            environment=dict(environment) | {"REFINERY_LISTEN": address},
+            ready=serving(address),
+        )
+        try:
+            await ledger.start()
+            await _refine(address)
+        finally:
+            await ledger.stop()
+
+
+async def _refine(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel:
+        ledger = ledger_service_pb2_grpc.LedgerServiceStub(channel)
+        try:
+            await ledger.Refine(_request(), timeout=10.0)
+        except grpc.aio.AioRpcError as fault:
+            raise CannotStart(f"The ledger refuses {LOCAL_ROLE}: {fault.details()}") from fault
+
+
+def _request() -> ledger_service_pb2.RefineRequest:
+    return ledger_service_pb2.RefineRequest(
+        request_id=str(_REQUEST_ID),
+        author_ref=_GENESIS,
+        drafts=[
+            ledger_service_pb2.Draft(
+                type=vibe_pb2.VIBE_TYPE_ROLE,
+                id="roles/local",
+                expected_revision=0,
+                solution=vibe_pb2.Document(json='{"title":"Whoever works on this machine"}'),
+            )
+        ],
+    )

@@ -1,0 +1,232 @@
+"""`refinery up`: everything on this machine, from one folder, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refinery_core.postgres.migrate import create_database, migrate, told
+from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.settings import CannotStart
+from refinery_local.folder import held
+from refinery_local.local_role import make_local_role
+from refinery_local.postgres import EmbeddedPostgres
+from refinery_local.supervise import Child, Part, serving, supervise
+from refinery_local.temporal import HOST as TEMPORAL_HOST
+from refinery_local.temporal import Temporal
+
+DATABASE = "refinery"
+
+
+@dataclass
+class Database:
+    """The embedded PostgreSQL as a part; it is migrated whenever it starts, and has the local Role."""
+
+    server: EmbeddedPostgres
+    environment: Mapping[str, str]
+    name: str = field(default="PostgreSQL", init=False)
+
+    async def start(self) -> None:
+        """Start, and bring the database up to this version."""
+        self.server.start()
+        owner = self.server.url(DATABASE)
+        try:
+            await create_database(owner)
+            await migrate(owner)
+            await make_local_role(owner, self.environment)
+        except STORE_FAILURES as fault:
+            raise CannotStart(told(fault)) from fault
+
+    def ended(self) -> str | None:
+        """Whether the server has gone."""
+        return None if self.server.pid is not None else "see postgres/server.log"
+
+    async def stop(self) -> None:
+        """Stop the server."""
+        self.server.stop()
+
+    def kill(self) -> None:
+        """Kill the server; the next start recovers it."""
+        self.server.kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Something that listens: what it is called, and where."""
+
+    name: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Listener):
+    """One service of ours, and its module."""
+
+    module: str
+
+    def child(self, environment: dict[str, str]) -> Child:
+        """Make it a part."""
+        return Child(
+            name=self.name,
+            command=[sys.executable, "-m", self.module],
+            environment=environment | {"REFINERY_LISTEN": self.address},
+            ready=serving(self.address),
+        )
+
+
+async def up(
+    data: Path,
+    *,
+    host: str = "127.0.0.1",
+    ledger_port: int = 50051,
+    resolver_port: int = 50052,
+    process_port: int = 50053,
+    temporal_port: int = 7233,
+    temporal_ui_port: int = 8233,
+    processes: bool = True,
+) -> int:
+    """
+    Run PostgreSQL, Temporal and the services on the data in a folder until SIGINT or SIGTERM.
+
+    Without `processes` there is no Temporal, and nothing that carries processes out.
+
+    Prints the endpoints on standard output once everything answers, and then closes it, so that whoever reads
+    it knows; everything else is on standard error.
+    A second signal does not wait for what still drains.
+
+    Returns:
+        The exit code: 0 after an orderly end, 1 where something could not start (said in one sentence).
+    """
+    ledger = Service("ledger", host, ledger_port, "ledger_service")
+    resolver = Service("resolver", host, resolver_port, "resolver_service")
+    process = Service("process", host, process_port, "process_worker")
+    services = (ledger, resolver, process) if processes else (ledger, resolver)
+    try:
+        temporal = Temporal.found(temporal_port, temporal_ui_port) if processes else None
+        with held(data) as patience:
+            await _see_ports_free((*services, *_listeners(temporal)), patience)
+            server = EmbeddedPostgres(data / "postgres")
+            environment = _environment(server) | _addresses(ledger, resolver, temporal)
+            database = Database(server, environment)
+            parts: list[Part] = [database, *([temporal.child(data)] if temporal else [])]
+            parts += [service.child(environment) for service in services]
+
+            async def started() -> None:
+                _print_endpoints(services, temporal, server)
+
+            with _signals(parts) as stop:
+                await supervise(parts, stop=stop, started=started, report=_report)
+    except CannotStart as refusal:
+        _report(str(refusal))
+        return 1
+    return 0
+
+
+def _listeners(temporal: Temporal | None) -> Sequence[Listener]:
+    if temporal is None:
+        return ()
+    return (
+        Listener("temporal", TEMPORAL_HOST, temporal.port),
+        Listener("temporal-ui", TEMPORAL_HOST, temporal.ui_port),
+    )
+
+
+def _addresses(ledger: Service, resolver: Service, temporal: Temporal | None) -> dict[str, str]:
+    """Where the worker finds the others; Temporal here has no TLS and no keys, whatever is set elsewhere."""
+    if temporal is None:
+        return {}
+    elsewhere = ("TLS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_SERVER_NAME", "API_KEY")
+    return {
+        "REFINERY_LEDGER": ledger.address,
+        "REFINERY_RESOLVER": resolver.address,
+        "REFINERY_TEMPORAL_ADDRESS": temporal.address,
+        "REFINERY_TEMPORAL_NAMESPACE": "default",
+    } | {f"REFINERY_TEMPORAL_{name}": "" for name in elsewhere}
+
+
+def _environment(server: EmbeddedPostgres) -> dict[str, str]:
+    return {
+        "REFINERY_DATABASE_URL": server.url(DATABASE, "refinery_app"),
+        "REFINERY_LOG_FORMAT": os.environ.get("REFINERY_LOG_FORMAT", "console"),
+        "REFINERY_METRICS_LISTEN": "",  # One address cannot be that of three services.
+    }
+
+
+async def _see_ports_free(listeners: Sequence[Listener], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    for listener in listeners:
+        while (problem := _problem_with(listener)) is not None:
+            if time.monotonic() >= deadline:
+                raise CannotStart(problem)
+            await asyncio.sleep(0.1)
+
+
+def _problem_with(listener: Listener) -> str | None:
+    name, host, port = listener.name, listener.host, listener.port
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as fault:
+        if fault.errno == errno.EADDRINUSE:
+            return f"Port {port} is taken; choose another for the {name} with --{name}-port."
+        return f"The {name} cannot listen on {listener.address}: {fault.strerror}."
+    return None
+
+
+@contextlib.contextmanager
+def _signals(parts: Sequence[Part]) -> Iterator[asyncio.Event]:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            for part in reversed(parts):
+                part.kill()
+        else:
+            _report("Stopping; once more to stop at once.")
+            stop.set()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, asked)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def _print_endpoints(
+    services: Sequence[Service], temporal: Temporal | None, server: EmbeddedPostgres
+) -> None:
+    endpoints = {service.name: service.address for service in services}
+    endpoints["postgres"] = server.url(DATABASE, "refinery_reader")
+    if temporal is not None:
+        endpoints |= {"temporal": temporal.address, "page": temporal.page}
+    endpoints["try"] = f"grpcurl -plaintext {services[0].address} list"
+    for name, endpoint in endpoints.items():
+        print(f"{name:<10}{endpoint}", flush=True)  # noqa: T201 -- standard output is what it is for
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+def _report(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()

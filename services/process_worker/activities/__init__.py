@@ -1,0 +1,1 @@
+"""What happens outside of workflows, once or again."""

@@ -1,0 +1,119 @@
+"""HTTP calls: a call becomes a request, and an answer becomes what the task gives."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any, Final
+from urllib.parse import urldefrag, urlencode, urlsplit
+
+import orjson
+
+from process_worker.activities.outside.gateway import Asked, Reply
+from process_worker.engine.faults import standard
+from refinery_core.vibe.documents import MAX_BYTES, DocumentFault, parse
+
+_OWN_HEADERS: Final = frozenset(
+    {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+"""Which host is asked and where a request ends is not for the process to say."""
+
+_IS_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+
+
+def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str) -> Asked:
+    """
+    Make a request of an `http` call. The key lets a server see that it has answered this before.
+
+    Raises:
+        Fault: it has a header that it cannot have.
+    """
+    uri, _ = urldefrag(what["uri"])
+    if what.get("query"):
+        uri = f"{uri}{'&' if '?' in uri else '?'}{form(what['query'])}"
+    headers = {name: _header(value) for name, value in (what.get("headers") or {}).items()}
+    if odd := next((name for name in headers if not _IS_TOKEN(name)), None):
+        raise standard("configuration", f"'{odd}' is no name of a header")
+    known = {name.lower() for name in headers}
+    if own := sorted(known & _OWN_HEADERS):
+        raise standard("configuration", f"the header '{own[0]}' cannot be set")
+    content = None
+    if "body" in what:
+        body = what["body"]
+        content = body.encode() if isinstance(body, str) else orjson.dumps(body)
+        if "content-type" not in known:
+            headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
+    if "idempotency-key" not in known:
+        headers["Idempotency-Key"] = key
+    return Asked(what["method"], uri, {**headers, **authorization}, content)
+
+
+def output_of(what: Mapping[str, Any], asked: Asked, reply: Reply) -> Any:
+    """
+    What the task gives for an answer.
+
+    Raises:
+        Fault: the answer says that it failed, or cannot be read.
+    """
+    highest = 399 if what["redirect"] else 299
+    if not 200 <= reply.status <= highest:
+        detail = f"{asked.method} {urlsplit(asked.uri).hostname} was answered with {reply.status}"
+        title = http.client.responses.get(reply.status, "")
+        raise standard("communication", detail, title=title, status=reply.status)
+    if len(reply.content) > MAX_BYTES:
+        raise standard("communication", f"the answer is larger than {MAX_BYTES} bytes", status=502)
+    if what["answer"] == "raw":
+        return base64.b64encode(reply.content).decode()
+    content = _content(reply)
+    if what["answer"] == "content":
+        return content
+    public = {name: value for name, value in asked.headers.items() if name.lower() != "authorization"}
+    request = {"method": asked.method.lower(), "uri": asked.uri, "headers": public}
+    return {"request": request, "statusCode": reply.status, "headers": reply.headers, "content": content}
+
+
+def _content(reply: Reply) -> Any:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not reply.content:
+        return None
+    try:
+        if kind == "application/json" or kind.endswith("+json"):
+            return parse(reply.content).value
+        if kind.startswith("text/"):
+            return reply.content.decode(_charset(reply))
+    except DocumentFault as fault:
+        raise standard(
+            "communication", f"the answer is not JSON that can be kept: {fault}", status=502
+        ) from None
+    except (LookupError, ValueError):
+        raise standard("communication", f"the answer is not the {kind} that it says", status=502) from None
+    return base64.b64encode(reply.content).decode()
+
+
+def _charset(reply: Reply) -> str:
+    described = Message()
+    described["content-type"] = reply.headers["content-type"]
+    return described.get_content_charset("utf-8")
+
+
+def _header(value: Any) -> str:
+    text = plain(value)
+    if any(ord(character) < 32 or ord(character) > 255 for character in text):
+        raise standard("configuration", "a header has a character that headers cannot have")
+    return text
+
+
+def form(fields: Mapping[str, Any]) -> str:
+    """Write fields as a query or a form has them; a list is a field for each of its items."""
+    pairs = [(name, value if isinstance(value, list) else [value]) for name, value in fields.items()]
+    return urlencode([(name, plain(value)) for name, values in pairs for value in values])
+
+
+def plain(value: Any) -> str:
+    """Write a value where there is only text: a string as it is, anything else as JSON, null as nothing."""
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode() if value is not None else ""

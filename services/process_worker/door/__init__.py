@@ -1,0 +1,1 @@
+"""What callers meet: the service's methods, read, answered and refused."""

@@ -1,0 +1,68 @@
+"""Capabilities, called alone: what the worker does for an execution, done while the caller waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.refusals import as_fault, is_for_now
+from process_worker.door.commands import CallCapability, Called
+from process_worker.door.freeze import freeze_capability
+from process_worker.engine.faults import Fault, standard
+from process_worker.engine.ports import Busy
+from process_worker.records.ledger import Ledger, answering
+from process_worker.workflow.steps import Behalf, Perform
+from refinery_core.errors import Overloaded, RefineryError
+from refinery_core.serving.capacity import Capacity
+from refinery_core.vibe.documents import Document, DocumentFault, from_value
+
+MAX_CALLS: Final = 100
+"""Calls at a time: they share their threads with those of executions."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """Nothing is kept of a call: it ends with its caller, or with what came of it."""
+
+    ledger: Ledger
+    calls: Calls
+    room: Capacity = field(default_factory=lambda: Capacity(calls=MAX_CALLS))
+
+    async def call(self, command: CallCapability) -> Called:
+        """
+        Call a capability once; what goes wrong in it is a problem, not a refusal.
+
+        Raises:
+            Overloaded: so many are being called that this one would have to wait.
+        """
+        self.room.take(streaming=False)
+        try:
+            frozen = await freeze_capability(self.ledger, command)
+            asked = Perform(
+                kind="capability",
+                pointer="",
+                key=str(command.request_id),
+                what={"ref": frozen.capability_ref, "arguments": command.input.value},
+                behalf=Behalf(frozen.author_ref, command.branch, frozen.capability_ref, record_ref=""),
+                frozen=frozen.references,
+            )
+            try:
+                return Called(frozen.capability_ref, output=await self._output(asked))
+            except Fault as fault:
+                return Called(frozen.capability_ref, problem=fault.problem)
+        finally:
+            self.room.give_back(streaming=False)
+
+    async def _output(self, asked: Perform) -> Document:
+        try:
+            with answering():
+                return from_value(await self.calls.perform(asked))
+        except DocumentFault as fault:
+            raise standard("validation", f"the output is refused at {fault}") from None
+        except Busy:
+            raise Overloaded from None
+        except RefineryError as refusal:
+            if is_for_now(refusal):
+                raise
+            raise as_fault(refusal) from None

@@ -1,0 +1,282 @@
+"""Executions: start them once, find them for ever, list them, stop them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from process_worker.door.commands import (
+    ExecuteProcess,
+    Execution,
+    ExecutionFilter,
+    ExecutionPage,
+    Started,
+    State,
+    Story,
+)
+from process_worker.door.freeze import exact_refs, freeze
+from process_worker.door.pages import fitting
+from process_worker.records import execution as records
+from process_worker.records.ledger import Ledger
+from process_worker.temporal.client import Temporal
+from process_worker.workflow.keys import result_key, workflow_id
+from process_worker.workflow.messages import Start
+from refinery_core.errors import (
+    ExecutionEnded,
+    ExecutionForgotten,
+    ExecutionLost,
+    ExecutionNotFound,
+    RequestIdReused,
+    RevisionConflict,
+    SolutionInvalid,
+    TemporalUnavailable,
+)
+from refinery_core.pages import unwrap_token, wrap_token
+from refinery_core.vibe.model import Refinement
+
+SOON: Final = timedelta(minutes=1)
+"""
+How long what was recorded, and is unknown to Temporal, is said to run: whoever recorded it is about to
+start it, or sends the same again because somebody died in between. After that it is taken for lost.
+"""
+_AT_ONCE: Final = 16
+"""Outcomes that a list asks for at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An execution as the ledger knows it."""
+
+    refinement: Refinement
+    content: dict[str, Any]
+    start: Start
+
+    @property
+    def parent_ref(self) -> str | None:
+        """The RECORD of the execution that runs this one, and starts it; None where a client did."""
+        return self.content.get("parent_ref")
+
+
+@dataclass(frozen=True)
+class Executions:
+    """The ledger says what was started and what came of it; Temporal says how far it is."""
+
+    ledger: Ledger
+    temporal: Temporal
+
+    async def execute(self, command: ExecuteProcess) -> Started:
+        """
+        Start an execution, once for each request_id, and return when that is durable.
+
+        A request that was recorded but not started, because somebody died in between, is started now.
+
+        Raises:
+            RequestIdReused: something else was committed under this request_id.
+        """
+        if await self.ledger.committed(command.request_id) is not None:
+            return await self._replay(command)
+        frozen = await freeze(self.ledger, command)
+        content = records.solution(command, frozen)
+        try:
+            refined = await self.ledger.refine(
+                request_id=command.request_id,
+                author_ref=frozen.author_ref,
+                branch=command.branch,
+                drafts=records.drafts(
+                    command.input, content, records.record_id(command.request_id), frozen.input_schema
+                ),
+                target_refs=(frozen.process_ref, *frozen.target_refs),
+                instruction_refs=exact_refs(frozen),
+                budget_refs=frozen.budget_refs,
+            )
+        except SolutionInvalid as refusal:
+            raise records.invalid_input(refusal) from refusal
+        except (RequestIdReused, RevisionConflict):
+            # Two of the same came at once, and read the floating references at two moments.
+            return await self._replay(command)
+        if refined.refinement is None or refined.replayed:
+            return await self._replay(command)
+        start = records.start(refined.vibes[0].ref, content)
+        begun = _begun(command.request_id, start, refined.refinement)
+        await self.temporal.start(command.request_id, start, begun.start_time)
+        return Started(begun, replayed=False)
+
+    async def _replay(self, command: ExecuteProcess) -> Started:
+        recorded = await self._recorded(command.request_id)
+        if recorded is None or recorded.content.get("asked") != records.asked(command):
+            raise RequestIdReused(request_id=command.request_id)
+        return Started(await self._stands(command.request_id, recorded, starts=True), replayed=True)
+
+    async def get(self, execution_id: UUID) -> Story:
+        """How far an execution is, or what it came to, with what happened last."""
+        execution = await self.stands(execution_id)
+        try:
+            progress = await self.temporal.progress(execution_id, 0)
+        except TemporalUnavailable:
+            if execution.state is State.RUNNING:
+                raise
+            return Story(execution)  # What it came to is known; no worker is needed to tell.
+        if execution.state is not State.RUNNING:
+            return Story(execution, tuple(progress.events))
+        tasks, listening = tuple(progress.tasks), tuple(progress.listening)
+        return Story(replace(execution, tasks=tasks, listening=listening), tuple(progress.events))
+
+    async def stands(self, execution_id: UUID) -> Execution:
+        """
+        How an execution stands, without its tasks. What it came to, the ledger knows for ever.
+
+        Raises:
+            ExecutionNotFound: neither Temporal nor the ledger knows it.
+            ExecutionForgotten: it left no result, so that only Temporal knew what became of it.
+            ExecutionLost: it was never started, or Temporal lost what it knew; it can be executed again.
+        """
+        recorded = await self._recorded(execution_id)
+        if recorded is not None:
+            return await self._stands(execution_id, recorded)
+        found = await self.temporal.find(execution_id)
+        if found is None:
+            raise ExecutionNotFound(id=execution_id)
+        return await self._judged(found)
+
+    async def _stands(self, execution_id: UUID, recorded: Recorded, *, starts: bool = False) -> Execution:
+        """As above. Whoever only asks starts nothing: what was forgotten would happen once more."""
+        begun = _begun(execution_id, recorded.start, recorded.refinement)
+        end = await self._end(execution_id)
+        if end is not None:
+            ended = await self._ended(begun, end)
+            if ended.state is State.TERMINATED:
+                with suppress(TemporalUnavailable):  # Temporal may not have heard of it, or not known it yet.
+                    await self.temporal.terminate(execution_id, "")
+            return ended
+        found = await self.temporal.find(execution_id)
+        if found is not None:
+            return replace(found, start_time=begun.start_time)
+        age = datetime.now(UTC) - begun.start_time
+        if age >= await self.temporal.remembers_for():
+            raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
+        if recorded.parent_ref is not None:
+            # Whoever runs it is about to start it, or never will.
+            runs = await self._runs(recorded.parent_ref)
+            return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
+        if starts:
+            # It was never started, or Temporal lost what it knew: what it committed is not committed twice.
+            await self.temporal.start(execution_id, recorded.start, begun.start_time)
+        elif age >= SOON:
+            raise ExecutionLost(id=execution_id, record_ref=begun.record_ref)
+        return begun
+
+    async def _runs(self, record_ref: str) -> bool:
+        """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
+        try:
+            return (await self.stands(records.execution_id(record_ref))).state is State.RUNNING
+        except (ExecutionNotFound, ExecutionForgotten, ExecutionLost):
+            return False
+        except ValueError:
+            return True
+
+    async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
+        """A page of executions, without their tasks: first those that run, then those that ended last."""
+        after, places = unwrap_token(token, filter_), asyncio.Semaphore(_AT_ONCE)
+
+        async def whole(execution: Execution) -> Execution | None:
+            async with places:
+                known = await self.temporal.with_outcome(execution)
+                return None if known is None else await self._judged(known)
+
+        async def read(size: int) -> tuple[list[Execution], bytes | None]:
+            found, following = await self.temporal.page(filter_, size, after)
+            executions = await asyncio.gather(*map(whole, found))
+            return [execution for execution in executions if execution is not None], following
+
+        page, following = await fitting(read, size)
+        return ExecutionPage(tuple(page), wrap_token(filter_, following))
+
+    async def cancel(self, execution_id: UUID) -> None:
+        """Ask an execution to stop; nothing happens where it did because it was asked before."""
+        # Asked to cancel what has ended, Temporal says yes.
+        if (await self.stands(execution_id)).state is State.RUNNING and await self.temporal.cancel(
+            execution_id
+        ):
+            return
+        await self.refuse_ended(execution_id, unless=State.CANCELLED)
+
+    async def terminate(self, execution_id: UUID, reason: str, author_ref: str = "") -> None:
+        """
+        Stop an execution at once; nothing happens where it was stopped before.
+
+        First in the ledger, in the place of its result: a commit that is under way is refused from then on.
+        """
+        execution = await self.stands(execution_id)
+        if execution.state is State.RUNNING:
+            execution = await self._terminated(execution, reason, author_ref)
+        if execution.state is not State.TERMINATED:
+            raise ExecutionEnded(id=execution_id, state=execution.state)
+        await self.temporal.terminate(execution_id, reason)
+
+    async def _terminated(self, execution: Execution, reason: str, author_ref: str) -> Execution:
+        """Commit that an execution was stopped, unless its result was there before."""
+        recorded = await self._recorded(execution.id)
+        if recorded is None:
+            return replace(execution, state=State.TERMINATED)  # The ledger never heard of it.
+        with suppress(RequestIdReused):
+            await self.ledger.refine(
+                request_id=result_key(workflow_id(execution.id)),
+                author_ref=author_ref or recorded.refinement.author_ref,
+                branch=recorded.start.branch,
+                drafts=[records.terminated(execution.id, recorded.content, reason)],
+                target_refs=[execution.record_ref],
+            )
+        return await self._judged(replace(execution, state=State.TERMINATED))
+
+    async def refuse_ended(self, execution_id: UUID, *, unless: State | None = None) -> None:
+        """Say how an execution has ended that cannot be asked for anything any more."""
+        execution = await self.stands(execution_id)
+        if execution.state is State.RUNNING:
+            raise TemporalUnavailable(problem="it says that the execution has ended, and that it runs")
+        if execution.state is not unless:
+            raise ExecutionEnded(id=execution_id, state=execution.state)
+
+    async def _end(self, execution_id: UUID) -> Refinement | None:
+        """What was committed as the end of an execution: its result, or that it was terminated."""
+        return await self.ledger.committed(result_key(workflow_id(execution_id)))
+
+    async def _judged(self, execution: Execution) -> Execution:
+        """The same, as the ledger says that it ended: its word counts, not Temporal's."""
+        if execution.state in (State.RUNNING, State.COMPLETED):
+            return execution
+        end = await self._end(execution.id)
+        return execution if end is None else await self._ended(execution, end)
+
+    async def _ended(self, execution: Execution, end: Refinement) -> Execution:
+        ref = end.vibe_refs[0]
+        if not records.is_termination(end):
+            return replace(execution, state=State.COMPLETED, end_time=end.time, result_ref=ref, problem=None)
+        problem = records.why_terminated((await self.ledger.vibe(ref)).solution)
+        return replace(execution, state=State.TERMINATED, end_time=end.time, problem=problem)
+
+    async def _recorded(self, execution_id: UUID) -> Recorded | None:
+        """What was committed under an execution's id; None where nothing was, or something else."""
+        refinement = await self.ledger.committed(execution_id)
+        if refinement is None:
+            return None
+        vibe = await self.ledger.vibe(refinement.vibe_refs[0])
+        if vibe.id != records.record_id(execution_id):
+            return None
+        try:
+            return Recorded(refinement, vibe.solution, records.start(vibe.ref, vibe.solution))
+        except (KeyError, TypeError):
+            return None  # Refined by hand.
+
+
+def _begun(execution_id: UUID, start: Start, refinement: Refinement) -> Execution:
+    return Execution(
+        id=execution_id,
+        process_ref=start.process_ref,
+        state=State.RUNNING,
+        start_time=refinement.time,
+        record_ref=start.record_ref,
+    )

@@ -1,0 +1,229 @@
+"""Freezing: every reference of a request is read at one moment, through all that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from process_worker.door.commands import CallCapability, ExecuteProcess
+from process_worker.records.ledger import Ledger
+from refinery_client import ABSENT, Vibe
+from refinery_core.errors import (
+    AuthorNotAllowed,
+    Contention,
+    ProcessNotExecutable,
+    UnknownReference,
+    VibeNotFound,
+)
+from refinery_core.process.checker import read_capability, read_process
+from refinery_core.process.faults import ProcessFault
+from refinery_core.process.interface import INPUT, schema_of
+from refinery_core.process.model import Capability, Process
+from refinery_core.process.parts import Reference, ReferenceUse
+from refinery_core.vibe.model import VibeType
+
+MAX_INPUTS: Final = 400
+"""Targets and budgets together."""
+MAX_REFERENCES: Final = 500
+_ROUNDS: Final = 32
+
+_TYPES: Final = {
+    ReferenceUse.CAPABILITY: VibeType.CAPABILITY,
+    ReferenceUse.PROCESS: VibeType.PROCESS,
+    ReferenceUse.ROLE: VibeType.ROLE,
+}
+"""What has to stand where; elsewhere anything may."""
+_AUTHORS: Final = (VibeType.ROLE, VibeType.PROCESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What the references of an execution meant when it was started; `references` has them as written."""
+
+    process: Process
+    process_ref: str
+    author_ref: str
+    target_refs: tuple[str, ...]
+    budget_refs: tuple[str, ...]
+    references: dict[str, str]
+    input_schema: Any = None
+    """What the process's schema says of its input, by reference; None where it says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCapability:
+    """What the references of a call meant when it was made; `references` has them as written."""
+
+    capability_ref: str
+    author_ref: str
+    references: dict[str, str]
+
+
+async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
+    """
+    Read all references at one moment: those of the request, of the process, and of what it runs and calls.
+
+    Raises:
+        VibeNotFound: there is no such process.
+        UnknownReference: something else that is named does not exist.
+        ProcessNotExecutable: it is no process, or something that it needs is not what it needs to be.
+        Contention: what is referred to kept changing.
+    """
+    named = {"author_ref": command.author_ref}
+    for name, references in (("target_refs", command.target_refs), ("budget_refs", command.budget_refs)):
+        named |= {f"{name}[{at}]": reference for at, reference in enumerate(references)}
+    found = await _find(
+        ledger, _Question("process", command.process, VibeType.PROCESS, named, command.branch)
+    )
+    process_ref = found.ref(command.process)
+    return Frozen(
+        process=cast("Process", found.document),
+        process_ref=process_ref,
+        author_ref=found.ref(command.author_ref),
+        target_refs=tuple(map(found.ref, command.target_refs)),
+        budget_refs=tuple(map(found.ref, command.budget_refs)),
+        references=found.references,
+        input_schema=schema_of(INPUT, process_ref, (await ledger.vibe(process_ref)).schema),
+    )
+
+
+async def freeze_capability(ledger: Ledger, command: CallCapability) -> FrozenCapability:
+    """
+    Read all references at one moment: those of the request, and of the capability.
+
+    Raises:
+        VibeNotFound: there is no such capability.
+        UnknownReference: something else that is named does not exist.
+        AuthorNotAllowed: the author is neither a Role nor a Process.
+        ProcessNotExecutable: it is no capability.
+        Contention: what is referred to kept changing.
+    """
+    named = {"author_ref": command.author_ref}
+    found = await _find(
+        ledger, _Question("capability", command.capability, VibeType.CAPABILITY, named, command.branch)
+    )
+    author = found.meaning[command.author_ref]
+    if author.type not in _AUTHORS:
+        raise AuthorNotAllowed(ref=author.ref, type=author.type)
+    return FrozenCapability(found.ref(command.capability), author.ref, found.references)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What a request names: where to start, which leads to more, and what else, by its fields."""
+
+    field: str
+    start: str
+    type: VibeType
+    named: Mapping[str, str]
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What everything meant at one moment."""
+
+    document: Process | Capability
+    meaning: Mapping[str, Vibe]
+    wanted: Mapping[str, str]
+
+    def ref(self, reference: str) -> str:
+        return self.meaning[reference].ref
+
+    @property
+    def references(self) -> dict[str, str]:
+        return {written: self.ref(self.wanted[written]) for written in sorted(self.wanted)}
+
+
+async def _find(ledger: Ledger, question: _Question) -> _Found:
+    """
+    Ask until nothing new is found.
+
+    One question is answered at one moment, so the last question asks for everything, and what it finds
+    leads to nothing new.
+    """
+    documents = _Documents(ledger)
+    wanted: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        asked = list(dict.fromkeys((question.start, *question.named.values(), *wanted.values())))
+        meaning = dict(zip(asked, await _vibes(ledger, asked, question), strict=True))
+        start = meaning[question.start]
+        if start.type is not question.type:
+            raise ProcessNotExecutable(ref=start.ref, problem=f"it is a {start.type}, not a {question.type}")
+        document, wanted = await documents.reach(start, meaning)
+        if meaning.keys() >= set(wanted.values()):
+            return _Found(document, meaning, wanted)
+        if len(wanted) > MAX_REFERENCES:
+            problem = f"it leads to more than {MAX_REFERENCES} references"
+            raise ProcessNotExecutable(ref=start.ref, problem=problem)
+    raise Contention(attempts=_ROUNDS)
+
+
+async def _vibes(ledger: Ledger, asked: list[str], question: _Question) -> list[Vibe]:
+    try:
+        return await ledger.vibes(asked, question.branch)
+    except VibeNotFound as refusal:
+        missing = refusal.metadata["reference"]
+        if missing == question.start:
+            raise
+        fields = (field for field, reference in question.named.items() if reference == missing)
+        raise UnknownReference(field=next(fields, question.field), reference=missing) from refusal
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """The documents that references lead to. A ref always means the same, so each is read once."""
+
+    ledger: Ledger
+    read: dict[str, Process | Capability] = field(default_factory=dict)
+
+    async def reach(
+        self, start: Vibe, meaning: Mapping[str, Vibe]
+    ) -> tuple[Process | Capability, dict[str, str]]:
+        """
+        What is started from, and all references that it leads to as far as their meaning is known.
+
+        They are given as written, each with what is to be asked for: the same without its fragment.
+        """
+        reached: dict[str, str] = {}
+        seen, ahead = {start.ref}, [start]
+        while ahead:
+            vibe = ahead.pop()
+            for reference in (await self._document(vibe)).references:
+                asked = str(reference.uri.without_fragment)
+                reached[str(reference.uri)] = asked
+                met = meaning.get(asked)
+                if met is None:
+                    continue
+                _check_type(vibe, reference, met)
+                if met.ref not in seen and reference.use in (ReferenceUse.CAPABILITY, ReferenceUse.PROCESS):
+                    seen.add(met.ref)
+                    ahead.append(met)
+        return await self._document(start), reached
+
+    async def _document(self, vibe: Vibe) -> Process | Capability:
+        if vibe.ref not in self.read:
+            self.read[vibe.ref] = _read(await self.ledger.vibe(vibe.ref))
+        return self.read[vibe.ref]
+
+
+def _read(vibe: Vibe) -> Process | Capability:
+    if vibe.solution is ABSENT:
+        raise ProcessNotExecutable(ref=vibe.ref, problem="it has no solution")
+    try:
+        return (read_process if vibe.type is VibeType.PROCESS else read_capability)(vibe.solution)
+    except ProcessFault as fault:
+        raise ProcessNotExecutable(ref=vibe.ref, problem=f"at {fault}") from fault
+
+
+def _check_type(vibe: Vibe, reference: Reference, met: Vibe) -> None:
+    expected = _TYPES.get(reference.use, met.type)
+    if met.type is not expected:
+        problem = f"at {reference.pointer}: '{reference.uri}' is a {met.type}, not a {expected}"
+        raise ProcessNotExecutable(ref=vibe.ref, problem=problem)
+
+
+def exact_refs(frozen: Frozen) -> list[str]:
+    """What a process is carried out under, beside itself: each once."""
+    return sorted(set(frozen.references.values()) - {frozen.process_ref})

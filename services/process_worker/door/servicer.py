@@ -1,0 +1,143 @@
+"""ProcessService: each method reads the request, asks, and writes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from grpc.aio import ServicerContext as Context
+
+from process_worker.door import wire
+from process_worker.door.capabilities import Capabilities
+from process_worker.door.events import Events
+from process_worker.door.executions import Executions
+from process_worker.door.schedules import Schedules
+from process_worker.door.watch import watch
+from refinery.process.v1 import process_service_pb2 as pb
+from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
+from refinery_core.fields import ref_from
+from refinery_core.pages import page_size
+from refinery_core.serving.drain import Drain
+from refinery_core.wire import document_form, uuid_from
+
+NAME: Final = "refinery.process.v1.ProcessService"
+
+
+@dataclass(frozen=True)
+class ProcessServicer(pb_grpc.ProcessServiceServicer):
+    """Executions, schedules and capabilities over gRPC."""
+
+    executions: Executions
+    schedules: Schedules
+    capabilities: Capabilities
+    drain: Drain
+
+    async def ExecuteProcess(
+        self, request: pb.ExecuteProcessRequest, context: Context[Any, Any]
+    ) -> pb.ExecuteProcessResponse:
+        """Start an execution."""
+        form = document_form(context.invocation_metadata())
+        return wire.started_message(await self.executions.execute(wire.execute_process(request)), form)
+
+    async def GetExecution(
+        self, request: pb.GetExecutionRequest, context: Context[Any, Any]
+    ) -> pb.GetExecutionResponse:
+        """Say how far an execution is."""
+        form = document_form(context.invocation_metadata())
+        return wire.story_message(await self.executions.get(uuid_from(request.id, "id")), form)
+
+    async def ListExecutions(
+        self, request: pb.ListExecutionsRequest, context: Context[Any, Any]
+    ) -> pb.ListExecutionsResponse:
+        """List a page of executions."""
+        form = document_form(context.invocation_metadata())
+        size, filter_ = page_size(request.page_size), wire.execution_filter(request)
+        return wire.page_message(await self.executions.list(filter_, size, request.page_token), form)
+
+    async def WatchExecution(
+        self, request: pb.WatchExecutionRequest, context: Context[Any, Any]
+    ) -> AsyncIterator[pb.WatchExecutionResponse]:
+        """Send what happens in an execution."""
+        form = document_form(context.invocation_metadata())
+        id_, after = uuid_from(request.id, "id"), wire.after_number(request)
+        with self.drain.of_stream() as drain:
+            async with aclosing(watch(self.executions, drain, id_, after)) as all_news:
+                async for news in all_news:
+                    yield wire.news_message(news, form)
+
+    async def SendEvent(
+        self, request: pb.SendEventRequest, context: Context[Any, Any]
+    ) -> pb.SendEventResponse:
+        """Give an event to an execution."""
+        return wire.sent_message(await Events(self.executions).send(wire.send_event(request)))
+
+    async def CancelExecution(
+        self, request: pb.CancelExecutionRequest, context: Context[Any, Any]
+    ) -> pb.CancelExecutionResponse:
+        """Ask an execution to stop."""
+        await self.executions.cancel(uuid_from(request.id, "id"))
+        return pb.CancelExecutionResponse()
+
+    async def TerminateExecution(
+        self, request: pb.TerminateExecutionRequest, context: Context[Any, Any]
+    ) -> pb.TerminateExecutionResponse:
+        """Stop an execution at once."""
+        id_, reason = uuid_from(request.id, "id"), wire.text(request.reason, "reason")
+        await self.executions.terminate(id_, reason, wire.author_or_none(request.author_ref))
+        return pb.TerminateExecutionResponse()
+
+    async def ScheduleProcess(
+        self,
+        request: pb.ScheduleProcessRequest,
+        context: Context[Any, Any],
+    ) -> pb.ScheduleProcessResponse:
+        """Make a schedule."""
+        return wire.scheduled_message(await self.schedules.make(wire.execute_process(request)))
+
+    async def GetSchedule(
+        self,
+        request: pb.GetScheduleRequest,
+        context: Context[Any, Any],
+    ) -> pb.GetScheduleResponse:
+        """Say how a schedule stands."""
+        found = await self.schedules.get(uuid_from(request.id, "id"))
+        return pb.GetScheduleResponse(schedule=wire.schedule_message(found))
+
+    async def ListSchedules(
+        self,
+        request: pb.ListSchedulesRequest,
+        context: Context[Any, Any],
+    ) -> pb.ListSchedulesResponse:
+        """List a page of schedules."""
+        size, process_ref = page_size(request.page_size), ref_from(request.process_ref, "process_ref")
+        return wire.schedules_message(await self.schedules.list(process_ref, size, request.page_token))
+
+    async def PauseSchedule(
+        self, request: pb.PauseScheduleRequest, context: Context[Any, Any]
+    ) -> pb.PauseScheduleResponse:
+        """Have a schedule skip its times."""
+        await self.schedules.pause(uuid_from(request.id, "id"), wire.note(request.reason, "reason"))
+        return pb.PauseScheduleResponse()
+
+    async def ResumeSchedule(
+        self, request: pb.ResumeScheduleRequest, context: Context[Any, Any]
+    ) -> pb.ResumeScheduleResponse:
+        """Have a schedule go on."""
+        await self.schedules.resume(uuid_from(request.id, "id"))
+        return pb.ResumeScheduleResponse()
+
+    async def EndSchedule(
+        self, request: pb.EndScheduleRequest, context: Context[Any, Any]
+    ) -> pb.EndScheduleResponse:
+        """End a schedule."""
+        await self.schedules.end(uuid_from(request.id, "id"), wire.author_or_none(request.author_ref))
+        return pb.EndScheduleResponse()
+
+    async def CallCapability(
+        self, request: pb.CallCapabilityRequest, context: Context[Any, Any]
+    ) -> pb.CallCapabilityResponse:
+        """Call a capability alone."""
+        form = document_form(context.invocation_metadata())
+        return wire.called_message(await self.capabilities.call(wire.call_capability(request)), form)

@@ -1,0 +1,53 @@
+"""What the engine takes in and gives out, whoever runs it: frozen, JSON, additive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MAX_EVENTS: Final = 1_000
+"""Events that an execution takes, and as many of what happened that it remembers."""
+
+MAX_EVENTS_BYTES: Final = 16 << 20
+"""Of the events that an execution takes in one run: Temporal ends what has a history of 50 MiB."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as RFC 7807 describes it; the detail of the ApplicationError of a faulted workflow."""
+
+    type: str
+    status: int
+    title: str = ""
+    detail: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class TaskEvent:
+    """
+    One thing that happened. `kind` is TASK_STARTED, TASK_ENDED, TASK_FAULTED, TASK_RETRIED, TASK_SKIPPED
+    or EXECUTION_ENDED; `task` a JSON pointer with the indices of loops; `time_us` microseconds since the
+    Unix epoch.
+    """
+
+    number: int
+    kind: str
+    task: str
+    time_us: int
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A CloudEvent that was refined as the RECORD `event_ref` by `author_ref`."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    author_ref: str
+    event_ref: str
+    data: Any = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    """All others, by their names."""

@@ -1,0 +1,21 @@
+"""The names of commits: what is committed twice under one name is committed once."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+from uuid import UUID
+
+NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:process")
+
+
+def commit_key(workflow: str, pointer: str, visit: int = 1) -> UUID:
+    """
+    The request_id of one commit.
+
+    Args:
+        workflow: The workflow's id; never a run's, which changes when history is continued or reset.
+        pointer: The JSON pointer of the task, with the indices of loops.
+        visit: How often the execution has come to that pointer, this time included.
+    """
+    return uuid.uuid5(NAMESPACE, f"{workflow}\n{pointer}\n{visit}")

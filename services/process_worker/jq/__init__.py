@@ -1,0 +1,1 @@
+"""Expressions: jq in processes that can be killed."""

@@ -1,0 +1,1 @@
+"""What the ledger keeps of executions and schedules."""

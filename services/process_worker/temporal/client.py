@@ -1,0 +1,313 @@
+"""What the service asks Temporal, and what it says when Temporal does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from process_worker.door.commands import Execution, ExecutionFilter, State
+from process_worker.engine.contract import Delivery, Problem
+from process_worker.temporal.connect import prepare
+from process_worker.workflow.keys import execution_of, workflow_id
+from process_worker.workflow.messages import (
+    DELIVER,
+    PROCESS_KEY,
+    PROGRESS,
+    RECORD_MEMO,
+    START_MEMO,
+    TASK_QUEUE,
+    WORKFLOW,
+    WORKFLOW_ID_PREFIX,
+    Progress,
+    ProgressAsked,
+    Result,
+    Start,
+)
+from refinery_core.errors import InvalidPageToken, TemporalUnavailable, TooManyEvents
+from refinery_core.process.standard_errors import STATUSES, error_uri
+
+RPC: Final = timedelta(seconds=5)
+_PAUSE_SECONDS: Final = 1.0
+_NONE_AFTER: Final = 1 << 53
+"""The number of an event after which there is none."""
+_AWAY: Final = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,  # What the client calls a timeout of its own.
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.FAILED_PRECONDITION,  # The workflow's task fails: it cannot be asked until that is mended.
+}
+_STATES: Final = {
+    WorkflowExecutionStatus.RUNNING: State.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: State.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: State.COMPLETED,
+    WorkflowExecutionStatus.FAILED: State.FAULTED,
+    WorkflowExecutionStatus.TIMED_OUT: State.FAULTED,
+    WorkflowExecutionStatus.CANCELED: State.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: State.TERMINATED,
+}
+_STATUSES: Final = {
+    None: "ExecutionStatus != 'ContinuedAsNew'",
+    State.RUNNING: "ExecutionStatus = 'Running'",
+    State.COMPLETED: "ExecutionStatus = 'Completed'",
+    State.FAULTED: "ExecutionStatus IN ('Failed', 'TimedOut')",
+    State.CANCELLED: "ExecutionStatus = 'Canceled'",
+    State.TERMINATED: "ExecutionStatus = 'Terminated'",
+}
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """Temporal, as far as executions need it. Every call may raise TemporalUnavailable."""
+
+    client: Client
+
+    async def is_ready(self) -> bool:
+        """Whether it answers, and has what executions need: where it lost everything, that is made again."""
+        await prepare(self.client)
+        return True
+
+    async def remembers_for(self) -> timedelta:
+        """How long an execution that has ended is remembered."""
+        with answering():
+            answer = await self.client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=self.client.namespace), timeout=RPC
+            )
+        retention: Duration = answer.config.workflow_execution_retention_ttl
+        return retention.ToTimedelta()
+
+    async def start(self, execution_id: UUID, start: Start, start_time: datetime) -> None:
+        """Start an execution. One that was started before, and is remembered, stays as it is."""
+        try:
+            with answering():
+                await self.client.start_workflow(
+                    WORKFLOW,
+                    start,
+                    id=workflow_id(execution_id),
+                    task_queue=TASK_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    search_attributes=TypedSearchAttributes(
+                        [SearchAttributePair(PROCESS_KEY, start.process_ref)]
+                    ),
+                    memo={RECORD_MEMO: start.record_ref, START_MEMO: start_time.isoformat()},
+                    static_summary=start.process_ref,
+                    rpc_timeout=RPC,
+                )
+        except WorkflowAlreadyStartedError:
+            return  # It has ended.
+
+    async def find(self, execution_id: UUID) -> Execution | None:
+        """An execution without its tasks; None where Temporal knows nothing of it."""
+        try:
+            with answering():
+                found = await self._handle(execution_id).describe(rpc_timeout=RPC)
+                return await self.with_outcome(await _execution(found))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def with_outcome(self, execution: Execution) -> Execution | None:
+        """Add what an execution that has ended came to; None where Temporal has forgotten it meanwhile."""
+        if execution.state not in {State.COMPLETED, State.FAULTED}:
+            return execution
+        try:
+            with answering():
+                result = await self._handle(execution.id).result(rpc_timeout=RPC)
+        except WorkflowFailureError as failure:
+            return replace(execution, problem=_problem(failure.cause))
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        return replace(execution, result_ref=result.result_ref)
+
+    async def progress(self, execution_id: UUID, after_number: int) -> Progress:
+        """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
+        try:
+            with answering():
+                progress = page = await self._progress(execution_id, after_number)
+                while page.events and page.events[-1].number < progress.last_number:
+                    page = await self._progress(execution_id, page.events[-1].number)
+                    progress.events.extend(page.events)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return Progress(state="")
+            raise
+        return progress
+
+    async def _progress(self, execution_id: UUID, after_number: int) -> Progress:
+        """With as many events as fit in an answer."""
+        progress: Progress = await self._handle(execution_id).query(
+            PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
+        )
+        return progress
+
+    async def ended(self, execution_id: UUID) -> None:
+        """Return when an execution has ended, however, or Temporal knows nothing of it."""
+        while True:
+            try:
+                await self._handle(execution_id).result()
+            except WorkflowFailureError:
+                return
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return
+                await asyncio.sleep(_PAUSE_SECONDS)  # Whatever it is: that nobody answered is no end.
+            else:
+                return
+
+    async def deliver(self, execution_id: UUID, delivery: Delivery, request_id: UUID) -> bool:
+        """
+        Hand an event over; False where the execution has ended.
+
+        Raises:
+            TooManyEvents: it takes no more.
+        """
+        try:
+            with answering():
+                await self._handle(execution_id).execute_update(
+                    DELIVER, delivery, id=str(request_id), result_type=bool, rpc_timeout=RPC
+                )
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        except WorkflowUpdateFailedError as error:
+            raise TooManyEvents(id=execution_id) from error
+        return True
+
+    async def has_room(self, execution_id: UUID) -> bool:
+        """Whether an execution takes one more event, as far as is known."""
+        return (await self.progress(execution_id, _NONE_AFTER)).room != 0
+
+    async def cancel(self, execution_id: UUID) -> bool:
+        """Ask an execution to stop; False where it has ended."""
+        return await self._unless_ended(self._handle(execution_id).cancel(rpc_timeout=RPC))
+
+    async def terminate(self, execution_id: UUID, reason: str) -> bool:
+        """Stop an execution; False where it has ended."""
+        return await self._unless_ended(
+            self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC)
+        )
+
+    async def page(
+        self, filter_: ExecutionFilter, size: int, token: bytes | None
+    ) -> tuple[list[Execution], bytes | None]:
+        """A page of executions, and the token of the next one. Temporal lists those that run first."""
+        query = [
+            f"WorkflowType = '{WORKFLOW}'",
+            f"TaskQueue = '{TASK_QUEUE}'",
+            f"WorkflowId STARTS_WITH '{WORKFLOW_ID_PREFIX}'",
+            _STATUSES[filter_.state],
+        ]
+        if filter_.process_ref:
+            query.append(f"{PROCESS_KEY.name} = '{filter_.process_ref}'")
+        pages = self.client.list_workflows(
+            " AND ".join(query), page_size=size, next_page_token=token, rpc_timeout=RPC
+        )
+        try:
+            with answering():
+                await pages.fetch_next_page()
+        except RPCError as error:
+            if token is not None and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise InvalidPageToken from error
+            raise
+        found = [await _execution(each) for each in pages.current_page or () if execution_of(each.id)]
+        return found, pages.next_page_token
+
+    def _handle(self, execution_id: UUID) -> WorkflowHandle[Any, Result]:
+        return self.client.get_workflow_handle(workflow_id(execution_id), result_type=Result)
+
+    async def _unless_ended(self, call: Coroutine[Any, Any, None]) -> bool:
+        try:
+            with answering():
+                await call
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say it as TemporalUnavailable where Temporal is away or busy."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status in _AWAY or _is_unprepared(error):
+            raise TemporalUnavailable(problem=error.message) from error
+        raise
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise TemporalUnavailable(problem="no worker answered in time") from error
+    except WorkflowQueryFailedError as error:
+        raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
+
+
+def _is_unprepared(error: RPCError) -> bool:
+    """Whether it lost the namespace or the search attribute, which is_ready() makes again."""
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return PROCESS_KEY.name in error.message
+    return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
+
+
+async def _execution(found: WorkflowExecution) -> Execution:
+    if found.status is None:
+        raise TemporalUnavailable(problem=f"it does not say how {found.id} stands")
+    memo = await found.memo()
+    record = memo.get(RECORD_MEMO)
+    return Execution(
+        id=UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX)),
+        process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
+        state=_STATES[found.status],
+        start_time=_moment(memo.get(START_MEMO)) or found.start_time,
+        record_ref=record if isinstance(record, str) else "",
+        end_time=found.close_time,
+    )
+
+
+def _moment(text: Any) -> datetime | None:
+    """A time in a memo. Other clients of Temporal write there what they like."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _problem(cause: BaseException) -> Problem:
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        details: dict[str, Any] = cause.details[0]
+        known = {name: details[name] for name in Problem.__dataclass_fields__ if name in details}
+        return Problem(**{"type": error_uri("runtime"), "status": STATUSES["runtime"], **known})
+    title = cause.message if isinstance(cause, FailureError) else type(cause).__name__
+    return Problem(error_uri("runtime"), STATUSES["runtime"], title)

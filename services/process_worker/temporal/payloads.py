@@ -1,0 +1,107 @@
+"""Keeps what is large out of Temporal's history: it becomes Records in the ledger, and a ref travels."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    DataConverter,
+    ExternalStorage,
+    StorageDriver,
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverSelectContext,
+    StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
+)
+
+from process_worker.records.execution import FOLDER
+from process_worker.workflow.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
+from refinery_client import Draft, Refinery
+from refinery_core.errors import RequestIdReused
+from refinery_core.vibe.model import VibeType
+
+_PART_BYTES: Final = 384 << 10
+"""Of the payload: in base64, and as one string of a document, it stays well below a document's limit."""
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:payload")
+
+
+def converter(refinery: Refinery, author_ref: str) -> DataConverter:
+    """The data converter of workers and of clients that read what workers wrote."""
+    ledger = LedgerStorage(refinery, author_ref)
+
+    def chosen(_: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
+        return None if ANSWER_MARK in payload.metadata else ledger
+
+    storage = ExternalStorage([ledger], driver_selector=chosen, payload_size_threshold=MAX_INLINE_BYTES)
+    return dataclasses.replace(DataConverter.default, external_storage=storage)
+
+
+class LedgerStorage(StorageDriver):
+    """A payload is named by what it contains, so that writing it again writes nothing."""
+
+    def __init__(self, refinery: Refinery, author_ref: str) -> None:
+        self._refinery = refinery
+        self._author_ref = author_ref
+
+    def name(self) -> str:
+        """The name in Temporal's references; it never changes."""
+        return "refinery-ledger"
+
+    def type(self) -> str:
+        """The same for other languages."""
+        return "refinery-ledger"
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Write payloads."""
+        return [await self._store(_folder(context), payload.SerializeToString()) for payload in payloads]
+
+    async def retrieve(
+        self,
+        context: StorageDriverRetrieveContext,  # noqa: ARG002 -- the driver's shape
+        claims: Sequence[StorageDriverClaim],
+    ) -> list[Payload]:
+        """Read payloads."""
+        return [await self._retrieve(claim.claim_data["refs"].split()) for claim in claims]
+
+    async def _store(self, folder: str, content: bytes) -> StorageDriverClaim:
+        digest = hashlib.sha256(content).hexdigest()
+        refs: list[str] = []
+        for at in range(0, len(content), _PART_BYTES):
+            id_ = f"{folder}/payloads/{digest}/{at // _PART_BYTES}"
+            refs.append(await self._keep(id_, content[at : at + _PART_BYTES]))
+        return StorageDriverClaim(claim_data={"refs": " ".join(refs)})
+
+    async def _keep(self, id_: str, part: bytes) -> str:
+        request_id = uuid.uuid5(_NAMESPACE, id_)
+        solution = {"base64": base64.b64encode(part).decode()}
+        try:
+            refined = await self._refinery.refine(
+                request_id=request_id,
+                author_ref=self._author_ref,
+                drafts=[Draft(type=VibeType.RECORD, id=id_, solution=solution)],
+            )
+        except RequestIdReused:
+            # A worker with another author has kept the same: the id says what is in it.
+            return (await self._refinery.get_refinement(request_id=request_id)).vibe_refs[0]
+        return refined.vibes[0].ref
+
+    async def _retrieve(self, refs: list[str]) -> Payload:
+        parts = [(await self._refinery.get_vibe(ref)).solution["base64"] for ref in refs]
+        return Payload.FromString(b"".join(base64.b64decode(part) for part in parts))
+
+
+def _folder(context: StorageDriverStoreContext) -> str:
+    target = context.target
+    workflow = target.id if isinstance(target, StorageDriverWorkflowInfo) else None
+    if workflow is None or not workflow.startswith(WORKFLOW_ID_PREFIX):
+        return FOLDER.rstrip("/")
+    return FOLDER + workflow.removeprefix(WORKFLOW_ID_PREFIX)

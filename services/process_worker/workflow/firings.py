@@ -1,0 +1,34 @@
+"""The workflow that a schedule starts at each of its times: it starts an execution, and ends."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+from process_worker.workflow import steps
+from process_worker.workflow.keys import firing_key
+from process_worker.workflow.messages import FIRE, Fire, Fired
+from process_worker.workflow.replayed import PATIENT, SHORT
+
+
+@workflow.defn(name=FIRE, sandboxed=False)
+class FireSchedule:
+    """One time of one schedule. It does not wait for the execution, which has a life of its own."""
+
+    @workflow.run
+    async def run(self, fire: Fire) -> Fired:
+        """
+        Start the execution, once.
+
+        Raises:
+            ApplicationError: it was refused.
+        """
+        key = str(firing_key(workflow.info().workflow_id))
+        fired: Fired = await workflow.execute_activity(
+            steps.EXECUTE,
+            steps.Execute(fire.record_ref, key),
+            result_type=Fired,
+            start_to_close_timeout=SHORT,
+            retry_policy=PATIENT,
+            summary=key,
+        )
+        return fired

@@ -1,0 +1,282 @@
+"""The engine's ports on Temporal: each answer is in the history, or is the same whenever it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import FailureError
+
+from process_worker.engine.faults import standard
+from process_worker.engine.ports import Busy, EvaluationFault, Killed, Request
+from process_worker.workflow import steps
+from process_worker.workflow.failures import cause_of, faulting, uncancelled
+from process_worker.workflow.messages import (
+    MAX_INLINE_BYTES,
+    PROCESS_KEY,
+    RECORD_MEMO,
+    START_MEMO,
+    WORKFLOW,
+    WORKFLOW_ID_PREFIX,
+    Result,
+    Start,
+)
+from refinery_core.process.parts import Expression
+from refinery_core.vibe.refs import Ref
+
+EVALUATE: Final = "refinery.evaluate"
+"""The function that the worker lends to its workflows; see `worker.Lending`."""
+
+SHORT: Final = timedelta(seconds=10)
+EVALUATED: Final = timedelta(seconds=60)
+"""More than an activity waits for an evaluation; see `Evaluator.evaluate_patiently`."""
+LONG: Final = timedelta(hours=1)
+HEARTBEAT: Final = timedelta(seconds=10)
+"""Five signs of life, so that a busy machine is not taken for a dead one."""
+PATIENT: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
+)
+"""For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
+AT_ONCE: Final = timedelta(seconds=2)
+"""How soon a local activity has to be tried again to be so in the same workflow task."""
+NEXT_TASK: Final = timedelta(seconds=3)
+"""After how long it is tried again where this task is to end; more than AT_ONCE."""
+_WAITED_IN_REPLAY: Final = 5.0
+"""Seconds for one evaluation, which took less than one at first."""
+_COMPUTING: Final = 0.4
+"""Seconds of evaluations at one go: a thread that computes for one workflow is not there for others."""
+_AT_ONCE: Final = 2 << 20
+"""Bytes that are asked for at one go. Temporal takes four million in a message."""
+_DEEPEST: Final = 32
+
+
+class Evaluation(Protocol):
+    """Evaluates at once, or raises Killed or EvaluationFault."""
+
+    def __call__(
+        self,
+        expressions: Sequence[Expression],
+        value: Any,
+        variables: Mapping[str, Any],
+        *,
+        patience: float = ...,
+    ) -> list[Any]:
+        """Evaluate, and wait for it so many seconds."""
+
+
+class Replayed:
+    """Ports for the workflow that runs now."""
+
+    def __init__(self, start: Start, consumed: Callable[[str], None]) -> None:
+        self._start = start
+        self._consumed = consumed
+        self._evaluate: Evaluation = workflow.extern_functions()[EVALUATE]
+        self._evaluations = 0
+        self._stop = -1
+        self._seconds = 0.0
+        self._bytes = 0
+        self._room = asyncio.Lock()
+        self.behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
+        self.capabilities: Mapping[str, dict[str, str]] = {}
+
+    # --- Computing ------------------------------------------------------------------------
+
+    async def evaluate(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        """
+        Evaluate at once; what takes longer is waited for where Temporal records what comes.
+
+        Whether that happened is in the history, as a patch marker of its own: a replay does not depend on
+        how long the same takes today.
+        """
+        self._evaluations += 1
+        mark = f"killed-{self._evaluations}"
+        if workflow.unsafe.is_replaying():
+            if workflow.patched(mark):
+                return await self._wait_for(expressions, value, variables)
+            # Where it takes longer than then, this workflow task fails, not the execution: when that is tried
+            # again, what was computed is at hand.
+            return self._evaluate(expressions, value, variables, patience=_WAITED_IN_REPLAY)
+        try:
+            return self._evaluate_now(expressions, value, variables)
+        except Killed:
+            workflow.patched(mark)
+            return await self._wait_for(expressions, value, variables)
+
+    def _evaluate_now(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        self._note_stop()
+        if self._seconds > _COMPUTING:
+            raise Busy("enough was computed at one go")
+        started = time.perf_counter()
+        try:
+            return self._evaluate(expressions, value, variables)
+        finally:
+            self._seconds += time.perf_counter() - started
+
+    def _note_stop(self) -> None:
+        """Begin to count anew if Temporal had its turn since."""
+        length = workflow.info().get_current_history_length()
+        if length != self._stop:
+            self._stop, self._seconds = length, 0.0
+
+    async def _wait_for(
+        self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
+    ) -> list[Any]:
+        asked = steps.Evaluate(
+            expressions=[expression.source for expression in expressions],
+            reads=[sorted(expression.variables) for expression in expressions],
+            value=value,
+            variables=dict(variables),
+        )
+        waiting = workflow.execute_local_activity(
+            steps.EVALUATE,
+            asked,
+            result_type=steps.Evaluated,
+            start_to_close_timeout=EVALUATED,
+            local_retry_threshold=AT_ONCE,
+            retry_policy=PATIENT,
+        )
+        try:
+            evaluated: steps.Evaluated = await uncancelled(waiting)
+        except FailureError as error:
+            raise EvaluationFault(cause_of(error).message) from None
+        finally:
+            self._seconds = 0.0
+        return evaluated.results
+
+    # --- Doing ----------------------------------------------------------------------------
+
+    async def perform(self, request: Request) -> Any:
+        """Call, emit, or run a process."""
+        if request.kind == "process":
+            return await self._run_process(request)
+        asked = steps.Perform(
+            kind=request.kind,
+            pointer=request.pointer,
+            key=request.key,
+            what=request.what,
+            behalf=self.behalf,
+            frozen=self.capabilities.get(request.what.get("ref", ""), {}),
+        )
+        await self._make_room(asked)
+        performing = workflow.execute_activity(
+            steps.PERFORM,
+            asked,
+            result_type=steps.Performed,
+            start_to_close_timeout=LONG,
+            heartbeat_timeout=HEARTBEAT,
+            retry_policy=PATIENT,
+            summary=request.pointer,
+        )
+        return (await faulting(performing)).output
+
+    async def _make_room(self, message: Any) -> None:
+        """What is asked for in one workflow task travels together; what is large travels by ref."""
+        # As Temporal's converter writes it: letters beyond ASCII are escaped.
+        size = len(json.dumps(message, default=vars, separators=(",", ":")))
+        if size > MAX_INLINE_BYTES:
+            return
+        async with self._room:
+            if self._bytes + size > _AT_ONCE:
+                await self.breathe()
+                self._bytes = 0
+            self._bytes += size
+
+    async def _run_process(self, request: Request) -> Any:
+        ref = request.what["ref"]
+        if self._start.depth >= _DEEPEST:
+            raise standard("runtime", f"processes run each other more than {_DEEPEST} deep")
+        start, memo = await self._begin(request, ref)
+        await self._make_room(start)
+        wait: bool = request.what["wait"]
+        policy = workflow.ParentClosePolicy
+        child = await faulting(
+            workflow.start_child_workflow(
+                WORKFLOW,
+                start,
+                id=f"{WORKFLOW_ID_PREFIX}{request.key}",
+                result_type=Result,
+                parent_close_policy=policy.REQUEST_CANCEL if wait else policy.ABANDON,
+                static_summary=request.pointer,
+                memo=memo,
+                search_attributes=TypedSearchAttributes([SearchAttributePair(PROCESS_KEY, ref)]),
+            )
+        )
+        if not wait:
+            return None
+        result: Result = await faulting(child)
+        self._consumed(result.result_ref)
+        fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
+        return await self.perform(fetch)
+
+    async def _begin(self, request: Request, ref: str) -> tuple[Start, dict[str, str]]:
+        begin = steps.Begin(
+            key=request.key,
+            process_ref=ref,
+            result_id=f"{Ref.parse(ref).id}/results/{request.key}",
+            input=request.what["input"],
+            behalf=self.behalf,
+            frozen=self._start.frozen,
+        )
+        await self._make_room(begin)
+        beginning = workflow.execute_activity(
+            steps.BEGIN,
+            begin,
+            result_type=steps.Begun,
+            start_to_close_timeout=SHORT,
+            retry_policy=PATIENT,
+            summary=request.pointer,
+        )
+        begun: steps.Begun = await faulting(beginning)
+        memo = {RECORD_MEMO: begun.record_ref, START_MEMO: begun.start_time}
+        start = Start(
+            process_ref=ref,
+            record_ref=begun.record_ref,
+            author_ref=self._start.author_ref,
+            branch=self._start.branch,
+            result_id=begin.result_id,
+            input=begin.input if begun.input_ref is None else None,
+            input_ref=begun.input_ref,
+            frozen=self._start.frozen,
+            depth=self._start.depth + 1,
+        )
+        return start, {name: text for name, text in memo.items() if text}
+
+    # --- Time and chance ------------------------------------------------------------------
+
+    async def pause(self, milliseconds: int, pointer: str) -> None:
+        """Let time pass."""
+        await workflow.sleep(timedelta(milliseconds=milliseconds), summary=pointer)
+
+    async def breathe(self) -> None:
+        """
+        End this workflow task: Temporal waits ten seconds for it, and a thread is not there for others.
+
+        An activity does it in milliseconds; a timer would take up to a second.
+        """
+        await uncancelled(workflow.execute_activity(steps.BREATHE, start_to_close_timeout=SHORT))
+
+    def now_us(self) -> int:
+        """The time of this workflow task."""
+        return workflow.time_ns() // 1_000
+
+    def random(self) -> float:
+        """A number that a replay repeats."""
+        return workflow.random().random()
+
+    def is_full(self) -> bool:
+        """Whether the history is long."""
+        if workflow.cancellation_reason() is not None:
+            return False  # A new run would not hear of it.
+        info = workflow.info()
+        limit = self._start.max_history
+        return info.is_continue_as_new_suggested() or 0 < limit <= info.get_current_history_length()

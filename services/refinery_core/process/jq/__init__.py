@@ -1,0 +1,1 @@
+"""Expressions in jq, read and judged before anybody evaluates them."""
