@@ -185,7 +185,9 @@ class Schemas:
         if form is SchemaForm.PINNED:
             text = sendable(schema.pinned)
         elif form is SchemaForm.EMBEDDED:
-            text = await self.composer.embed(schema.pinned, field=field_, extra=schema.extra)
+            text = await self.composer.embed(
+                schema.pinned, field=field_, root=schema.root, extra=schema.extra
+            )
         else:
             text = await self.composer.bundle(
                 schema.pinned, field=field_, root=schema.root, extra=schema.extra

@@ -155,10 +155,15 @@ class Composer:
             address = UNSTORED if root is None else address_of(root)
             return await aside(composed.size, bundled_text, composed.root, address, composed.guests)
 
-    async def embed(self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None) -> str:
+    async def embed(
+        self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
+    ) -> str:
         """A pinned schema with its references' schemas embedded beside them, as JSON text."""
         with refusals_at(field):
-            row = await self._vibes.database.first("embed_schema", pinned, _given(extra))
+            if root is not None:
+                row = await self._vibes.database.first("resolve_vibe_schema", root)
+            else:
+                row = await self._vibes.database.first("embed_schema", pinned, _given(extra))
         assert row is not None
         return answerable(row["schema"])
 

@@ -1,3 +1,7 @@
+-- name: resolve_vibe_schema
+-- The schema of a stored Vibe with its references' schemas embedded.
+select refinery.resolve_vibe_schema($1)::text as schema;
+
 -- name: embed_schema
 -- A pinned schema with its references' schemas embedded; $2 schemas by ref that are not stored.
 select refinery.embed_schema($1::text::jsonb, $2::text::jsonb)::text as schema;
