@@ -23,7 +23,7 @@ from refinery_core.pages import MAX_SIZE
 from refinery_core.process.reading import MAX_TASKS
 from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import PATIENCE
+from tests.cases.waiting import PATIENCE, until
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import finished, reason
@@ -92,11 +92,12 @@ async def watch(processes: Processes) -> None:
 
 async def list_executions(processes: Processes) -> None:
     ids = [await listening(processes) for _ in range(20)]
-    listed: list[str] = []
-    while len(listed) < len(ids):
+
+    async def are_listed() -> bool:
         answer = await processes.stub.ListExecutions(pb.ListExecutionsRequest(page_size=MAX_SIZE))
-        listed = [execution.id for execution in answer.executions]
-    assert {*ids} <= {*listed}
+        return {*ids} <= {execution.id for execution in answer.executions}
+
+    await until(are_listed)  # Temporal's list lags behind.
 
 
 async def send_events(processes: Processes) -> None:
