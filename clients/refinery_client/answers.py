@@ -84,7 +84,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What serves a ledger: the release, the last migration, SHA-256 of the SQL code in force, PostgreSQL."""
+    """The versions that serve a ledger: release, last migration, SHA-256 of the SQL code, PostgreSQL."""
 
     program: str
     migration: str

@@ -20,7 +20,7 @@ class Identity:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What a call carries."""
+        """The metadata that each call carries."""
         return () if self._seen is None else ((LEDGER_ID_KEY, self._seen),)
 
     def check(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:

@@ -1,4 +1,4 @@
-"""What the ledger says of itself: which one it is, where it ends, what serves it, and what it takes."""
+"""Answers GetLedger: which ledger it is, where it ends, the versions that serve it, and its limits."""
 
 from __future__ import annotations
 

@@ -14,29 +14,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from refinery_client import Draft
 from refinery_core.postgres import verify_stretch
 from refinery_core.postgres.verify import Finding, Report, verify
 from refinery_core.postgres.verify_child import Child
 from refinery_core.postgres.verify_stretch import Stretch
 from refinery_core.vibe import digests, documents
-from refinery_core.vibe.model import VibeType
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import SYSTEM_CAPABILITIES, Ledger, record, running
+from tests.acceptance.conftest import SYSTEM_CAPABILITIES, running
+from tests.cases.content import write_content
 from tests.conftest import Database, fresh
 
 TABLES = ("refinements", "vibes", "vibe_refs", "branches", "vibe_branches")
 CONTENT = "verify_content"
-ADDRESS = {"type": "object", "$defs": {"zip": {"type": "string"}}}
-USER = {
-    "properties": {
-        "home": {"$ref": "aug:/schemas/address"},
-        "zip": {"$ref": "aug:/schemas/address#/$defs/zip"},
-        "old": {"$refOriginal": "aug:/schemas/address?1"},
-    }
-}
-
-
 CUT_OFF = """
 import asyncio, asyncpg, sys
 async def cut_off():
@@ -46,40 +35,6 @@ async def cut_off():
     await connection.close()
 asyncio.run(cut_off())
 """
-
-IMPORT = {
-    "document": {"dsl": "1.0.3", "namespace": "tests", "name": "import", "version": "1.0.0"},
-    "do": [{"nothing": {"set": {"imported": True}}}],
-}
-
-
-async def write_content(ledger: Ledger) -> None:
-    """Something of everything: roles, branches, pins, inputs, prototypes, several drafts, several branches."""
-    await ledger.refine(Draft(type=VibeType.ROLE, id="roles/editor", solution={"name": "Editor"}))
-    editor = {"author_ref": "aug:/roles/editor"}
-    await ledger.refine(record("schemas/address", schema=ADDRESS), **editor)
-    await ledger.refine(
-        record("schemas/user", schema=USER, context={"lang": "en"}),
-        record("users/1", prototype_ref="aug:/schemas/user", solution={"zip": "1"}),
-        Draft(type=VibeType.PROCESS, id="processes/import", solution=IMPORT),
-        **editor,
-    )
-    await ledger.branch("dev")
-    await ledger.branch("dev/deep", "dev")
-    await ledger.refine(record("schemas/address", schema={"type": "object", **ADDRESS}), branch="dev")
-    await ledger.refine(record("both", branches=["dev", "main"], solution=[1.5, 1e20, "é", None]))
-    await ledger.refine(
-        *[record(f"imported/{number}", solution={"n": number}) for number in range(5)],
-        author_ref="aug:/processes/import",
-        target_refs=["aug:/users/1", "aug:/both"],
-        instruction_refs=["aug:/processes/import"],
-        budget_refs=["aug:/roles/editor"],
-    )
-    for number in range(3):
-        await ledger.refine(
-            record("users/1", solution={"zip": str(number)}, schema={"$ref": "aug:/schemas/user"})
-        )
-    await ledger.refine(record("last", solution="the end"))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ async def status(*, output: Output = "text", services: Services = HERE) -> None:
     """
     Say which ledger this is, where it ends, what serves it, and the most that it takes.
 
-    The chain that it prints is what `refinery verify --expect` takes: whoever keeps it can show later that
-    nothing up to there was changed.
+    Keep the chain that it prints: `refinery verify --expect` takes it, and shows later that nothing up to
+    there was changed.
     """
     async with services.connect() as refinery:
         ledger = await refinery.get_ledger()

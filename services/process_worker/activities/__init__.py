@@ -1,1 +1,1 @@
-"""What happens outside of workflows, once or again."""
+"""Activities: they touch the world, once or again."""

@@ -1,1 +1,1 @@
-"""What callers meet: the service's methods, read, answered and refused."""
+"""The gRPC door of the service: methods, read, answered and refused."""

@@ -18,8 +18,9 @@ from process_worker.door.commands import (
     State,
     Story,
 )
-from process_worker.door.freeze import exact_refs, freeze
+from process_worker.door.freeze import freeze
 from process_worker.door.pages import fitting
+from process_worker.door.recording import commit_record
 from process_worker.records import execution as records
 from process_worker.records.ledger import Ledger
 from process_worker.temporal.client import Temporal
@@ -31,8 +32,6 @@ from refinery_core.errors import (
     ExecutionLost,
     ExecutionNotFound,
     RequestIdReused,
-    RevisionConflict,
-    SolutionInvalid,
     TemporalUnavailable,
 )
 from refinery_core.pages import unwrap_token, wrap_token
@@ -81,24 +80,10 @@ class Executions:
             return await self._replay(command)
         frozen = await freeze(self.ledger, command)
         content = records.solution(command, frozen)
-        try:
-            refined = await self.ledger.refine(
-                request_id=command.request_id,
-                author_ref=frozen.author_ref,
-                branch=command.branch,
-                drafts=records.drafts(
-                    command.input, content, records.record_id(command.request_id), frozen.input_schema
-                ),
-                target_refs=(frozen.process_ref, *frozen.target_refs),
-                instruction_refs=exact_refs(frozen),
-                budget_refs=frozen.budget_refs,
-            )
-        except SolutionInvalid as refusal:
-            raise records.invalid_input(refusal) from refusal
-        except (RequestIdReused, RevisionConflict):
-            # Two of the same came at once, and read the floating references at two moments.
-            return await self._replay(command)
-        if refined.refinement is None or refined.replayed:
+        refined = await commit_record(
+            self.ledger, command, frozen, content, records.record_id(command.request_id)
+        )
+        if refined is None or refined.refinement is None or refined.replayed:
             return await self._replay(command)
         start = records.start(refined.vibes[0].ref, content)
         begun = _begun(command.request_id, start, refined.refinement)

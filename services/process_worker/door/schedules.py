@@ -8,8 +8,9 @@ from uuid import UUID
 
 from process_worker.door.commands import ExecuteProcess, Schedule, Scheduled, SchedulePage, ScheduleState
 from process_worker.door.executions import Executions
-from process_worker.door.freeze import exact_refs, freeze
+from process_worker.door.freeze import freeze
 from process_worker.door.pages import fitting
+from process_worker.door.recording import commit_record
 from process_worker.records import execution as records
 from process_worker.records import schedule as schedule_records
 from process_worker.records.ledger import Ledger
@@ -18,10 +19,8 @@ from process_worker.workflow.keys import end_key
 from refinery_client import Vibe
 from refinery_core.errors import (
     RequestIdReused,
-    RevisionConflict,
     ScheduleEnded,
     ScheduleNotFound,
-    SolutionInvalid,
     TemporalUnavailable,
 )
 from refinery_core.pages import unwrap_token, wrap_token
@@ -63,28 +62,11 @@ class Schedules:
             return await self._replay(command)
         frozen = await freeze(self.ledger, command)
         content = schedule_records.solution(command, frozen)
-        try:
-            refined = await self.ledger.refine(
-                request_id=command.request_id,
-                author_ref=frozen.author_ref,
-                branch=command.branch,
-                drafts=records.drafts(
-                    command.input,
-                    content,
-                    schedule_records.record_id(command.request_id),
-                    frozen.input_schema,
-                ),
-                target_refs=(frozen.process_ref, *frozen.target_refs),
-                instruction_refs=exact_refs(frozen),
-                budget_refs=frozen.budget_refs,
-            )
-        except SolutionInvalid as refusal:
-            raise records.invalid_input(refusal) from refusal
-        except (RequestIdReused, RevisionConflict):
-            # Two of the same came at once, and read the floating references at two moments.
-            return await self._replay(command)
+        refined = await commit_record(
+            self.ledger, command, frozen, content, schedule_records.record_id(command.request_id)
+        )
         scheduled = await self._replay(command)
-        return Scheduled(scheduled.schedule, replayed=refined.replayed)
+        return Scheduled(scheduled.schedule, replayed=refined is None or refined.replayed)
 
     async def _replay(self, command: ExecuteProcess) -> Scheduled:
         recorded = await self._recorded(command.request_id)

@@ -1,4 +1,4 @@
-"""What the engine takes in and gives out, whoever runs it: frozen, JSON, additive."""
+"""The messages that the engine takes in and gives out, on Temporal or elsewhere: frozen, JSON, additive."""
 
 from __future__ import annotations
 

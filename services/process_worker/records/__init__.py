@@ -1,1 +1,1 @@
-"""What the ledger keeps of executions and schedules."""
+"""The RECORDs that the ledger keeps of executions and schedules."""
