@@ -19,12 +19,12 @@ from refinery.ledger.v1 import ledger_service_pb2_grpc as ledger_grpc
 from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
 from refinery_core import logs
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.database import Database
 from refinery_core.postgres.pool import open_pool
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 from resolver_service.__main__ import NAME as RESOLVER
 from resolver_service.schemas import Schemas
 from resolver_service.servicer import ResolverServicer

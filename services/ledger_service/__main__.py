@@ -12,13 +12,13 @@ from ledger_service.servicer import LedgerServicer
 from ledger_service.settings import Settings
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core import logs
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 
 NAME = "refinery.ledger.v1.LedgerService"
 

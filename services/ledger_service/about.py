@@ -7,9 +7,9 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core import pages
 from refinery_core import wire as core_wire
 from refinery_core.errors import DataCorrupted
-from refinery_core.postgres import sources
 from refinery_core.postgres.database import Database
 from refinery_core.release import VERSION
+from refinery_core.stored import sources
 from refinery_core.vibe import digests, documents, refs
 
 LIMITS = pb.Limits(

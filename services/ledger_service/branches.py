@@ -11,7 +11,7 @@ import orjson
 from ledger_service.commands import Draft, Refine, Refined, canonical_name, canonical_object
 from ledger_service.refine import Refiner
 from refinery_core.errors import BranchExists, BranchTooDeep, InvalidField, RevisionConflict
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.model import Branch, Context, VibeType
 from refinery_core.vibe.refs import AugUri

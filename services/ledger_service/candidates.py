@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from refinery_core.pages import Room
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
 
 T = TypeVar("T")

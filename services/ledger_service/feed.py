@@ -18,7 +18,7 @@ from refinery_core.errors import DatabaseUnavailable, Overloaded, RefineryError
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.pool import Pool
 from refinery_core.postgres.refinements import refinement_from_row
-from refinery_core.postgres.vibes import vibe_from_row
+from refinery_core.stored.vibes import vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
 POLL_SECONDS = 0.25

@@ -13,8 +13,8 @@ from ledger_service.prepared import NO_PROTOTYPE, Prepared, PreparedDraft, Proto
 from ledger_service.process_check import check_interface, check_process
 from ledger_service.references import References
 from refinery_core.errors import SolutionInvalid, UnknownReference
-from refinery_core.postgres.composition import Composer, PinnedSchema
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.composition import Composer, PinnedSchema
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.digests import content_digest
 from refinery_core.vibe.documents import Document, restore
 from refinery_core.vibe.model import Vibe, VibeType

@@ -12,7 +12,7 @@ from refinery_core.errors import InvalidPageToken, RefinementNotFound, VibeNotFo
 from refinery_core.pages import open_token, page_token
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.refinements import branch_from_row, refinement_from_row
-from refinery_core.postgres.vibes import Vibes, vibe_from_row
+from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Branch, Context, Refinement, Vibe, VibeType
 
 T = TypeVar("T")

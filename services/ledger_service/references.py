@@ -10,7 +10,7 @@ from ledger_service.commands import Refine
 from ledger_service.heads import Heads, Line
 from refinery_core.errors import BranchNotFound
 from refinery_core.postgres.database import NOW
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri, RefFault
 

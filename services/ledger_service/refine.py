@@ -19,9 +19,9 @@ from refinery_core.errors import (
     RequestIdReused,
     UnknownReference,
 )
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.refinements import refinement_from_row
-from refinery_core.postgres.vibes import Vibes, vibe_from_row
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
 MAX_ATTEMPTS = 10

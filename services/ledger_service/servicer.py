@@ -30,9 +30,9 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.pages import page_size
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.principal import caller_of
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
 from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
 

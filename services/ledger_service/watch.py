@@ -15,8 +15,8 @@ from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
 from refinery_core.errors import Draining, PositionOutOfRange
 from refinery_core.pages import Room
 from refinery_core.postgres.refinements import refinement_from_row
-from refinery_core.postgres.vibes import Vibes, vibe_from_row
 from refinery_core.serving.drain import Drain
+from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
 HEARTBEAT_SECONDS = 10.0

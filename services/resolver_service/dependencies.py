@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from refinery_core.answers import Answers
 from refinery_core.errors import InvalidPageToken
 from refinery_core.pages import open_token, page_token
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.moments import Moment, find, fixed
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri
 from resolver_service.downwards import Dependency, Downwards, Line
-from resolver_service.moments import Moment, find, fixed
 
 Key = tuple[int, str]
 """Depth and ref of the last of a page."""

@@ -18,13 +18,13 @@ from refinery_core.errors import (
     VibeNotFound,
     Violation,
 )
-from refinery_core.postgres.composition import Composer
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.schema.validator import Validator
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.moments import Moment, fixed
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
-from resolver_service.moments import Moment, fixed
 from resolver_service.reach import Reach, Reaching
 from resolver_service.repinning import Hypothesis, Repinning
 

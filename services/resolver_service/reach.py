@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from refinery_core.postgres.database import Database
-from resolver_service.moments import Moment
+from refinery_core.stored.moments import Moment
 
 EDGES_AT_ONCE = 1_000
 FEW = 20

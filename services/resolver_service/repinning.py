@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 
 from refinery_core.errors import InvalidSchema, ResolutionTooDeep, ResolutionTooLarge, SchemaMissing
-from refinery_core.postgres.composition import Composer, PinnedSchema
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.composition import Composer, PinnedSchema
+from refinery_core.stored.moments import Moment
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.refs import AugUri
-from resolver_service.moments import Moment
 
 MAX_LEVELS = 32
 MAX_BYTES = 1 << 20

@@ -10,13 +10,13 @@ import orjson
 
 from refinery_core.answers import Answers
 from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, Violation
-from refinery_core.postgres.composition import Composer
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.moments import Moment, find, fixed
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import Document, sendable
 from refinery_core.vibe.model import Context, Pin, Vibe
 from refinery_core.vibe.references import read_schema
 from refinery_core.vibe.refs import AugUri
-from resolver_service.moments import Moment, find, fixed
 from resolver_service.repinning import Repinning
 
 MAX_VIOLATIONS = 100

@@ -23,12 +23,12 @@ from ledger_service.refine import Refiner
 from ledger_service.servicer import LedgerServicer
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_client import Draft, Refined, Refinery, Vibe
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, VibeType
 from refinery_local import leash
 from tests.cases.ports import free_port

@@ -20,11 +20,11 @@ from ledger_service.wire import refine_command
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_core.errors import RefineTooLarge
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.serving.drain import Drain
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.waiting import until
 

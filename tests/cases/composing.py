@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
-from refinery_core.postgres.sources import Composed
 from refinery_core.schema.bundle import UNSTORED, address_of
 from refinery_core.schema.composition import Composition, Document, bundled_text
+from refinery_core.stored.sources import Composed
 from refinery_core.vibe import documents
 
 

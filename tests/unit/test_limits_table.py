@@ -113,7 +113,7 @@ SAME = (
     ("ledger_service.prepare.MAX_VIOLATIONS", "refinery_core.serving.refusals.MAX_VIOLATIONS"),
     ("resolver_service.impact.MAX_VIOLATIONS", "refinery_core.serving.refusals.MAX_VIOLATIONS"),
     ("resolver_service.repinning.MAX_BYTES", "refinery_core.vibe.documents.MAX_BYTES"),
-    ("resolver_service.repinning.MAX_LEVELS", "refinery_core.postgres.sources.MAX_LEVELS"),
+    ("resolver_service.repinning.MAX_LEVELS", "refinery_core.stored.sources.MAX_LEVELS"),
 )
 """Limits of one thing in two places."""
 

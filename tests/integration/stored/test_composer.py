@@ -20,10 +20,10 @@ from refinery_core.errors import (
     SchemaMissing,
     UnknownReference,
 )
-from refinery_core.postgres.composition import Composer
 from refinery_core.postgres.database import Database as Ledger
 from refinery_core.postgres.pool import open_pool
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
 from refinery_core.vibe.references import RESOLVED
 from tests.cases import large

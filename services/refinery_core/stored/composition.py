@@ -19,10 +19,6 @@ from refinery_core.errors import (
     UnknownReference,
     Violation,
 )
-from refinery_core.postgres.aside import LARGE, aside
-from refinery_core.postgres.sources import Sources
-from refinery_core.postgres.validators import Validators
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.schema.bundle import UNSTORED, address_of
 from refinery_core.schema.composition import bundled_text
 from refinery_core.schema.validator import (
@@ -32,6 +28,10 @@ from refinery_core.schema.validator import (
     compile_schema,
     violations,
 )
+from refinery_core.stored.aside import LARGE, aside
+from refinery_core.stored.sources import Sources
+from refinery_core.stored.validators import Validators
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
 from refinery_core.vibe.jsonb import answerable
 from refinery_core.vibe.model import Vibe

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from refinery_core.answers import Answers
 from refinery_core.errors import ResolutionTooDeep, ResolutionTooLarge, SchemaMissing, UnknownReference
-from refinery_core.postgres.aside import aside
-from refinery_core.postgres.vibes import Vibes
 from refinery_core.schema.composition import FIELD, Composition, Document, digest_of
+from refinery_core.stored.aside import aside
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.model import Vibe
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from refinery_core.errors import VibeNotFound
 from refinery_core.postgres.database import NOW
-from refinery_core.postgres.vibes import Vibes
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
 

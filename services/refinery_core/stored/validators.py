@@ -8,11 +8,11 @@ from functools import partial
 from typing import TypeVar
 
 from refinery_core.answers import Answers
-from refinery_core.postgres.aside import LARGE
-from refinery_core.postgres.sources import MEMORY_OF_A_BYTE, Composed
 from refinery_core.schema.composition import Composition
 from refinery_core.schema.shared import NOTHING_SHARED, Shared, to_share
 from refinery_core.schema.validator import Validator, ValidatorCache, compile_composition
+from refinery_core.stored.aside import LARGE
+from refinery_core.stored.sources import MEMORY_OF_A_BYTE, Composed
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Stored Vibes: read by reference as of a moment; their schemas pinned, composed and compiled."""
