@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-VERSION: Final = "0.2.0"
+VERSION: Final = "0.3.0"
 """The release that this is, or, between two releases, the next one."""
 
 _NUMBERS = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")

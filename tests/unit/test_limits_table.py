@@ -63,7 +63,7 @@ ROWS = {
     "{ledger.extent.MAX_MILLISECONDS} ms under the lock, as estimated for all of these together "
     "([why](../decisions/0016-what-a-refine-becomes.md))",
     "branches from a branch to main, both counted": "{ledger.branches.MAX_LEVELS}",
-    "references of a schema": "{core.postgres.sources.MAX_LEVELS} levels, "
+    "references of a schema": "{core.stored.sources.MAX_LEVELS} levels, "
     "{core.vibe.documents.MAX_BYTES:MiB} resolved",
     "patterns in schemas": "regular expressions that run in linear time: no look-around, no back references",
     "compiled patterns of a schema together": "{core.schema.validator.MAX_PATTERN_BYTES:MiB}",

@@ -46,7 +46,7 @@ class AccessLog:
             method=call.method,
             code=code,
             ms=round(seconds * 1e3, 2),
-            principal=call.principal,
+            principal=call.caller.principal,
             peer=call.context.peer(),
             **({} if reason is None else {"reason": reason}),
         )

@@ -20,6 +20,7 @@ from refinery_core.errors import (
     UnknownMethod,
 )
 from refinery_core.serving.capacity import Capacity
+from refinery_core.serving.principal import NOBODY_IN_PARTICULAR, Caller
 from refinery_core.wire import MAX_MESSAGE_BYTES
 
 MOST_RECEIVED_BYTES = 5 << 20
@@ -34,7 +35,7 @@ class Call:
     context: grpc.aio.ServicerContext[Any, Any]
     capacity: Capacity
     streaming: bool
-    principal: str = "anonymous"
+    caller: Caller = NOBODY_IN_PARTICULAR
     refusal: RefineryError | None = None
     metadata: Metadata = ()
     """What every answer of this server carries, refusals too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from refinery_core.errors import AnotherLedger
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.around import Call, Layer
-from refinery_core.serving.principal import set_principal
+from refinery_core.serving.principal import set_caller
 from refinery_core.serving.refusals import Refusals
 from refinery_core.wire import LEDGER_ID_KEY
 
@@ -58,14 +58,14 @@ class Meant:
 class Known:
     """Says who calls. While authentication is off everybody is anonymous."""
 
-    __slots__ = ("_principal",)
+    __slots__ = ("_caller",)
 
     def __init__(self, call: Call) -> None:
-        self._principal = call.principal
+        self._caller = call.caller
 
     async def __aenter__(self) -> None:
         """Say so, for this call alone."""
-        set_principal(self._principal)
+        set_caller(self._caller)
 
     async def __aexit__(self, *error: object) -> None:
         """Nothing is left to undo: each call is a task of its own."""

@@ -1,8 +1,9 @@
-"""Who is calling, as the transport knows it."""
+"""Who is calling: the principal that is recorded, and the groups that a token gives it."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -10,17 +11,40 @@ import grpc
 ANONYMOUS = "anonymous"
 """The principal while authentication is off."""
 
-_principal: ContextVar[str] = ContextVar("principal", default=ANONYMOUS)
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Somebody who calls.
+
+    `principal` is at most 512 bytes: `spiffe://…`, `x509:<name>`, `jwt:<iss>#<sub>` or `anonymous`.
+    `groups` are those of its token, each `group:<iss>#<name>`. `authenticated` is False only where
+    REFINERY_AUTH is `none`: then no right is asked for.
+    """
+
+    principal: str = ANONYMOUS
+    groups: tuple[str, ...] = ()
+    authenticated: bool = False
+
+
+NOBODY_IN_PARTICULAR = Caller()
+
+_caller: ContextVar[Caller] = ContextVar("caller", default=NOBODY_IN_PARTICULAR)
+
+
+def current_caller() -> Caller:
+    """The caller of the call that is being served."""
+    return _caller.get()
 
 
 def current_principal() -> str:
-    """Say who made the call that is being served: recorded with every refinement."""
-    return _principal.get()
+    """The principal of the call that is being served: recorded with every refinement."""
+    return _caller.get().principal
 
 
-def set_principal(name: str) -> None:
-    """Record who made this call; each call is a task, so it is seen by this call alone."""
-    _principal.set(name)
+def set_caller(caller: Caller) -> None:
+    """Set who made this call; each call is a task, so only this call sees it."""
+    _caller.set(caller)
 
 
 def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> str:
