@@ -41,7 +41,9 @@ async def main() -> None:
         aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-        servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
+        servicer = LedgerServicer(
+            Refiner(vibes, Composer(vibes), committer, root=settings.roots), vibes, feed, drain
+        )
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
         await serve(
             [service],

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from ledger_service.commands import Draft, Refine, Refined, canonical_name, canonical_object
+from ledger_service.commands import Authority, Draft, Refine, Refined, canonical_name, canonical_object
 from ledger_service.refine import Refiner
 from refinery_core.errors import BranchExists, BranchTooDeep, InvalidField, RevisionConflict
 from refinery_core.stored.vibes import Vibes
@@ -27,6 +27,7 @@ class CreateBranch:
 
     request_id: UUID
     principal: str
+    authority: Authority | None
     name: str
     author: AugUri
     parent: str
@@ -90,6 +91,7 @@ async def create_branch(
         instructions=(),
         budgets=(),
         drafts=(draft,),
+        authority=command.authority,
     )
     try:
         refined = await refiner.refine(refine, caller)

@@ -28,8 +28,20 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Authority:
+    """
+    The right by which an authenticated caller writes.
+
+    `names` are its principal and its groups; `behalf` is the RECORD of the execution that it carries out.
+    """
+
+    names: tuple[str, ...]
+    behalf: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refine:
-    """The one write. `digest` stands for its content as sent: author, inputs, branch and drafts."""
+    """The one write. `digest` stands for its content as sent. Without `authority` no right is asked for."""
 
     request_id: UUID
     digest: bytes
@@ -41,6 +53,7 @@ class Refine:
     budgets: tuple[AugUri, ...]
     drafts: tuple[Draft, ...]
     validate_only: bool = False
+    authority: Authority | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +70,14 @@ def request_digest(
     author: AugUri,
     inputs: tuple[tuple[AugUri, ...], ...],
     drafts: tuple[Draft, ...],
+    behalf_ref: str = "",
 ) -> bytes:
     """The digest by which a repeated request_id is recognised: over what was sent, canonical."""
     targets, instructions, budgets = (_texts(map(str, uris)) for uris in inputs)
     return digests.request_digest(
         canonical_object(
             author_ref=canonical_name(str(author)),
+            behalf_ref=canonical_name(behalf_ref) if behalf_ref else None,
             branch=None if branch == "main" else canonical_name(branch),
             budget_refs=budgets,
             drafts=f"[{','.join(_canonical_draft(draft, branch) for draft in drafts)}]",

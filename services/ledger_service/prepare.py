@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from ledger_service.commands import Draft, Refine
 from ledger_service.extent import Extent
@@ -13,6 +15,7 @@ from ledger_service.prepared import NO_PROTOTYPE, Prepared, PreparedDraft, Proto
 from ledger_service.process_check import check_interface, check_process
 from ledger_service.references import References
 from refinery_core.errors import SolutionInvalid, UnknownReference
+from refinery_core.schema.validator import Validator
 from refinery_core.stored.composition import Composer, PinnedSchema
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.digests import content_digest
@@ -21,6 +24,8 @@ from refinery_core.vibe.model import Vibe, VibeType
 from refinery_core.vibe.refs import AugUri
 
 MAX_VIOLATIONS = 20
+ROLE_SCHEMA: Final = "main@system/schemas/role?1"
+"""What the solution of every Role satisfies; see seeds/0002_role_schema.sql."""
 _SLICE_SECONDS: Final = 0.005
 """So long at a time a request of many drafts keeps other calls waiting."""
 
@@ -90,6 +95,9 @@ class Preparation:
         ):
             await self._check_schema(draft, pinned, solution, field_)
         await check_process(draft.type, solution, f"{field_}.solution")
+        role = None
+        if draft.type is VibeType.ROLE and solution is not None:
+            role = await self._role(solution, f"{field_}.solution")
         return PreparedDraft(
             draft=draft,
             prototype=prototype,
@@ -100,6 +108,7 @@ class Preparation:
             inherits=inherits,
             schema_refs=() if pinned is None else tuple(sorted(set(pinned.pins))),
             schema_pins=() if pinned is None else tuple(dict.fromkeys(pinned.pins.values())),
+            role=role,
         )
 
     async def _check_schema(
@@ -112,12 +121,22 @@ class Preparation:
         if draft.type is VibeType.PROCESS:
             check_interface(pinned.text, f"{field_}.schema")
         elif solution is not None:
-            found = await self._composer.violations(validator, solution, MAX_VIOLATIONS + 1)
-            if found:
-                count = f"{MAX_VIOLATIONS}+" if len(found) > MAX_VIOLATIONS else str(len(found))
-                raise SolutionInvalid(
-                    field=f"{field_}.solution", violations=found[:MAX_VIOLATIONS], count=count
-                )
+            await self._check_solution(validator, solution, f"{field_}.solution")
+
+    async def _role(self, solution: str, field_: str) -> dict[str, Any]:
+        """The members and rules of a Role, which satisfies the schema of Roles besides its own."""
+        schema = (await self._vibes.by_names([ROLE_SCHEMA]))[ROLE_SCHEMA].schema
+        assert schema is not None
+        validator = await self._composer.validator(schema, field=field_)
+        await self._check_solution(validator, solution, field_)
+        role = orjson.loads(solution)
+        return {name: role[name] for name in ("members", "may") if name in role}
+
+    async def _check_solution(self, validator: Validator, solution: str, field_: str) -> None:
+        found = await self._composer.violations(validator, solution, MAX_VIOLATIONS + 1)
+        if found:
+            count = f"{MAX_VIOLATIONS}+" if len(found) > MAX_VIOLATIONS else str(len(found))
+            raise SolutionInvalid(field=field_, violations=found[:MAX_VIOLATIONS], count=count)
 
     async def _prototype(self, uri: AugUri | None, field_: str) -> Prototype:
         if uri is None:

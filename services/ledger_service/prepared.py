@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -35,7 +35,7 @@ class PreparedDraft:
     A draft with its documents as they will be stored, as canonical text.
 
     `inherits` names those that the database copies from the prototype; `schema_pins` the refs that the
-    schema is pinned to, each once.
+    schema is pinned to, each once; `role` the members and rules of a Role, where it has any.
     """
 
     draft: Draft
@@ -47,6 +47,7 @@ class PreparedDraft:
     inherits: tuple[str, ...]
     schema_refs: tuple[str, ...]
     schema_pins: tuple[str, ...]
+    role: dict[str, Any] | None = None
 
     @property
     def prototype_ref(self) -> str | None:
@@ -74,20 +75,24 @@ class Prepared:
     foretold: dict[int, str] = field(default_factory=dict)
     milliseconds: float = 0.0
 
-    def request(self) -> Request:
-        """Write it as refinery.refine() takes it, see functions/refine.sql."""
+    def request(self, root: frozenset[str]) -> Request:
+        """Write it as refinery.refine() takes it, see functions/refine.sql; `root` holds system/genesis."""
         command = self.command
-        head = {
+        head: dict[str, Any] = {
             "request_id": str(command.request_id),
             "request_digest": command.digest.hex(),
             "principal": command.principal,
-            "author": _input(command.author, command.branch),
+            "author": self._author(),
             "targets": [_input(uri, command.branch) for uri in command.targets],
             "instructions": [_input(uri, command.branch) for uri in command.instructions],
             "budgets": [_input(uri, command.branch) for uri in command.budgets],
             "pins": [{"branch": b, "id": i, "ref": ref} for (b, i), ref in self.pins.items()],
             "drafts": [self._head(index, draft) for index, draft in enumerate(self.drafts)],
         }
+        if (authority := command.authority) is not None:
+            head["authority"] = {"names": authority.names, "root": command.principal in root}
+            if authority.behalf is not None:
+                head["authority"]["behalf"] = authority.behalf
         return Request(
             orjson.dumps(head),
             [draft.sent("context") for draft in self.drafts],
@@ -95,6 +100,15 @@ class Prepared:
             [draft.sent("solution") for draft in self.drafts],
             self.milliseconds,
         )
+
+    def _author(self) -> str | dict[str, Any]:
+        """Where a right is asked for, a Role that floats is the one in force, which stands on main."""
+        command, author = self.command, self.command.author
+        if command.authority is None:
+            return _input(author, command.branch)
+        if command.authority.behalf is not None:
+            author = replace(author, revision=None, canonical=False)
+        return _input(author, author.branch or "main")
 
     def _head(self, index: int, prepared: PreparedDraft) -> dict[str, Any]:
         draft = prepared.draft
@@ -104,6 +118,7 @@ class Prepared:
             "prototype_ref": prepared.prototype_ref,
             "inherits": prepared.inherits or None,
             "schema_pins": prepared.schema_pins or None,
+            "role": prepared.role,
         }
         return {
             "type": draft.type,

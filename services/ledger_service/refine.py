@@ -34,7 +34,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Refiner:
     """Refines. One for each process."""
 
-    def __init__(self, vibes: Vibes, composer: Composer, committer: Committer) -> None:
+    def __init__(
+        self,
+        vibes: Vibes,
+        composer: Composer,
+        committer: Committer,
+        *,
+        root: frozenset[str] = frozenset(),
+    ) -> None:
+        """`root` are the principals that hold `system/genesis`."""
+        self._root = root
         self._vibes = vibes
         self._composer = composer
         self._committer = committer
@@ -67,7 +76,7 @@ class Refiner:
             if command.validate_only:
                 outcome = await self._forecast(prepared)
             else:
-                outcome = await self._committer.commit(prepared.request(), caller)
+                outcome = await self._committer.commit(prepared.request(self._root), caller)
             if outcome.kind == "committed":
                 return self._answer(prepared, outcome.answer)
             if outcome.kind == "refused":
@@ -103,7 +112,8 @@ class Refiner:
         row = await self._vibes.database.first("refinement_by_request_id", command.request_id)
         if row is None or command.validate_only:
             return None
-        if row["request_digest"] != command.digest:
+        of_another = command.authority is not None and row["principal"] != command.principal
+        if row["request_digest"] != command.digest or of_another:
             raise RequestIdReused(request_id=command.request_id)
         return await self._replayed(row["position"])
 
@@ -117,7 +127,7 @@ class Refiner:
 
     async def _forecast(self, prepared: Prepared) -> Outcome:
         """What refine() would answer; it is taken back before anybody can see it."""
-        rows = await self._vibes.database.write("forecast", prepared.request().head.decode())
+        rows = await self._vibes.database.write("forecast", prepared.request(self._root).head.decode())
         return Outcome.from_row(rows[0])
 
     def _answer(self, prepared: Prepared, answer: dict[str, Any]) -> Refined:
@@ -154,6 +164,8 @@ def _refinement(command: Refine, answer: dict[str, Any]) -> Refinement:
         vibe_refs=tuple(answer["refs"]),
         chain=b"" if forecast else bytes.fromhex(answer["chain"]),
         request_digest=command.digest,
+        held_as=answer.get("held_as"),
+        behalf_ref=None if command.authority is None else command.authority.behalf,
     )
 
 

@@ -16,8 +16,14 @@ class Settings:
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app")
     pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
     notifications_url: str | None = setting("where to listen; not through a pooler of transactions", None)
+    root: str = setting("principals that hold system/genesis, between commas", "")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50051")
     pool_size: int = setting("connections to PostgreSQL, at most; one listens", 12, at_least=2)
     cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)
     log_format: LogFormat = setting("json or console", "json")
     log_level: LogLevel = setting("debug, info, warning or error", "info")
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The principals that hold system/genesis."""
+        return frozenset(name.strip() for name in self.root.split(",") if name.strip())

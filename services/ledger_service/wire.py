@@ -8,7 +8,7 @@ from itertools import takewhile
 from uuid import UUID
 
 from ledger_service.branches import FOLDER, CreateBranch
-from ledger_service.commands import Draft, Refine, Refined, request_digest
+from ledger_service.commands import Authority, Draft, Refine, Refined, request_digest
 from ledger_service.lineage import DEFAULT_VIBES, MAX_DEPTH, MAX_VIBES, Part, Walk
 from ledger_service.reads import RefinementFilter, Revisions, VibeFilter
 from ledger_service.watch import WatchFilter
@@ -30,7 +30,7 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.pages import ANSWER_BYTES, Room
-from refinery_core.serving.principal import current_principal
+from refinery_core.serving.principal import current_caller
 from refinery_core.vibe.model import Branch, EdgeType, Refinement, Vibe, VibeType
 from refinery_core.wire import DocumentForm
 
@@ -64,6 +64,7 @@ def refine_command(request: pb.RefineRequest) -> Refine:
     )
     if not 1 <= len(request.drafts) <= MAX_DRAFTS:
         raise InvalidField(field="drafts", problem=f"takes 1 to {MAX_DRAFTS}, not {len(request.drafts)}")
+    behalf = ref_from(request.behalf_ref, "behalf_ref")
     edges = len(request.drafts) * sum(len(uris) for uris in inputs)
     if edges > MAX_DRAFTS_TIMES_INPUTS:
         raise InvalidField(
@@ -72,8 +73,8 @@ def refine_command(request: pb.RefineRequest) -> Refine:
     drafts = tuple(_draft(draft, branch, f"drafts[{index}]") for index, draft in enumerate(request.drafts))
     return Refine(
         request_id=request_id,
-        digest=request_digest(branch, author, inputs, drafts),
-        principal=current_principal(),
+        digest=request_digest(branch, author, inputs, drafts, behalf),
+        principal=current_caller().principal,
         branch=branch,
         author=author,
         targets=inputs[0],
@@ -81,7 +82,14 @@ def refine_command(request: pb.RefineRequest) -> Refine:
         budgets=inputs[2],
         drafts=drafts,
         validate_only=request.validate_only,
+        authority=_authority(behalf),
     )
+
+
+def _authority(behalf: str = "") -> Authority | None:
+    """The right by which the caller writes; None while authentication is off."""
+    caller = current_caller()
+    return Authority((caller.principal, *caller.groups), behalf or None) if caller.authenticated else None
 
 
 def _draft(draft: pb.Draft, branch: str, field: str) -> Draft:
@@ -278,7 +286,8 @@ def create_branch(request: pb.CreateBranchRequest) -> CreateBranch:
     check_line("main", FOLDER + name, "name")
     return CreateBranch(
         request_id=wire.uuid_from(request.request_id, "request_id"),
-        principal=current_principal(),
+        principal=current_caller().principal,
+        authority=_authority(),
         name=name,
         author=reference_from(request.author_ref, "author_ref"),
         parent=branch_from(request.parent, "parent"),

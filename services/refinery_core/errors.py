@@ -227,6 +227,18 @@ class AuthorNotAllowed(RefineryError):
     reason, code = "AUTHOR_NOT_ALLOWED", Code.FAILED_PRECONDITION
 
 
+class PermissionDenied(RefineryError):
+    """'{principal}' may not {verb} '{id}' as '{role}': {problem}."""
+
+    reason, code = "PERMISSION_DENIED", Code.PERMISSION_DENIED
+
+
+class RoleSuperseded(RefineryError):
+    """author_ref: '{ref}' is not in force; write '{in_force}', the latest on main."""
+
+    reason, code = "ROLE_SUPERSEDED", Code.FAILED_PRECONDITION
+
+
 class ResolutionTooDeep(RefineryError):
     """{field}: the schema is composed through more than {limit} levels of references."""
 

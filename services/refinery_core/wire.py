@@ -328,6 +328,8 @@ def refinement_message(refinement: Refinement, *, room: int = ANSWER_BYTES) -> p
         vibe_refs=refinement.vibe_refs,
         chain=refinement.chain,
         request_digest=refinement.request_digest,
+        held_as=refinement.held_as or "",
+        behalf_ref=refinement.behalf_ref or "",
         truncated=refinement.truncated,
     )
     write_time(message.create_time, refinement.time)
@@ -359,6 +361,8 @@ def refinement_from(message: pb.Refinement) -> Refinement:
         vibe_refs=tuple(message.vibe_refs),
         chain=message.chain,
         request_digest=message.request_digest,
+        held_as=message.held_as or None,
+        behalf_ref=message.behalf_ref or None,
         truncated=message.truncated,
     )
 

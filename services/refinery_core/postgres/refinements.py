@@ -9,7 +9,7 @@ from refinery_core.vibe.model import Branch, Refinement
 
 
 def refinement_from_row(row: Mapping[str, Any]) -> Refinement:
-    """A refinement from a row of the view described_refinements."""
+    """A refinement from a row of the view judged_refinements."""
     return Refinement(
         id=row["id"],
         position=row["position"],
@@ -23,6 +23,8 @@ def refinement_from_row(row: Mapping[str, Any]) -> Refinement:
         vibe_refs=tuple(row["vibe_refs"]),
         chain=row["chain"],
         request_digest=row["request_digest"],
+        held_as=row["held_as"],
+        behalf_ref=row["behalf_ref"],
     )
 
 

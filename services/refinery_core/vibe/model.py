@@ -68,6 +68,8 @@ class Refinement:
     """
     The record of one refine: its inputs, pinned, and its place in the ledger.
 
+    `held_as` is the name by which its principal held the Role that allowed it: its own, or one of its groups.
+    None where nobody was authenticated. `behalf_ref` is the RECORD of the execution that it was made for.
     `truncated`, in an answer, says that its lists were cut to what a message holds.
     """
 
@@ -83,6 +85,8 @@ class Refinement:
     vibe_refs: tuple[str, ...]
     chain: bytes
     request_digest: bytes
+    held_as: str | None = None
+    behalf_ref: str | None = None
     truncated: bool = False
 
 

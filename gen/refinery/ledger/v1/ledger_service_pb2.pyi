@@ -140,6 +140,7 @@ class RefineRequest(_message.Message):
     BUDGET_REFS_FIELD_NUMBER: _builtins.int
     DRAFTS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    BEHALF_REF_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """request_id is a UUID that the client chooses, one for each intention; send
     the same on every retry. Required.
@@ -150,12 +151,21 @@ class RefineRequest(_message.Message):
     """
     author_ref: _builtins.str
     """author_ref is the Role or Process that acts: a ref or `aug:` reference.
-    Required.
+    Required. Where calls are authenticated it is a Role that the principal
+    holds, in the revision in force: the latest on `main`, which is what a
+    floating reference means here.
     """
     validate_only: _builtins.bool
     """validate_only checks everything that can be checked without writing, and
     answers with what would be pinned. It does not use the request_id up. The
     answer has no position and no chain, and its numbers are a forecast.
+    """
+    behalf_ref: _builtins.str
+    """behalf_ref is the ref of the RECORD `executions/<id>` of the execution that
+    this refine is a step of. The principal needs a Role with `carry-out` for
+    that id, and author_ref the Role of the execution's author, whose revision
+    in force says what may be done. It is not looked at while authentication is
+    off.
     """
     @_builtins.property
     def target_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -191,10 +201,11 @@ class RefineRequest(_message.Message):
         budget_refs: _abc.Iterable[_builtins.str] | None = ...,
         drafts: _abc.Iterable[Global___Draft] | None = ...,
         validate_only: _builtins.bool = ...,
+        behalf_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "branch", b"branch", "budget_refs", b"budget_refs", "drafts", b"drafts", "instruction_refs", b"instruction_refs", "request_id", b"request_id", "target_refs", b"target_refs", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "behalf_ref", b"behalf_ref", "branch", b"branch", "budget_refs", b"budget_refs", "drafts", b"drafts", "instruction_refs", b"instruction_refs", "request_id", b"request_id", "target_refs", b"target_refs", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -273,6 +273,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
     """
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 51
+    """PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' as 'main@roles/desk?2': none of its rules allows it."
+
+        {"reason": "PERMISSION_DENIED", "domain": "refinery", "metadata": {"principal": "jwt:https://idp.example#ada", "verb": "refine", "id": "orders/7", "branch": "main", "role": "main@roles/desk?2", "problem": "none of its rules allows it"}}
+    """
+    ERROR_REASON_ROLE_SUPERSEDED: _ErrorReason.ValueType  # 52
+    """FAILED_PRECONDITION. "author_ref: 'main@roles/desk?1' is not in force; write 'main@roles/desk?2', the latest on main."
+
+        {"reason": "ROLE_SUPERSEDED", "domain": "refinery", "metadata": {"ref": "main@roles/desk?1", "in_force": "main@roles/desk?2"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a request was refused."""
@@ -523,5 +533,15 @@ ERROR_REASON_ANOTHER_LEDGER: ErrorReason.ValueType  # 49
 """FAILED_PRECONDITION. "The call is for the ledger '6f3e…', and 'b1c2…' is here; connect anew if this one is meant."
 
     {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
+"""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 51
+"""PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' as 'main@roles/desk?2': none of its rules allows it."
+
+    {"reason": "PERMISSION_DENIED", "domain": "refinery", "metadata": {"principal": "jwt:https://idp.example#ada", "verb": "refine", "id": "orders/7", "branch": "main", "role": "main@roles/desk?2", "problem": "none of its rules allows it"}}
+"""
+ERROR_REASON_ROLE_SUPERSEDED: ErrorReason.ValueType  # 52
+"""FAILED_PRECONDITION. "author_ref: 'main@roles/desk?1' is not in force; write 'main@roles/desk?2', the latest on main."
+
+    {"reason": "ROLE_SUPERSEDED", "domain": "refinery", "metadata": {"ref": "main@roles/desk?1", "in_force": "main@roles/desk?2"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -348,6 +348,8 @@ class Refinement(_message.Message):
     CHAIN_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     REQUEST_DIGEST_FIELD_NUMBER: _builtins.int
+    HELD_AS_FIELD_NUMBER: _builtins.int
+    BEHALF_REF_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id names the refinement. It is derived from the request_id."""
     position: _builtins.int
@@ -375,6 +377,16 @@ class Refinement(_message.Message):
     request_digest: _builtins.bytes
     """request_digest is SHA-256 over the request as it was sent, canonical. By it
     a request_id that was used before is told from a retry.
+    """
+    held_as: _builtins.str
+    """held_as is the name by which the principal held the Role that allowed this:
+    its own, or one of the groups of its token. Empty where authentication is
+    off. The Role is that of author_ref or, with behalf_ref, one that may carry
+    executions out.
+    """
+    behalf_ref: _builtins.str
+    """behalf_ref is the RECORD of the execution that this was made for. Empty
+    where the principal acted for itself.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -412,10 +424,12 @@ class Refinement(_message.Message):
         chain: _builtins.bytes = ...,
         truncated: _builtins.bool = ...,
         request_digest: _builtins.bytes = ...,
+        held_as: _builtins.str = ...,
+        behalf_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_digest", b"request_digest", "request_id", b"request_id", "target_refs", b"target_refs", "truncated", b"truncated", "vibe_refs", b"vibe_refs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ref", b"author_ref", "behalf_ref", b"behalf_ref", "budget_refs", b"budget_refs", "chain", b"chain", "create_time", b"create_time", "held_as", b"held_as", "id", b"id", "instruction_refs", b"instruction_refs", "position", b"position", "principal", b"principal", "request_digest", b"request_digest", "request_id", b"request_id", "target_refs", b"target_refs", "truncated", b"truncated", "vibe_refs", b"vibe_refs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

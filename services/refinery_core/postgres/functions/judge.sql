@@ -1,9 +1,10 @@
 -- What those requests of a batch come to that are 'accepted' so far, one after the other, by what look_up() found; it reads
 -- and writes nothing else. place counts from 1.
 --   outcome 'accepted'  answer: pinned author_ref, target_refs, instruction_refs, budget_refs; refs, revisions, digests of
---                       the drafts
+--                       the drafts; held_as where the request has to be authorised
 --           'refused'   answer: reason and metadata
---           'stale'     a floating pin is not the latest any more, or a foretold number is not the one it gets
+--           'stale'     a floating pin is not the latest any more, a foretold number is not the one it gets, or a Role was
+--                       revised by this batch, whose rules are not in the tables yet
 --
 -- What an accepted draft changes is changed in the arrays, in place, so that the next one sees it: a batch takes time in
 -- proportion to its size. A request that is not accepted takes its changes back.
@@ -28,6 +29,7 @@ declare
     _input record;
     _draft record;
     _author text;
+    _author_type text;
     _targets text[];
     _instructions text[];
     _budgets text[];
@@ -45,6 +47,10 @@ declare
     _made_refs text[];
     _made_revisions integer[];
     _made_digests text[];
+    _roles_change boolean := false;
+    _revises_role boolean;
+    _authority jsonb;
+    _problem text;
 begin
     for _request, place in
         select q.request, q.place
@@ -63,6 +69,8 @@ begin
         _made_refs := '{}';
         _made_revisions := '{}';
         _made_digests := '{}';
+        _revises_role := false;
+        _authority := null;
 
         for _input in select * from refinery.request_inputs(_request, _slots) loop
             _ref := _refs[_input.slot];
@@ -82,6 +90,7 @@ begin
                 _budgets := _budgets || _ref;
             elsif _types[_input.slot] in ('ROLE', 'PROCESS') then
                 _author := _ref;
+                _author_type := _types[_input.slot];
             else
                 outcome := 'refused';
                 answer := refinery.refusal('AUTHOR_NOT_ALLOWED', jsonb_build_object('ref', _ref, 'type', _types[_input.slot]));
@@ -101,10 +110,23 @@ begin
             end loop;
         end if;
 
+        if outcome = 'accepted' and _request ? 'authority' then
+            _slot := _slots -> ('main ' || split_part(split_part(_author, '@', 2), '?', 1));
+            if _roles_change then
+                outcome := 'stale';
+            else
+                _authority := refinery.judge_authority(_request, _author, _author_type, _refs[_slot]);
+                if not _authority ? 'held_as' then
+                    outcome := 'refused';
+                    answer := _authority;
+                end if;
+            end if;
+        end if;
+
         if outcome = 'accepted' then
             _inputs := refinery.lp(_targets) || refinery.lp(_instructions) || refinery.lp(_budgets);
             _referred := refinery.referred(_referred_refs, _referred_digests);
-            for _draft in select * from refinery.request_drafts(_request, _slots) loop
+            for _draft in select * from refinery.drafts_of(_request, _slots) loop
                 _highest := 0;
                 foreach _slot in array _draft.lines loop
                     exit when _slot is null;
@@ -130,6 +152,17 @@ begin
                 elsif _ref <> _draft.foretold then
                     outcome := 'stale';
                     exit;
+                elsif _draft.type = 'ROLE' and 'main' = any (_draft.branches) then
+                    _revises_role := true;
+                    if _request ? 'authority' then
+                        _problem := refinery.escalation(
+                            _author, _refs[_draft.lines[array_position(_draft.branches, 'main')]], _draft.role);
+                        if _problem is not null then
+                            answer := refinery.denial(_request, 'refine', _draft.id, 'main', _author, format(
+                                'drafts[%s].solution.%s', _draft.ordinal, _problem));
+                            exit;
+                        end if;
+                    end if;
                 end if;
 
                 if _draft.names = '{}' then
@@ -192,7 +225,8 @@ begin
         if outcome = 'accepted' then
             answer := jsonb_build_object(
                 'author_ref', _author, 'target_refs', _targets, 'instruction_refs', _instructions, 'budget_refs', _budgets,
-                'refs', _made_refs, 'revisions', _made_revisions, 'digests', _made_digests);
+                'refs', _made_refs, 'revisions', _made_revisions, 'digests', _made_digests) || coalesce(_authority, '{}');
+            _roles_change := _roles_change or _revises_role;
         else
             for _undone in reverse cardinality(_undo_slots) .. 1 loop
                 _slot := _undo_slots[_undone];

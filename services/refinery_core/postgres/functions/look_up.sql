@@ -27,6 +27,9 @@ begin
             union all
             select p ->> 'branch', p ->> 'id', false from request r, jsonb_array_elements(r.request -> 'pins') p
             union all
+            select 'main', coalesce(a ->> 'id', split_part(split_part(a #>> '{}', '@', 2), '?', 1)), false
+            from request r, lateral (select r.request -> 'author') as n (a) where r.request ? 'authority'
+            union all
             select i.input ->> 'branch', i.input ->> 'id', true from input i where not i.exact and i.input ->> 'revision' is null
         ) as l (branch, id, floats)
         group by l.branch, l.id

@@ -7,14 +7,14 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
     insert into refinery.refinements (
         id, position, request_id, request_digest, principal, time,
-        author_ref, target_refs, instruction_refs, budget_refs, chain)
+        author_ref, target_refs, instruction_refs, budget_refs, chain, held_as, behalf_ref)
     select (q.answer ->> 'id')::uuid, (q.answer ->> 'position')::bigint, (q.request ->> 'request_id')::uuid,
            decode(q.request ->> 'request_digest', 'hex'), q.request ->> 'principal', record.time,
            q.answer ->> 'author_ref',
            array(select jsonb_array_elements_text(q.answer -> 'target_refs')),
            array(select jsonb_array_elements_text(q.answer -> 'instruction_refs')),
            array(select jsonb_array_elements_text(q.answer -> 'budget_refs')),
-           decode(q.answer ->> 'chain', 'hex')
+           decode(q.answer ->> 'chain', 'hex'), q.answer ->> 'held_as', q.request -> 'authority' ->> 'behalf'
     from rows from (jsonb_array_elements(requests), unnest(commits)) as q (request, answer)
     where q.answer is not null;
 

@@ -6,13 +6,15 @@
 -- its own: what follows sees all that was committed before the lock was granted. Then: look up everything at once,
 -- judge one request after the other in memory, insert everything at once.
 --
--- A request: {request_id, request_digest, principal, author, targets, instructions, budgets, pins, drafts}.
+-- A request: {request_id, request_digest, principal, author, targets, instructions, budgets, pins, drafts, authority?}.
 --   author, targets …   see request_inputs.sql
 --   pins                [{branch, id, ref}]: floating references of schemas and prototypes, which must still be the latest
---   drafts              [{type, id, branches, expected_revision?, foretold?, prototype_ref?, inherits?, schema_pins?,
+--   authority           who acts, see judge_authority.sql; absent where nobody is authenticated, and nothing is judged. Only
+--                       the principal that committed a request gets its answer again
+--   drafts              [{type, id, branches, expected_revision?, foretold?, prototype_ref?, inherits?, schema_pins?, role?,
 --                         content_digest}]: foretold is the ref that other drafts count on; schema_pins the refs that the
---                       schema is pinned to; inherits the documents that are taken over from the stored prototype as they
---                       stand there
+--                       schema is pinned to; role the members and rules of a Role; inherits the documents that are taken over
+--                       from the stored prototype as they stand there
 -- The documents come beside the requests, so that reading a request does not copy them: contexts, schemas (pinned) and
 -- solutions of all drafts of the batch, in order; NULL where a draft has none, or takes it over.
 --
@@ -48,11 +50,12 @@ begin
 
     for _row in
         select q.request ->> 'request_id' as request_id, r.position,
-               encode(r.request_digest, 'hex') = q.request ->> 'request_digest' as same,
+               encode(r.request_digest, 'hex') = q.request ->> 'request_digest'
+                   and (not q.request ? 'authority' or r.principal = q.request ->> 'principal') as same,
                row_number() over (partition by q.request ->> 'request_id' order by q.place) > 1 as again
         from jsonb_array_elements(requests) with ordinality as q (request, place)
         left join lateral (
-            select f.position, f.request_digest from refinery.refinements f
+            select f.position, f.request_digest, f.principal from refinery.refinements f
             where f.request_id = (q.request ->> 'request_id')::uuid limit 1) r on true
         order by q.place
     loop

@@ -1,26 +1,26 @@
 -- name: refinement_by_id
 -- One refinement, by its own id.
-select * from refinery.described_refinements where id = $1;
+select * from refinery.judged_refinements where id = $1;
 
 -- name: refinement_by_request_id
 -- One refinement, by the UUID that the client chose.
-select * from refinery.described_refinements where request_id = $1;
+select * from refinery.judged_refinements where request_id = $1;
 
 -- name: refinement_by_position
 -- One refinement, by its place in the ledger.
-select * from refinery.described_refinements where position = $1;
+select * from refinery.judged_refinements where position = $1;
 
 -- name: refinement_by_vibe
 -- The refinement that made a Vibe, aliases included.
 select r.*
 from (select v.position from refinery.vibes v where v.ref = refinery.canonical_ref($1) limit 1) v,
-     lateral (select * from refinery.described_refinements r where r.position = v.position limit 1) r;
+     lateral (select * from refinery.judged_refinements r where r.position = v.position limit 1) r;
 
 -- name: refinements_at
 -- The refinements at some positions, in ledger order.
 select r.*
 from unnest($1::bigint[]) as p (position),
-     lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+     lateral (select * from refinery.judged_refinements r where r.position = p.position limit 1) r
 order by p.position;
 
 -- name: list_refinements
@@ -28,7 +28,7 @@ order by p.position;
 select p.position as at, r.*
 from (
     select c.position from refinery.refinements c where c.position > $1 order by c.position limit $2) p,
-lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+lateral (select * from refinery.judged_refinements r where r.position = p.position limit 1) r
 where p.position <= $3
 order by p.position;
 
@@ -39,7 +39,7 @@ from (
     select c.position from refinery.refinements c
     where c.author_ref <= $4 and (c.author_ref, c.position) > ($4, $1)
     order by c.author_ref, c.position limit $2) p,
-lateral (select * from refinery.described_refinements r where r.position = p.position limit 1) r
+lateral (select * from refinery.judged_refinements r where r.position = p.position limit 1) r
 where p.position <= $3
 order by p.position;
 

@@ -10,7 +10,8 @@ do $$
 declare
     _table text;
 begin
-    foreach _table in array array['ledger', 'refinements', 'vibes', 'vibe_refs', 'branches', 'vibe_branches'] loop
+    foreach _table in array array[
+        'ledger', 'refinements', 'vibes', 'vibe_refs', 'branches', 'vibe_branches', 'role_members', 'role_rules', 'denials'] loop
         execute format(
             'create or replace trigger refuse_change before update or delete or truncate on refinery.%I '
             'for each statement execute function refinery.refuse_change()', _table);
