@@ -228,7 +228,7 @@ class AuthorNotAllowed(RefineryError):
 
 
 class PermissionDenied(RefineryError):
-    """'{principal}' may not {verb} '{id}' as '{role}': {problem}."""
+    """'{principal}' may not {verb} '{id}' on '{branch}' as '{role}': {problem}."""
 
     reason, code = "PERMISSION_DENIED", Code.PERMISSION_DENIED
 

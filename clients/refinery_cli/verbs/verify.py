@@ -51,7 +51,7 @@ async def verify_(
     output: Output = "text",
 ) -> int:
     """
-    Derive every digest, chain link, ref, edge and pin again from the rows, and compare.
+    Derive every digest, chain link, ref, edge, pin and right again from the rows, and compare.
 
     This asks the database and not the services, so that nothing of what is proven is taken on trust. The
     chain that it prints is what --from takes the next time.
@@ -117,6 +117,7 @@ def _print(report: Report, output: Form) -> None:
         "ledger": report.ledger,
         "vibes": report.vibes,
         "edges": report.edges,
+        **({"acted as system/genesis": ", ".join(report.genesis)} if report.genesis else {}),
         "position": report.position,
         "chain": f"{report.position}:{report.chain.hex()}",
     })  # fmt: skip

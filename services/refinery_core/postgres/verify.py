@@ -19,6 +19,7 @@ from functools import partial
 import asyncpg
 
 from refinery_core.postgres.queries import QUERIES
+from refinery_core.postgres.verify_authority import Roles
 from refinery_core.postgres.verify_child import Child, snapshot
 from refinery_core.postgres.verify_rows import Finding, Report
 from refinery_core.postgres.verify_stretch import AFTER_ALL, BEFORE_ALL, Stretch, ledger_id, verify_stretch
@@ -43,6 +44,7 @@ _WHOLE = (
     ("verify_stray_edges", "edge", "comes from a Vibe that does not exist"),
     ("verify_stray_index", "branch index", "differs from the Vibe"),
     ("verify_branches", "branch", "differs from the Vibe that records it"),
+    ("verify_role_index", "role index", "differs from the Role"),
 )
 """What one query over everything after a position finds: query, kind, sentence."""
 
@@ -57,7 +59,7 @@ async def verify(
     stretch: int = STRETCH,
 ) -> Report:
     """
-    Derive every digest, chain link, ref, edge and pin again from one snapshot of the rows, and compare.
+    Derive digests, chain, refs, edges, pins and rights again from one snapshot of the rows, and compare.
 
     Args:
         url: postgresql://… of any role that may read; the reader's suffices.
@@ -101,7 +103,7 @@ async def _verifiers(
 ) -> AsyncIterator[Sequence[_Verifier]]:
     """Give what verifies stretches: other processes that see the same snapshot, or the connection itself."""
     if wanted == 1:
-        yield [partial(verify_stretch, connection)]
+        yield [partial(verify_stretch, connection, await Roles.read(connection))]
         return
     name = await connection.fetchval("select pg_export_snapshot()")
     children: list[Child] = []

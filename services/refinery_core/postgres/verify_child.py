@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.postgres.verify_authority import Roles
 from refinery_core.postgres.verify_rows import Finding, Report
 from refinery_core.postgres.verify_stretch import Stretch, verify_stretch
 
@@ -106,8 +107,9 @@ def _read(told: dict[str, Any]) -> Report:
 async def _serve() -> None:
     url, name = orjson.loads(sys.stdin.buffer.readline())
     async with snapshot(url, name) as connection:
+        roles = await Roles.read(connection)
         while line := sys.stdin.buffer.readline():
-            _tell(await verify_stretch(connection, Stretch(*orjson.loads(line))))
+            _tell(await verify_stretch(connection, roles, Stretch(*orjson.loads(line))))
 
 
 def _tell(answer: Report | str) -> None:

@@ -43,6 +43,8 @@ class Report:
     chain: bytes = b""
     vibes: int = 0
     edges: int = 0
+    genesis: list[str] = field(default_factory=list)
+    """The principals that acted as system/genesis: REFINERY_ROOT has to name them."""
     findings: list[Finding] = field(default_factory=list)
     found: Counter[str] = field(default_factory=Counter)
 
@@ -62,6 +64,7 @@ class Report:
         self.position, self.chain = next_.position, next_.chain
         self.vibes += next_.vibes
         self.edges += next_.edges
+        self.genesis = sorted({*self.genesis, *next_.genesis})
         for finding in next_.findings:
             self.find(finding.kind, finding.place, finding.sentence)
         for kind, count in next_.found.items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from refinery_core.postgres.queries import QUERIES
+from refinery_core.postgres.verify_authority import Made, Roles, verify_authority
 from refinery_core.postgres.verify_rows import (
     Derived,
     Link,
@@ -43,6 +45,14 @@ class Stretch(NamedTuple):
     until: int
 
 
+@dataclass(slots=True)
+class _Vibes:
+    """The digests of the Vibes of a refinement, and, where a right was judged, what they are."""
+
+    digests: list[bytes] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
+
+
 class _Page(NamedTuple):
     """Vibes that are read together; each end is a position and an ordinal."""
 
@@ -50,7 +60,7 @@ class _Page(NamedTuple):
     last: tuple[int, int]
 
 
-async def verify_stretch(connection: asyncpg.Connection, stretch: Stretch) -> Report:
+async def verify_stretch(connection: asyncpg.Connection, roles: Roles, stretch: Stretch) -> Report:
     """Derive again what stands in a stretch, and compare; it hangs on the link that is stored before it."""
     report = Report()
     row = await connection.fetchrow(QUERIES["verify_before"], stretch.after)
@@ -64,8 +74,11 @@ async def verify_stretch(connection: asyncpg.Connection, stretch: Stretch) -> Re
         is_last = len(rows) < REFINEMENTS_AT_ONCE
         part = Stretch(after, stretch.until if is_last else rows[-1]["position"])
         made = await _verify_vibes(connection, report, part, rows)
+        executions = await _executions(connection, rows)
         for row in rows:
-            link = verify_refinement(report, link, row, made[row["position"]])
+            vibes = made[row["position"]]
+            link = verify_refinement(report, link, row, vibes.digests)
+            verify_authority(report, roles, row, vibes.made, executions)
         after = part.until
     for query, kind, sentence in _BY_SETS:
         for row in await connection.fetch(QUERIES[query], *stretch):
@@ -81,10 +94,10 @@ async def ledger_id(connection: asyncpg.Connection) -> UUID:
 
 async def _verify_vibes(
     connection: asyncpg.Connection, report: Report, part: Stretch, rows: Sequence[Row]
-) -> defaultdict[int, list[bytes]]:
-    """Verify the Vibes of a part, and give their digests by position."""
+) -> defaultdict[int, _Vibes]:
+    """Verify the Vibes of a part, and give by position what its refinement is compared with."""
     refinements = {row["position"]: row for row in rows}
-    made: defaultdict[int, list[bytes]] = defaultdict(list)
+    made: defaultdict[int, _Vibes] = defaultdict(_Vibes)
     last, is_last = (part.after, _LAST_ORDINAL), False
     while not is_last:
         sizes = await connection.fetch(QUERIES["verify_sizes"], *part, *last, SIZES_AT_ONCE)
@@ -100,7 +113,7 @@ async def _verify_page(
     report: Report,
     page: _Page,
     refinements: Mapping[int, Row],
-    made: defaultdict[int, list[bytes]],
+    made: defaultdict[int, _Vibes],
 ) -> None:
     vibes = await connection.fetch(QUERIES["verify_vibes"], *page.first, *page.last)
     rows = await connection.fetch(QUERIES["verify_inputs"], page.first[0], page.last[0])
@@ -117,9 +130,18 @@ async def _verify_page(
         if position not in refinements:
             report.find("vibe", ref, "stands at a position without refinement")
             continue
-        verify_vibe(report, refinements[position], each, len(made[position]))
+        verify_vibe(report, refinements[position], each, len(made[position].digests))
         verify_digest(report, each, known)
-        made[position].append(each.vibe["digest"])
+        made[position].digests.append(each.vibe["digest"])
+        if refinements[position]["held_as"] is not None:
+            made[position].made.append(Made.of(each.vibe))
+
+
+async def _executions(connection: asyncpg.Connection, rows: Sequence[Row]) -> dict[str, Row]:
+    """The Vibes that refinements name as their execution, by ref."""
+    refs = list({row["behalf_ref"] for row in rows} - {None})
+    found = await connection.fetch(QUERIES["verify_executions"], refs) if refs else []
+    return {row["ref"]: row for row in found}
 
 
 def _pages(sizes: Iterable[Row]) -> Iterator[_Page]:

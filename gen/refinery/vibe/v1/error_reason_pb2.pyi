@@ -274,7 +274,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
     """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 51
-    """PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' as 'main@roles/desk?2': none of its rules allows it."
+    """PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' on 'main' as 'main@roles/desk?2': none of its rules allows it."
 
         {"reason": "PERMISSION_DENIED", "domain": "refinery", "metadata": {"principal": "jwt:https://idp.example#ada", "verb": "refine", "id": "orders/7", "branch": "main", "role": "main@roles/desk?2", "problem": "none of its rules allows it"}}
     """
@@ -535,7 +535,7 @@ ERROR_REASON_ANOTHER_LEDGER: ErrorReason.ValueType  # 49
     {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 51
-"""PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' as 'main@roles/desk?2': none of its rules allows it."
+"""PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' on 'main' as 'main@roles/desk?2': none of its rules allows it."
 
     {"reason": "PERMISSION_DENIED", "domain": "refinery", "metadata": {"principal": "jwt:https://idp.example#ada", "verb": "refine", "id": "orders/7", "branch": "main", "role": "main@roles/desk?2", "problem": "none of its rules allows it"}}
 """

@@ -38,13 +38,13 @@ begin
             return refinery.refusal('UNKNOWN_REFERENCE', jsonb_build_object('field', 'behalf_ref', 'reference', _behalf));
         elsif split_part(split_part(_execution.author_ref, '@', 2), '?', 1)
               <> split_part(split_part(author, '@', 2), '?', 1) then
-            return refinery.denial(request, 'carry-out', _execution.id, null, author, 'the execution has another author');
+            return refinery.denial(request, 'carry-out', _execution.id, 'main', author, 'the execution has another author');
         end if;
         select r.held_as into _held_as from refinery.roles_of(_names, _now) r
         where refinery.role_allows(r.ref, 'carry-out', _execution.id, null, null) limit 1;
         if _held_as is null then
             return refinery.denial(
-                request, 'carry-out', _execution.id, null, author, 'the principal holds no Role that may carry it out');
+                request, 'carry-out', _execution.id, 'main', author, 'the principal holds no Role that may carry it out');
         end if;
     end if;
 
@@ -56,7 +56,7 @@ begin
             if starts_with(_draft.id, 'system/branches/') then
                 if not refinery.role_allows(author, 'branch', null, substr(_draft.id, 17), null) then
                     _refusal := refinery.denial(
-                        request, 'branch', null, substr(_draft.id, 17), author, 'none of its rules allows it');
+                        request, 'branch', _draft.id, substr(_draft.id, 17), author, 'none of its rules allows it');
                 end if;
             elsif not refinery.role_allows(author, 'refine', _draft.id, _draft.branch, _draft.type) then
                 _refusal := refinery.denial(

@@ -20,7 +20,7 @@ from refinery.refinements r where r.position <= $1 order by r.position desc limi
 
 -- name: verify_refinements
 -- Refinements of a range in order, as they stand, without their inputs; times in microseconds. $3 at most.
-select r.id, r.position, r.request_id, r.request_digest, r.principal, r.author_ref, r.chain,
+select r.id, r.position, r.request_id, r.request_digest, r.principal, r.author_ref, r.chain, r.held_as, r.behalf_ref,
        case when isfinite(r.time) then (extract(epoch from r.time) * 1000000)::bigint end as time_us
 from refinery.refinements r where r.position > $1 and r.position <= $2 order by r.position limit $3;
 
@@ -57,6 +57,28 @@ from refinery.vibe_refs e where e.from_ref = any ($1);
 -- name: verify_digests
 -- What the Vibes that others refer to are, and where.
 select v.ref, v.type, v.digest, v.position, v.ordinal from refinery.vibes v where v.ref = any ($1);
+
+-- name: verify_roles
+-- The Roles on main with their past, as they stand.
+select v.ref, v.id, v.position, v.solution::text from refinery.vibes v
+where v.type = 'ROLE' and v.branches @> array['main'] order by v.position, v.ordinal;
+
+-- name: verify_executions
+-- The Vibes in whose author's name others were made.
+select v.ref, v.id, v.position, v.author_ref from refinery.vibes v where v.ref = any ($1);
+
+-- name: verify_role_index
+-- Roles on main, after a position, whose members or rules differ from the Vibe's, and what belongs to no such Role.
+select coalesce(v.ref, s.ref) as place
+from (select * from refinery.vibes v where v.type = 'ROLE' and v.branches @> array['main']) v
+full join (select ref from refinery.role_members union select ref from refinery.role_rules) s on s.ref = v.ref
+where (v.position is null or v.position > $1::bigint) and (
+    v.ref is null
+    or array(select m.member from refinery.role_members m where m.ref = v.ref order by 1)
+       <> array(select m.member from refinery.role_members(v.solution) m order by 1)
+    or array(select (r.number, r.verbs, r.ids, r.branches, r.types)::text from refinery.role_rules r where r.ref = v.ref order by r.number)
+       <> array(select (r.number, r.verbs, r.ids, r.branches, r.types)::text from refinery.role_rules(v.solution) r order by r.number))
+order by 1 limit 100;
 
 -- name: verify_index
 -- Vibes of a range that the index of branches lacks, or has wrongly.

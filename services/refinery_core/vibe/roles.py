@@ -1,0 +1,127 @@
+"""
+Roles: who holds one, and what it may do. Pure.
+
+The ledger judges by the same rules in SQL, see functions/judge_authority.sql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+GENESIS: Final = "system/genesis"
+"""The id of the first Role, which may do everything and is held by the principals of REFINERY_ROOT alone."""
+
+ALL: Final = "**"
+_RULE: Final = {"do", "ids", "branches", "types"}
+
+
+def covers(patterns: Iterable[str], name: str) -> bool:
+    """Whether one of some patterns (a name, `prefix/**` or `**`) covers a name, or another pattern whole."""
+    return any(
+        pattern in (ALL, name) or (pattern.endswith("/**") and name.startswith(pattern[:-2]))
+        for pattern in patterns
+    )
+
+
+def stands_for(member: str, name: str) -> bool:
+    """Whether a member of a Role is a name, or with a trailing `*` how it begins."""
+    if member.endswith("*"):
+        prefix = member[:-1]
+        return name == member or (name.startswith(prefix) and len(name) > len(prefix))
+    return member == name
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a Role may do. `types` is None for all of them."""
+
+    verbs: tuple[str, ...]
+    ids: tuple[str, ...] = (ALL,)
+    branches: tuple[str, ...] = (ALL,)
+    types: tuple[str, ...] | None = None
+
+    def allows(self, verb: str, id_: str | None, branch: str | None, type_: str | None) -> bool:
+        """Whether it allows a verb; None for an id or branch that plays no part, and for all types."""
+        return (
+            verb in self.verbs
+            and (id_ is None or covers(self.ids, id_))
+            and (branch is None or covers(self.branches, branch))
+            and (self.types is None or type_ in self.types)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One revision of a Role: its ref, its members and its rules by their place in `may`."""
+
+    ref: str
+    members: frozenset[str] = frozenset()
+    rules: tuple[tuple[int, Rule], ...] = ()
+
+    @classmethod
+    def of(cls, ref: str, solution: Any) -> Role:
+        """Read a Role's solution. A member or rule that is not understood as a whole gives nothing."""
+        solution = solution if isinstance(solution, dict) else {}
+        members, may = (
+            value if isinstance(value := solution.get(name), list) else [] for name in ("members", "may")
+        )
+        rules = ((number, _rule(rule)) for number, rule in enumerate(may))
+        return cls(
+            ref,
+            frozenset(member for member in members if isinstance(member, str) and member),
+            tuple((number, rule) for number, rule in rules if rule is not None),
+        )
+
+    @property
+    def is_genesis(self) -> bool:
+        """Whether it is the first Role."""
+        return self.ref.startswith(f"main@{GENESIS}?")
+
+    def held_by(self, name: str) -> bool:
+        """Whether a principal or group is a member."""
+        return any(stands_for(member, name) for member in self.members)
+
+    def allows(self, verb: str, id_: str | None, branch: str | None, type_: str | None) -> bool:
+        """Whether one of its rules allows a verb."""
+        return self.is_genesis or any(rule.allows(verb, id_, branch, type_) for _, rule in self.rules)
+
+    def allows_all(self, verb: str, id_: str, branch: str, types: Sequence[str] | None) -> bool:
+        """Whether it allows a verb for each of some types; None is all of them."""
+        return all(self.allows(verb, id_, branch, type_) for type_ in types or (None,))
+
+
+NOBODYS: Final = Role("")
+"""In place of a revision that is not there."""
+
+
+def escalates(author: Role, previous: Role, revision: Role) -> bool:
+    """Whether a revision of a Role gives more than the previous one and its author's Role have."""
+    if author.is_genesis:
+        return False
+    new_member = any(
+        not any(stands_for(before, member) or _goes_on(before, member) for before in previous.members)
+        for member in revision.members
+    )
+    return any(
+        not author.allows_all(verb, id_, branch, rule.types)
+        and (new_member or not previous.allows_all(verb, id_, branch, rule.types))
+        for _, rule in revision.rules
+        for verb in rule.verbs
+        for id_ in rule.ids
+        for branch in rule.branches
+    )
+
+
+def _goes_on(before: str, member: str) -> bool:
+    return before.endswith("*") and member.startswith(before[:-1])
+
+
+def _rule(rule: Any) -> Rule | None:
+    if not isinstance(rule, Mapping) or "do" not in rule or not rule.keys() <= _RULE:
+        return None
+    if not all(isinstance(value, list) for value in rule.values()):
+        return None
+    names = {name: tuple(map(str, value)) for name, value in rule.items()}
+    return Rule(names["do"], names.get("ids", (ALL,)), names.get("branches", (ALL,)), names.get("types"))
