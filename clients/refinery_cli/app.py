@@ -30,6 +30,8 @@ VERBS: Final = (
     ("Write", "import-schemas", "import_schemas", "Make Vibes of JSON Schema files, in one refine."),
     ("Write", "branch", "app", "Make and list branches."),
     ("Read", "status", "status", "Say which ledger this is, where it ends, and what serves it."),
+    ("Read", "whoami", "whoami", "Say whom the ledger takes you for, and which Roles you hold."),
+    ("Read", "may", "may", "Say whether somebody may do something, and by which rule."),
     ("Read", "get", "get", "Show one Vibe."),
     ("Read", "list", "list_", "List Vibes in ledger order."),
     ("Read", "log", "log", "List the revisions of an id, newest first."),

@@ -1,5 +1,6 @@
 """The Python client of Refinery: typed, async, and patient with servers that come and go."""
 
+from refinery_client.access import Access, HeldRole, Identity, RoleRule
 from refinery_client.answers import (
     Answers,
     BranchCreated,
@@ -33,10 +34,12 @@ from refinery_client.executions import (
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
+from refinery_core.vibe.roles import Verb
 
 __all__ = [
     "ABSENT",
     "Absent",
+    "Access",
     "Answers",
     "BranchCreated",
     "CapabilityCalled",
@@ -53,6 +56,8 @@ __all__ = [
     "ExecutionState",
     "ExecutionStory",
     "Firing",
+    "HeldRole",
+    "Identity",
     "Impact",
     "ImpactVerdict",
     "JsonText",
@@ -67,12 +72,14 @@ __all__ = [
     "Refused",
     "ResolvedReference",
     "ResolvedSchema",
+    "RoleRule",
     "Schedule",
     "ScheduleState",
     "Scheduled",
     "SchemaForm",
     "Unreachable",
     "Validation",
+    "Verb",
     "Vibe",
     "WriteUnanswered",
 ]

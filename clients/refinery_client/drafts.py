@@ -88,6 +88,7 @@ class Refine:
     instruction_refs: Sequence[str] = ()
     budget_refs: Sequence[str] = ()
     validate_only: bool = False
+    behalf_ref: str = ""
     request_id: UUID = field(default_factory=uuid.uuid4)
 
     def message(self) -> pb.RefineRequest:
@@ -106,6 +107,7 @@ class Refine:
             budget_refs=self.budget_refs,
             drafts=[draft.message(f"drafts[{at}]") for at, draft in enumerate(self.drafts)],
             validate_only=self.validate_only,
+            behalf_ref=self.behalf_ref,
         )
 
 

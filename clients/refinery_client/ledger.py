@@ -15,6 +15,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import watch
+from refinery_client.access import Access, Identity, access_from, access_request, identity_from
 from refinery_client.answers import (
     Answers,
     BranchCreated,
@@ -35,6 +36,7 @@ from refinery_client.pages import items_of
 from refinery_client.retry import Patience
 from refinery_core import wire
 from refinery_core.vibe.model import Branch, Context, EdgeType, Refinement, VibeType
+from refinery_core.vibe.roles import Verb
 
 
 class Ledger:
@@ -62,6 +64,43 @@ class Ledger:
         answer = await self._patience.call(self._ledger.GetLedger, pb.GetLedgerRequest(), timeout_seconds)
         return ledger_state_from(answer)
 
+    async def who_am_i(self, *, timeout_seconds: float | None = None) -> Identity:
+        """Say whom the ledger takes this client for, and which Roles it holds."""
+        return identity_from(
+            await self._patience.call(self._ledger.WhoAmI, pb.WhoAmIRequest(), timeout_seconds)
+        )
+
+    async def check_access(
+        self,
+        verb: Verb,
+        id_: str = "",
+        *,
+        branch: str = "",
+        type_: VibeType | None = None,
+        principal: str = "",
+        groups: Sequence[str] = (),
+        author_ref: str = "",
+        as_of: int | datetime | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Access:
+        """
+        Say whether a principal, or else this client, may do something, now or as of a moment, and by which rule.
+
+        `verb` is with an id, but for `branch`. Without a type it has to be allowed for all types; without an
+        author, as any Role that is held.
+        """
+        request = access_request(
+            verb,
+            id_,
+            branch=branch,
+            type_=type_,
+            principal=principal,
+            groups=groups,
+            author_ref=author_ref,
+            as_of=as_of,
+        )
+        return access_from(await self._patience.call(self._ledger.CheckAccess, request, timeout_seconds))
+
     async def refine(
         self,
         *,
@@ -73,6 +112,7 @@ class Ledger:
         instruction_refs: Sequence[str] = (),
         budget_refs: Sequence[str] = (),
         validate_only: bool = False,
+        behalf_ref: str = "",
         timeout_seconds: float | None = None,
     ) -> Refined:
         """
@@ -89,6 +129,7 @@ class Ledger:
             instruction_refs=instruction_refs,
             budget_refs=budget_refs,
             validate_only=validate_only,
+            behalf_ref=behalf_ref,
             request_id=request_id or uuid.uuid4(),
         )
         message = refine.message()

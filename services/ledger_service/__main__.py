@@ -42,7 +42,10 @@ async def main() -> None:
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         servicer = LedgerServicer(
-            Refiner(vibes, Composer(vibes), committer, root=settings.roots), vibes, feed, drain
+            Refiner(vibes, Composer(vibes), committer, root=settings.roots),
+            vibes,
+            feed,
+            drain,
         )
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
         await serve(

@@ -43,7 +43,7 @@ class Refiner:
         root: frozenset[str] = frozenset(),
     ) -> None:
         """`root` are the principals that hold `system/genesis`."""
-        self._root = root
+        self.root = root
         self._vibes = vibes
         self._composer = composer
         self._committer = committer
@@ -76,7 +76,7 @@ class Refiner:
             if command.validate_only:
                 outcome = await self._forecast(prepared)
             else:
-                outcome = await self._committer.commit(prepared.request(self._root), caller)
+                outcome = await self._committer.commit(prepared.request(self.root), caller)
             if outcome.kind == "committed":
                 return self._answer(prepared, outcome.answer)
             if outcome.kind == "refused":
@@ -127,7 +127,7 @@ class Refiner:
 
     async def _forecast(self, prepared: Prepared) -> Outcome:
         """What refine() would answer; it is taken back before anybody can see it."""
-        rows = await self._vibes.database.write("forecast", prepared.request(self._root).head.decode())
+        rows = await self._vibes.database.write("forecast", prepared.request(self.root).head.decode())
         return Outcome.from_row(rows[0])
 
     def _answer(self, prepared: Prepared, answer: dict[str, Any]) -> Refined:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from grpc.aio import ServicerContext as Context
 
-from ledger_service import branches, lineage, reads, wire
+from ledger_service import access, branches, lineage, reads, wire
 from ledger_service.about import about
 from ledger_service.candidates import M
 from ledger_service.feed import Feed
@@ -31,7 +31,8 @@ from refinery_core.fields import (
 )
 from refinery_core.pages import page_size
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.principal import caller_of
+from refinery_core.serving.principal import caller_of, current_caller
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
 from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
@@ -55,6 +56,11 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     def intake(self) -> Intake:
         """The way in for refines."""
         return Intake(self.refiner, self.drain, self.feed.giving_way)
+
+    @cached_property
+    def rights(self) -> Rights:
+        """Who holds which Roles."""
+        return Rights(self.vibes.database, self.refiner.root)
 
     async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
         """Commit one refine."""
@@ -194,6 +200,16 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     ) -> pb.GetLedgerResponse:
         """Say which ledger this is."""
         return await about(self.vibes.database)
+
+    async def WhoAmI(self, request: pb.WhoAmIRequest, context: Context[Any, Any]) -> pb.WhoAmIResponse:
+        """Say who calls."""
+        return await access.who_am_i(self.rights, current_caller())
+
+    async def CheckAccess(
+        self, request: pb.CheckAccessRequest, context: Context[Any, Any]
+    ) -> pb.CheckAccessResponse:
+        """Say who may do what."""
+        return await access.check_access(self.vibes, self.rights, request, current_caller())
 
 
 class _PageRequest(Protocol):

@@ -19,6 +19,7 @@ from refinery_core.pages import ANSWER_BYTES
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Branch, Context, Edge, EdgeType, Pin, Refinement, Vibe, VibeType
 from refinery_core.vibe.numbers import DOUBLE_INTEGER
+from refinery_core.vibe.roles import Verb
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
 """Of a request and of an answer: what a gRPC client takes unless it was told otherwise."""
@@ -36,6 +37,8 @@ _VIBE_TYPES: Final = {kind: pb.VibeType.Value(f"VIBE_TYPE_{kind.name}") for kind
 _VIBE_TYPES_BACK: Final[dict[int, VibeType]] = {number: kind for kind, number in _VIBE_TYPES.items()}
 _EDGE_TYPES: Final = {kind: pb.EdgeType.Value(f"EDGE_TYPE_{kind.name}") for kind in EdgeType}
 _EDGE_TYPES_BACK: Final[dict[int, EdgeType]] = {number: kind for kind, number in _EDGE_TYPES.items()}
+_VERBS: Final = {verb: pb.Verb.Value(f"VERB_{verb.name}") for verb in Verb}
+_VERBS_BACK: Final[dict[int, Verb]] = {number: verb for verb, number in _VERBS.items()}
 
 
 class DocumentForm(enum.StrEnum):
@@ -74,6 +77,20 @@ def vibe_type_from(number: int, field: str = "type") -> VibeType:
         return _VIBE_TYPES_BACK[number]
     except KeyError:
         problem = "is required" if number == 0 else f"{number} is not a type"
+        raise InvalidField(field=field, problem=problem) from None
+
+
+def verb_number(verb: Verb) -> pb.Verb.ValueType:
+    """Give the contract's number of a verb."""
+    return _VERBS[verb]
+
+
+def verb_from(number: int, field: str = "verb") -> Verb:
+    """Read a verb that must be there."""
+    try:
+        return _VERBS_BACK[number]
+    except KeyError:
+        problem = "is required" if number == 0 else f"{number} is not a verb"
         raise InvalidField(field=field, problem=problem) from None
 
 

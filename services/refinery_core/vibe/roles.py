@@ -6,6 +6,7 @@ The ledger judges by the same rules in SQL, see functions/judge_authority.sql.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,22 @@ GENESIS: Final = "system/genesis"
 """The id of the first Role, which may do everything and is held by the principals of REFINERY_ROOT alone."""
 
 ALL: Final = "**"
+
+
+class Verb(enum.StrEnum):
+    """What a rule of a Role allows, as its solution writes it."""
+
+    READ = "read"
+    REFINE = "refine"
+    BRANCH = "branch"
+    EXECUTE = "execute"
+    SIGNAL = "signal"
+    STOP = "stop"
+    CALL = "call"
+    CARRY_OUT = "carry-out"
+    ERASE = "erase"
+
+
 _RULE: Final = {"do", "ids", "branches", "types"}
 
 
@@ -73,6 +90,11 @@ class Role:
             frozenset(member for member in members if isinstance(member, str) and member),
             tuple((number, rule) for number, rule in rules if rule is not None),
         )
+
+    @property
+    def id(self) -> str:
+        """The id that it is a revision of."""
+        return self.ref.partition("@")[2].rpartition("?")[0]
 
     @property
     def is_genesis(self) -> bool:

@@ -33,7 +33,7 @@ BOB = Caller("jwt:https://idp.example#bob", (), authenticated=True)
 WORKER = Caller("spiffe://example/ns/refinery/worker", (), authenticated=True)
 NOBODY = Caller()
 
-DESK = {
+DESK: dict[str, Any] = {
     "members": [ADA.principal],
     "may": [
         {"do": ["refine"], "ids": ["orders/**", "roles/desk"], "branches": ["main", "dev/**"]},

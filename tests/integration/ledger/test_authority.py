@@ -306,7 +306,7 @@ async def test_nothing_is_accepted_after_the_position_at_which_the_right_was_wit
         denied = asyncio.Event()
 
         async def write(number: int) -> list[int]:
-            positions = []
+            positions: list[int] = []
             for turn in range(200):
                 service = (one, other)[(number + turn) % 2]
                 try:

@@ -1332,3 +1332,250 @@ class Limits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class WhoAmIRequest(_message.Message):
+    """WhoAmIRequest asks who the caller is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhoAmIRequest: _TypeAlias = WhoAmIRequest  # noqa: Y015
+
+@_typing.final
+class WhoAmIResponse(_message.Message):
+    """WhoAmIResponse is who the caller is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    AUTHENTICATED_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """principal is the name that is recorded with what the caller refines:
+    `spiffe://...`, `x509:<name>`, `jwt:<iss>#<sub>`, or `anonymous`.
+    """
+    authenticated: _builtins.bool
+    """authenticated says whether calls are authenticated here. Where they are not,
+    nothing is asked for, whatever Roles there are.
+    """
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """groups are those of the caller's token: `group:<iss>#<name>`."""
+
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldRole]:
+        """roles are the Roles in force that the caller holds."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        authenticated: _builtins.bool = ...,
+        roles: _abc.Iterable[Global___HeldRole] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authenticated", b"authenticated", "groups", b"groups", "principal", b"principal", "roles", b"roles"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhoAmIResponse: _TypeAlias = WhoAmIResponse  # noqa: Y015
+
+@_typing.final
+class HeldRole(_message.Message):
+    """HeldRole is a Role in force that somebody holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    HELD_AS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
+    ref: _builtins.str
+    """ref is its revision in force."""
+    held_as: _builtins.str
+    """held_as is the name that is a member: the principal's, or one of the groups."""
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoleRule]:
+        """rules are what it may do. `system/genesis` has none, and may do everything."""
+
+    def __init__(
+        self,
+        *,
+        ref: _builtins.str = ...,
+        held_as: _builtins.str = ...,
+        rules: _abc.Iterable[Global___RoleRule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_as", b"held_as", "ref", b"ref", "rules", b"rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldRole: _TypeAlias = HeldRole  # noqa: Y015
+
+@_typing.final
+class RoleRule(_message.Message):
+    """RoleRule is one rule of a Role: it allows every verb for every id, branch and
+    type that it names.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    VERBS_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """number is its place in `may`, from 0."""
+    @_builtins.property
+    def verbs(self) -> _containers.RepeatedScalarFieldContainer[_vibe_pb2.Verb.ValueType]:
+        """verbs are what it allows."""
+
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids are exact, `prefix/**` or `**`."""
+
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """branches are exact, `prefix/**` or `**`."""
+
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_vibe_pb2.VibeType.ValueType]:
+        """types are the types of Vibes; empty for all."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        verbs: _abc.Iterable[_vibe_pb2.Verb.ValueType] | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        branches: _abc.Iterable[_builtins.str] | None = ...,
+        types: _abc.Iterable[_vibe_pb2.VibeType.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "ids", b"ids", "number", b"number", "types", b"types", "verbs", b"verbs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoleRule: _TypeAlias = RoleRule  # noqa: Y015
+
+@_typing.final
+class CheckAccessRequest(_message.Message):
+    """CheckAccessRequest asks what a principal may do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    AUTHOR_REF_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """principal is who. If absent, the caller, with its groups."""
+    verb: _vibe_pb2.Verb.ValueType
+    """verb is what it would do. Required."""
+    id: _builtins.str
+    """id is with what: that of a Vibe, a process, a capability, or of the RECORD
+    of an execution. Required, but for VERB_BRANCH.
+    """
+    branch: _builtins.str
+    """branch is where. If absent, `main`."""
+    type: _vibe_pb2.VibeType.ValueType
+    """type is of what type. If absent, it has to be allowed for all."""
+    author_ref: _builtins.str
+    """author_ref is the Role that it would do it as: a ref or `aug:` reference. If
+    absent, any that it holds.
+    """
+    position: _builtins.int
+    """position is after the refinement at that position."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """groups are the groups of that principal: `group:<iss>#<name>`."""
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """time is that moment."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        verb: _vibe_pb2.Verb.ValueType = ...,
+        id: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        type: _vibe_pb2.VibeType.ValueType = ...,
+        author_ref: _builtins.str = ...,
+        position: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "position", b"position", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "author_ref", b"author_ref", "branch", b"branch", "groups", b"groups", "id", b"id", "position", b"position", "principal", b"principal", "time", b"time", "type", b"type", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_as_of: _TypeAlias = _typing.Literal["position", "time"]  # noqa: Y015
+    _WhichOneofArgType_as_of: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_as_of) -> _WhichOneofReturnType_as_of | None: ...
+
+Global___CheckAccessRequest: _TypeAlias = CheckAccessRequest  # noqa: Y015
+
+@_typing.final
+class CheckAccessResponse(_message.Message):
+    """CheckAccessResponse is whether it may, and by what right."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    ROLE_REF_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    HELD_AS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    allowed: _builtins.bool
+    """allowed says whether it may."""
+    role_ref: _builtins.str
+    """role_ref is the revision of the Role that allows it; who made it so, TraceLineage
+    says.
+    """
+    rule: _builtins.int
+    """rule is the place in its `may` of the rule that allows it; absent for
+    `system/genesis`.
+    """
+    held_as: _builtins.str
+    """held_as is the name by which the principal holds it."""
+    position: _builtins.int
+    """position is the position at which the question was answered."""
+    def __init__(
+        self,
+        *,
+        allowed: _builtins.bool = ...,
+        role_ref: _builtins.str = ...,
+        rule: _builtins.int | None = ...,
+        held_as: _builtins.str = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rule", b"_rule", "rule", b"rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rule", b"_rule", "allowed", b"allowed", "held_as", b"held_as", "position", b"position", "role_ref", b"role_ref", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rule: _TypeAlias = _typing.Literal["rule"]  # noqa: Y015
+    _WhichOneofArgType__rule: _TypeAlias = _typing.Literal["_rule", b"_rule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rule) -> _WhichOneofReturnType__rule | None: ...
+
+Global___CheckAccessResponse: _TypeAlias = CheckAccessResponse  # noqa: Y015

@@ -114,6 +114,16 @@ class LedgerServiceStub:
                 request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.SerializeToString,
                 response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.FromString,
                 _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/refinery.ledger.v1.LedgerService/WhoAmI',
+                request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
+        self.CheckAccess = channel.unary_unary(
+                '/refinery.ledger.v1.LedgerService/CheckAccess',
+                request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.SerializeToString,
+                response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -240,6 +250,22 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhoAmI(self, request, context):
+        """WhoAmI says who the caller is, and which Roles it holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckAccess(self, request, context):
+        """CheckAccess says whether a principal may do something, or might at a moment
+        in the past, and by which rule. About others than itself a caller may ask
+        that may read `system/genesis`, or carries executions out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -307,6 +333,16 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetLedger,
                     request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.FromString,
                     response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIRequest.FromString,
+                    response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIResponse.SerializeToString,
+            ),
+            'CheckAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAccess,
+                    request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.FromString,
+                    response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -675,6 +711,60 @@ class LedgerService:
             '/refinery.ledger.v1.LedgerService/GetLedger',
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerRequest.SerializeToString,
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.GetLedgerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.ledger.v1.LedgerService/WhoAmI',
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIRequest.SerializeToString,
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.WhoAmIResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.ledger.v1.LedgerService/CheckAccess',
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.SerializeToString,
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

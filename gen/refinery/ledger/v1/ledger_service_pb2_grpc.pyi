@@ -80,6 +80,13 @@ class LedgerServiceStub:
     """ListBranches lists branches by name."""
     GetLedger: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetLedgerRequest, _ledger_service_pb2.GetLedgerResponse]
     """GetLedger says which ledger this is, where it ends, and what serves it."""
+    WhoAmI: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.WhoAmIRequest, _ledger_service_pb2.WhoAmIResponse]
+    """WhoAmI says who the caller is, and which Roles it holds."""
+    CheckAccess: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CheckAccessRequest, _ledger_service_pb2.CheckAccessResponse]
+    """CheckAccess says whether a principal may do something, or might at a moment
+    in the past, and by which rule. About others than itself a caller may ask
+    that may read `system/genesis`, or carries executions out.
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """LedgerService keeps every version of every thing. There is one write, refine.
@@ -225,5 +232,24 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_service_pb2.GetLedgerRequest, _abc.Awaitable[_ledger_service_pb2.GetLedgerResponse]],
     ) -> _abc.Awaitable[_ledger_service_pb2.GetLedgerResponse]:
         """GetLedger says which ledger this is, where it ends, and what serves it."""
+
+    @_abc_1.abstractmethod
+    def WhoAmI(
+        self,
+        request: _ledger_service_pb2.WhoAmIRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.WhoAmIRequest, _abc.Awaitable[_ledger_service_pb2.WhoAmIResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.WhoAmIResponse]:
+        """WhoAmI says who the caller is, and which Roles it holds."""
+
+    @_abc_1.abstractmethod
+    def CheckAccess(
+        self,
+        request: _ledger_service_pb2.CheckAccessRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.CheckAccessRequest, _abc.Awaitable[_ledger_service_pb2.CheckAccessResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.CheckAccessResponse]:
+        """CheckAccess says whether a principal may do something, or might at a moment
+        in the past, and by which rule. About others than itself a caller may ask
+        that may read `system/genesis`, or carries executions out.
+        """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -127,6 +127,60 @@ VIBE_VIEW_FULL: VibeView.ValueType  # 2
 """VIBE_VIEW_FULL carries everything."""
 Global___VibeView: _TypeAlias = VibeView  # noqa: Y015
 
+class _Verb:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VERB_UNSPECIFIED: _Verb.ValueType  # 0
+    """VERB_UNSPECIFIED is none."""
+    VERB_READ: _Verb.ValueType  # 1
+    """VERB_READ is to read Vibes."""
+    VERB_REFINE: _Verb.ValueType  # 2
+    """VERB_REFINE is to commit versions of an id."""
+    VERB_BRANCH: _Verb.ValueType  # 3
+    """VERB_BRANCH is to create branches; no id plays a part."""
+    VERB_EXECUTE: _Verb.ValueType  # 4
+    """VERB_EXECUTE is to execute and to schedule a process."""
+    VERB_SIGNAL: _Verb.ValueType  # 5
+    """VERB_SIGNAL is to send events to an execution, and to approve."""
+    VERB_STOP: _Verb.ValueType  # 6
+    """VERB_STOP is to cancel and to terminate an execution, and to end a schedule."""
+    VERB_CALL: _Verb.ValueType  # 7
+    """VERB_CALL is to call a capability by itself."""
+    VERB_CARRY_OUT: _Verb.ValueType  # 8
+    """VERB_CARRY_OUT is to act for executions, in the name of their authors."""
+    VERB_ERASE: _Verb.ValueType  # 9
+    """VERB_ERASE is to erase the documents of a Vibe."""
+
+class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
+    """Verb is what a rule of a Role allows. A Role's solution writes it in small
+    letters: `carry-out`.
+    """
+
+VERB_UNSPECIFIED: Verb.ValueType  # 0
+"""VERB_UNSPECIFIED is none."""
+VERB_READ: Verb.ValueType  # 1
+"""VERB_READ is to read Vibes."""
+VERB_REFINE: Verb.ValueType  # 2
+"""VERB_REFINE is to commit versions of an id."""
+VERB_BRANCH: Verb.ValueType  # 3
+"""VERB_BRANCH is to create branches; no id plays a part."""
+VERB_EXECUTE: Verb.ValueType  # 4
+"""VERB_EXECUTE is to execute and to schedule a process."""
+VERB_SIGNAL: Verb.ValueType  # 5
+"""VERB_SIGNAL is to send events to an execution, and to approve."""
+VERB_STOP: Verb.ValueType  # 6
+"""VERB_STOP is to cancel and to terminate an execution, and to end a schedule."""
+VERB_CALL: Verb.ValueType  # 7
+"""VERB_CALL is to call a capability by itself."""
+VERB_CARRY_OUT: Verb.ValueType  # 8
+"""VERB_CARRY_OUT is to act for executions, in the name of their authors."""
+VERB_ERASE: Verb.ValueType  # 9
+"""VERB_ERASE is to erase the documents of a Vibe."""
+Global___Verb: _TypeAlias = Verb  # noqa: Y015
+
 @_typing.final
 class Document(_message.Message):
     """Document is one JSON document (I-JSON, RFC 7493), at most 1 MiB and 64

@@ -1,0 +1,138 @@
+"""Answers WhoAmI and CheckAccess: which Roles somebody holds, and what they allow."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core.errors import InvalidField, PermissionDenied
+from refinery_core.fields import branch_from, id_from, position_from, reference_from
+from refinery_core.serving.principal import Caller
+from refinery_core.stored.rights import Held, Rights
+from refinery_core.stored.vibes import Vibes
+from refinery_core.vibe.model import Context, VibeType
+from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import GENESIS, Role, Rule, Verb
+from refinery_core.wire import time_from, verb_from, verb_number, vibe_type_from, vibe_type_number
+
+MAX_GROUPS: Final = 1_000
+MAX_NAME_BYTES: Final = 512
+
+# A Role from before there was a schema of Roles may name others.
+_VERBS: Final = frozenset(Verb)
+_TYPES: Final = frozenset(VibeType)
+
+
+async def who_am_i(rights: Rights, caller: Caller) -> pb.WhoAmIResponse:
+    """Say who calls, and which Roles it holds."""
+    held = await rights.held((caller.principal, *caller.groups)) if caller.authenticated else []
+    return pb.WhoAmIResponse(
+        principal=caller.principal,
+        groups=caller.groups,
+        authenticated=caller.authenticated,
+        roles=[
+            pb.HeldRole(
+                ref=each.role.ref,
+                held_as=each.held_as,
+                rules=[_rule_message(number, rule) for number, rule in each.role.rules],
+            )
+            for each in held
+        ],
+    )
+
+
+async def check_access(
+    vibes: Vibes, rights: Rights, request: pb.CheckAccessRequest, caller: Caller
+) -> pb.CheckAccessResponse:
+    """
+    Say whether somebody may do something, and by which rule.
+
+    Raises:
+        PermissionDenied: the caller may not ask about others.
+        PositionOutOfRange: it asks for a position that is not there yet.
+        InvalidField, InvalidReference: a field cannot be read.
+    """
+    names = _names(request, caller)
+    verb = verb_from(request.verb, "verb")
+    id_ = None if verb is Verb.BRANCH else id_from(request.id, "id")
+    branch = branch_from(request.branch, "branch")
+    type_ = vibe_type_from(request.type, "type") if request.type else None
+    author = reference_from(request.author_ref, "author_ref") if request.author_ref else None
+    if names[0] != caller.principal and caller.authenticated:
+        await _check_asker(rights, caller)
+    as_of = await _moment(vibes, request)
+    for held in await rights.held(names, as_of):
+        if author is not None and not _is_meant(author, held.role):
+            continue
+        if held.role.is_genesis:
+            return _allowed(held, None, as_of)
+        for number, rule in held.role.rules:
+            if rule.allows(verb, id_, branch, type_):
+                return _allowed(held, number, as_of)
+    return pb.CheckAccessResponse(position=as_of)
+
+
+def _names(request: pb.CheckAccessRequest, caller: Caller) -> tuple[str, ...]:
+    if not request.principal:
+        if request.groups:
+            raise InvalidField(field="groups", problem="needs principal")
+        return caller.principal, *caller.groups
+    if len(request.groups) > MAX_GROUPS:
+        raise InvalidField(field="groups", problem=f"takes at most {MAX_GROUPS}, not {len(request.groups)}")
+    names = request.principal, *request.groups
+    for field, name in zip(("principal", *(f"groups[{i}]" for i in range(len(names)))), names, strict=False):
+        if not name or len(name.encode()) > MAX_NAME_BYTES:
+            raise InvalidField(field=field, problem=f"is not 1 to {MAX_NAME_BYTES} bytes long")
+    return names
+
+
+async def _moment(vibes: Vibes, request: pb.CheckAccessRequest) -> int:
+    which = request.WhichOneof("as_of")
+    moment = (
+        position_from(request.position, "position")
+        if which == "position"
+        else time_from(request.time, "time")
+        if which == "time"
+        else None
+    )
+    as_of = await vibes.as_of(Context(as_of=moment), field=which or "position")
+    return min(as_of, await vibes.database.last_position())
+
+
+async def _check_asker(rights: Rights, caller: Caller) -> None:
+    for each in await rights.held((caller.principal, *caller.groups)):
+        if each.role.allows(Verb.READ, GENESIS, "main", "ROLE"):
+            return
+        if any(Verb.CARRY_OUT in rule.verbs for _, rule in each.role.rules):
+            return
+    raise PermissionDenied(
+        principal=caller.principal,
+        verb=Verb.READ,
+        id=GENESIS,
+        branch="main",
+        role="any Role",
+        problem="only whoever may read it, or carries executions out, asks about others",
+    )
+
+
+def _is_meant(author: AugUri, role: Role) -> bool:
+    """Whether an author means a Role in force: that very revision, or whichever is in force."""
+    if author.canonical:
+        return role.ref == str(author.ref)
+    return role.id == author.id and author.branch in (None, "main") and author.revision is None
+
+
+def _allowed(held: Held, rule: int | None, position: int) -> pb.CheckAccessResponse:
+    return pb.CheckAccessResponse(
+        allowed=True, role_ref=held.role.ref, rule=rule, held_as=held.held_as, position=position
+    )
+
+
+def _rule_message(number: int, rule: Rule) -> pb.RoleRule:
+    return pb.RoleRule(
+        number=number,
+        verbs=[verb_number(Verb(verb)) for verb in rule.verbs if verb in _VERBS],
+        ids=rule.ids,
+        branches=rule.branches,
+        types=[vibe_type_number(VibeType(type_)) for type_ in rule.types or () if type_ in _TYPES],
+    )
