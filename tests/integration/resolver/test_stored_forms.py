@@ -13,7 +13,7 @@ from tests.cases.large import cyclonedx
 from tests.integration.conftest import Services
 
 STORED: Final = Path(__file__).parents[2] / "cases" / "forms.json"
-"""By ref and form: SHA-256 of the JSON text that ResolveSchema answers. It is never made again."""
+"""By ref: SHA-256 of what ResolveSchema answers in each form, and of its lists. It only grows."""
 
 DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 
@@ -39,6 +39,23 @@ AUTHORED: Final[dict[str, Any]] = {
         "$id": "https://example.org/mixed",
         "prefixItems": [{"$ref": "aug:/old-with-definitions#/definitions/x"}, {"$ref": "aug:/dynamic"}],
     },
+    "anchored": {"$defs": {"x": {"$anchor": "here", "type": "string"}}, "items": {"$ref": "#here"}},
+    "guest-of-anchors": {"anyOf": [{"$ref": "aug:/anchored"}, {"$ref": "aug:/anchored#/$defs/x"}]},
+    "parts": {
+        "$id": "https://example.org/whole",
+        "$defs": {"p/q": {"$id": "part", "items": {"$ref": "#/$defs/r"}, "$defs": {"r": {"minimum": 1}}}},
+        "properties": {"z": {"$ref": "part"}, "a": {"$ref": "/whole"}},
+    },
+    "guest-of-parts": {"properties": {"bb": {"$ref": "aug:/parts"}, "a": {"$ref": "aug:/parts#/$defs/p~1q"}}},
+    "always": True,
+    "out-of-order": {
+        "properties": {
+            "zz": {"$ref": "aug:/always"},
+            "a10": {"$ref": "aug:/plain"},
+            "b": {"$ref": "aug:/exact"},
+        },
+        "anyOf": [{"$ref": "aug:/guest-of-parts"}, {"$ref": "aug:main@plain?1"}],
+    },
     "data": {"properties": {"$ref": {"enum": [{"$ref": "aug:/nowhere"}]}, "x": {"$ref": "aug:/mixed"}}},
 }
 
@@ -50,9 +67,15 @@ async def resolved(services: Services) -> dict[str, dict[str, str]]:
         refs.append(await services.record(ref.removeprefix("main@").removesuffix("?1"), schema=schema))
     digests: dict[str, dict[str, str]] = {}
     for ref in refs:
-        texts = {form: (await services.refinery.resolve_schema(ref, form=form)).text for form in SchemaForm}
-        digests[ref] = {form: hashlib.sha256(text.encode()).hexdigest() for form, text in texts.items()}
+        answers = {form: await services.refinery.resolve_schema(ref, form=form) for form in SchemaForm}
+        digests[ref] = {form: _digest(answer.text.encode()) for form, answer in answers.items()}
+        lists = {orjson.dumps([answer.pins, answer.dependencies, answer.ref]) for answer in answers.values()}
+        digests[ref] |= {"lists": "".join(map(_digest, lists))}
     return digests
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 async def test_every_form_of_every_ref_has_the_bytes_that_it_always_had(services: Services) -> None:
