@@ -84,7 +84,7 @@ class Ledger:
         timeout_seconds: float | None = None,
     ) -> Access:
         """
-        Say whether a principal, or else this client, may do something, now or as of a moment, and by which rule.
+        Say whether a principal, or else this client, may do something, then or now, and by which rule.
 
         `verb` is with an id, but for `branch`. Without a type it has to be allowed for all types; without an
         author, as any Role that is held.

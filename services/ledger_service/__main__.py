@@ -12,12 +12,14 @@ from ledger_service.servicer import LedgerServicer
 from ledger_service.settings import Settings
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_core import logs
+from refinery_core.kept import Kept
 from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 
 NAME = "refinery.ledger.v1.LedgerService"
@@ -41,12 +43,15 @@ async def main() -> None:
         aclosing(Committer(database, committed=feed.committed)) as committer,
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-        servicer = LedgerServicer(
-            Refiner(vibes, Composer(vibes), committer, root=settings.roots),
+        composer = Composer(
             vibes,
-            feed,
-            drain,
+            schema_bytes=settings.schemas_mib << 20,
+            validator_bytes=settings.validators_mib << 20,
         )
+        refiner = Refiner(
+            vibes, composer, committer, rights=Rights(database, settings.roots), heads=settings.heads
+        )
+        servicer = LedgerServicer(refiner, vibes, feed, drain, answers=Kept(settings.answers_mib << 20))
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))
         await serve(
             [service],

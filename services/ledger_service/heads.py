@@ -2,50 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
+from refinery_core.kept import Kept
 from refinery_core.postgres.database import Database
 
 Line = tuple[str, str]
 """A branch and an id."""
 
-
-class Heads:
-    """The latest ref of a line, as far as is known. It may be stale: refine() refuses a pin that is."""
-
-    def __init__(self, limit: int = 50_000) -> None:
-        self._refs: OrderedDict[Line, str] = OrderedDict()
-        self._limit = limit
-
-    def get(self, line: Line) -> str | None:
-        """The latest ref, if it is known."""
-        return self._refs.get(line)
-
-    def put(self, line: Line, ref: str) -> None:
-        """Note what was seen or committed."""
-        self._refs[line] = ref
-        self._refs.move_to_end(line)
-        if len(self._refs) > self._limit:
-            self._refs.popitem(last=False)
-
-    def follow(self, line: Line, ref: str) -> None:
-        """Note a commit on a line that somebody asked for before; others are not worth a place."""
-        if line in self._refs:
-            self._refs[line] = ref
-
-    def forget(self, line: Line) -> None:
-        """Drop what turned out to be stale."""
-        self._refs.pop(line, None)
+Heads = Kept[Line, str]
+"""The latest ref of a line, as far as is known. It may be stale: refine() refuses a pin that is."""
 
 
 class Levels:
     """How many branches a line is looked up on: its own, and those that it was forked from, up to main."""
 
-    def __init__(self, database: Database, limit: int = 50_000) -> None:
+    def __init__(self, database: Database, most: int = 50_000) -> None:
         self._database = database
-        self._known: OrderedDict[str, int] = OrderedDict(main=1)
-        self._limit = limit
+        self._kept: Kept[str, int] = Kept(most=most)
+        self._kept.keep("main", 1)
 
     async def of(self, branches: Collection[str]) -> Mapping[str, int]:
         """
@@ -53,11 +28,10 @@ class Levels:
 
         A branch never changes, so what was asked once is kept.
         """
-        unknown = [name for name in branches if name not in self._known]
+        levels = {name: self._kept.get(name) for name in branches}
+        unknown = [name for name, level in levels.items() if level is None]
         if unknown:
             for row in await self._database.fetch("branch_levels", unknown):
-                self._known[row["name"]] = row["levels"]
-        levels = {name: self._known.get(name, 1) for name in branches}
-        while len(self._known) > self._limit:
-            self._known.popitem(last=False)
-        return levels
+                levels[row["name"]] = row["levels"]
+                self._kept.keep(row["name"], row["levels"])
+        return {name: level or 1 for name, level in levels.items()}

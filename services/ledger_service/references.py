@@ -127,7 +127,7 @@ class References:
                 answers[uri] = ref
                 if uri.floats and ref is not None:
                     self._seen[self._line(uri)] = ref
-                    self._heads.put(self._line(uri), ref)
+                    self._heads.keep(self._line(uri), ref)
         return answers
 
     async def _foretell(self, index: int) -> str:

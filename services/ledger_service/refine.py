@@ -21,6 +21,7 @@ from refinery_core.errors import (
 )
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
@@ -40,15 +41,16 @@ class Refiner:
         composer: Composer,
         committer: Committer,
         *,
-        root: frozenset[str] = frozenset(),
+        rights: Rights | None = None,
+        heads: int = 50_000,
     ) -> None:
-        """`root` are the principals that hold `system/genesis`."""
-        self.root = root
+        """Remember the latest refs of so many lines, and the levels of so many branches."""
+        self.rights = rights or Rights(vibes.database)
         self._vibes = vibes
         self._composer = composer
         self._committer = committer
-        self._heads = Heads()
-        self.levels = Levels(vibes.database)
+        self._heads = Heads(most=heads)
+        self.levels = Levels(vibes.database, heads)
 
     async def refine(self, command: Refine, caller: str) -> Refined:
         """
@@ -76,7 +78,7 @@ class Refiner:
             if command.validate_only:
                 outcome = await self._forecast(prepared)
             else:
-                outcome = await self._committer.commit(prepared.request(self.root), caller)
+                outcome = await self._committer.commit(prepared.request(self.rights.root), caller)
             if outcome.kind == "committed":
                 return self._answer(prepared, outcome.answer)
             if outcome.kind == "refused":
@@ -127,7 +129,7 @@ class Refiner:
 
     async def _forecast(self, prepared: Prepared) -> Outcome:
         """What refine() would answer; it is taken back before anybody can see it."""
-        rows = await self._vibes.database.write("forecast", prepared.request(self.root).head.decode())
+        rows = await self._vibes.database.write("forecast", prepared.request(self.rights.root).head.decode())
         return Outcome.from_row(rows[0])
 
     def _answer(self, prepared: Prepared, answer: dict[str, Any]) -> Refined:
@@ -140,8 +142,9 @@ class Refiner:
             vibes.append(vibe)
             if not prepared.command.validate_only:
                 self._vibes.keep(vibe)
-                for branch in vibe.branches:
-                    self._heads.follow((branch, vibe.id), ref)
+                for line in [(branch, vibe.id) for branch in vibe.branches]:
+                    if self._heads.get(line) is not None:  # Lines that nobody asked for take no place.
+                        self._heads.keep(line, ref)
         return Refined(refinement, tuple(vibes))
 
 

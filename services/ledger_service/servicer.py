@@ -20,7 +20,6 @@ from ledger_service.refine import Refiner
 from ledger_service.watch import watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_core.answers import Answers
 from refinery_core.errors import InvalidField
 from refinery_core.fields import (
     context_from,
@@ -29,17 +28,28 @@ from refinery_core.fields import (
     reference_from,
     references_from,
 )
+from refinery_core.kept import Kept
 from refinery_core.pages import page_size
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.principal import caller_of, current_caller
 from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
-from refinery_core.wire import branch_message, document_form, refinement_message, vibe_message, wants_full
+from refinery_core.wire import (
+    DocumentForm,
+    branch_message,
+    document_form,
+    refinement_message,
+    vibe_message,
+    wants_full,
+)
 
 T = TypeVar("T")
 
 DIGEST_BYTES = 32
+
+Question = tuple[str, int, DocumentForm]
+"""A ref, the view that is asked for, and how documents are written."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     vibes: Vibes
     feed: Feed
     drain: Drain
-    answers: Answers[pb.GetVibeResponse] = field(default_factory=lambda: Answers(32 << 20))
+    answers: Kept[Question, pb.GetVibeResponse] = field(default_factory=lambda: Kept(32 << 20))
 
     @cached_property
     def intake(self) -> Intake:
@@ -59,8 +69,8 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
 
     @cached_property
     def rights(self) -> Rights:
-        """Who holds which Roles."""
-        return Rights(self.vibes.database, self.refiner.root)
+        """Who holds which Roles, and reads what."""
+        return self.refiner.rights
 
     async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
         """Commit one refine."""

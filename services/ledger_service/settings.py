@@ -20,6 +20,12 @@ class Settings:
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50051")
     pool_size: int = setting("connections to PostgreSQL, at most; one listens", 12, at_least=2)
     cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)
+    answers_mib: int = setting("memory for answers of GetVibe, in MiB", 32, at_least=0)
+    schemas_mib: int = setting(
+        "memory for schemas that were read and composed before, in MiB", 192, at_least=0
+    )
+    validators_mib: int = setting("schemas whose compiled validators are kept, in MiB", 64, at_least=0)
+    heads: int = setting("ids, each on a branch, whose latest version is remembered", 50_000, at_least=0)
     log_format: LogFormat = setting("json or console", "json")
     log_level: LogLevel = setting("debug, info, warning or error", "info")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
 from refinery_core import logs
+from refinery_core.kept import Kept
 from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
 from refinery_core.serving.drain import Drain
@@ -30,8 +31,16 @@ async def main() -> None:
         writes=False,
     ) as (database, readiness):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-        schemas = Schemas(vibes, Composer(vibes), answer_bytes=settings.answers_mib << 20)
-        servicer = ResolverServicer(schemas)
+        composer = Composer(
+            vibes,
+            schema_bytes=settings.schemas_mib << 20,
+            validator_bytes=settings.validators_mib << 20,
+        )
+        servicer = ResolverServicer(
+            Schemas(vibes, composer),
+            answers=Kept(settings.answers_mib << 20),
+            dependents=Kept(settings.dependents_mib << 20),
+        )
         service = Service(
             NAME, lambda server: pb_grpc.add_ResolverServiceServicer_to_server(servicer, server)
         )

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refinery_core.answers import Answers
 from refinery_core.errors import InvalidPageToken
+from refinery_core.kept import Kept
 from refinery_core.pages import open_token, page_token
 from refinery_core.stored.moments import Moment, find, fixed
 from refinery_core.stored.vibes import Vibes
@@ -48,6 +48,10 @@ class Page:
     next_page_token: str
 
 
+Remembered = Kept[tuple[Dependents, Moment], Sequence[Dependency]]
+"""By question and moment, the dependents that are further away than one edge."""
+
+
 async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token: str) -> Page:
     """
     A page of what a Vibe's schema is composed from.
@@ -66,7 +70,7 @@ async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token:
 
 
 async def list_dependents(
-    vibes: Vibes, asked: Dependents, size: int, token: str, remembered: Answers[Sequence[Dependency]]
+    vibes: Vibes, asked: Dependents, size: int, token: str, remembered: Remembered
 ) -> Page:
     """
     A page of the dependents of a Vibe, up to the moment of its context.

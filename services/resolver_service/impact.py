@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import orjson
 
-from refinery_core.answers import Answers
 from refinery_core.errors import (
     InvalidSchema,
     ResolutionTooDeep,
@@ -18,6 +17,7 @@ from refinery_core.errors import (
     VibeNotFound,
     Violation,
 )
+from refinery_core.kept import Kept
 from refinery_core.schema.validator import Validator
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.moments import Moment, fixed
@@ -135,7 +135,7 @@ class _Assessment:
         self._composer = composer
         self._repinning = repinning
         self._changed = changed
-        self._judges: Answers[_Judge] = Answers(JUDGES_BYTES)
+        self._judges: Kept[bytes, _Judge] = Kept(JUDGES_BYTES)
 
     async def assess(self, part: Sequence[Reaching]) -> list[Impact]:
         """What the change does to some Vibes, in order."""

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
 
-from refinery_core.answers import Answers
-from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, Violation
+from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, VibeNotFound, Violation
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.moments import Moment, find, fixed
 from refinery_core.stored.vibes import Vibes
-from refinery_core.vibe.documents import Document, sendable
-from refinery_core.vibe.model import Context, Pin, Vibe
-from refinery_core.vibe.references import read_schema
+from refinery_core.vibe.documents import Document
+from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
+from resolver_service.forms import Resolved, SchemaForm, resolve_stored, resolve_unstored
 from resolver_service.repinning import Repinning
 
 MAX_VIOLATIONS = 100
 
 _ANY = Moment("main", 0)
 """For references that mean the same at every moment."""
-
-
-class SchemaForm(enum.Enum):
-    """How a schema is composed."""
-
-    PINNED = enum.auto()
-    EMBEDDED = enum.auto()
-    BUNDLED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +45,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """
-    A schema in the form asked for, as text that can be sent back.
-
-    `dependencies` are all Vibes that it is composed from, sorted.
-    """
-
-    schema: str
-    pins: tuple[Pin, ...]
-    dependencies: tuple[str, ...]
-    ref: str | None
-
-    @property
-    def size(self) -> int:
-        """About how many bytes of memory it takes."""
-        named = sum(200 + len(pin.reference) + len(pin.ref) for pin in self.pins)
-        return 500 + len(self.schema) + named + sum(100 + len(ref) for ref in self.dependencies)
-
-
-@dataclass(frozen=True, slots=True)
 class Validation:
     """Whether a solution satisfies a schema, and where it does not."""
 
@@ -91,10 +61,9 @@ class _Schema:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def root(self) -> str | None:
-        """The ref that it is stored under, as it stands here."""
-        as_stored = self.vibe is not None and self.vibe.schema == self.pinned and not self.extra
-        return self.vibe.ref if self.vibe is not None and as_stored else None
+    def is_as_stored(self) -> bool:
+        """Whether it stands so in the ledger, with all that it is composed from."""
+        return self.vibe is not None and self.vibe.schema == self.pinned and not self.extra
 
     @property
     def solution(self) -> str:
@@ -106,12 +75,11 @@ class _Schema:
 
 
 class Schemas:
-    """Resolves schemas and validates with them. What a ref means never changes, so such answers are kept."""
+    """Resolves schemas and validates with them."""
 
-    def __init__(self, vibes: Vibes, composer: Composer, *, answer_bytes: int = 32 << 20) -> None:
+    def __init__(self, vibes: Vibes, composer: Composer) -> None:
         self.vibes = vibes
         self.composer = composer
-        self._answers: Answers[Resolved] = Answers(answer_bytes)
 
     async def resolve_reference(self, uri: AugUri, context: Context) -> tuple[Vibe, int]:
         """
@@ -127,22 +95,39 @@ class Schemas:
             await self._check_fragment(uri, vibe)
         return vibe, moment.position
 
-    async def resolve(self, source: Source, form: SchemaForm) -> Resolved:
+    async def name(self, source: Source) -> str | None:
         """
-        Compose a schema.
+        The canonical name of the Vibe whose schema a source means as it is stored; None for any other schema.
+
+        Raises:
+            VibeNotFound, BranchNotFound, PositionOutOfRange: the reference means nothing there.
+        """
+        if source.reference is None or source.repin:
+            return None
+        if not source.varies:
+            return str(source.reference.ref)
+        as_of = await self.vibes.as_of(source.context)
+        (name,) = await self.vibes.resolve([source.reference], source.context, as_of)
+        if name is None:
+            raise VibeNotFound(reference=source.reference)
+        return name
+
+    async def resolve(self, source: Source, name: str | None, form: SchemaForm) -> Resolved:
+        """
+        Compose a schema; `name` is what name() says of its source.
 
         Raises:
             RefineryError: the source means nothing, or cannot be composed.
         """
-        if source.reference is None or source.repin:
-            return await self._compose(await self._read(source), form, source.field)
+        if name is not None:
+            return await resolve_stored(self.composer, name, form, field=source.field)
         schema = await self._read(source)
-        assert schema.vibe is not None
-        answer = self._answers.get((schema.vibe.ref, form))
-        if answer is None:
-            answer = await self._compose(schema, form, source.field)
-            self._answers.keep((schema.vibe.ref, form), answer, answer.size)
-        return answer
+        ref = None if schema.vibe is None else schema.vibe.ref
+        if ref is not None and schema.is_as_stored:
+            return await resolve_stored(self.composer, ref, form, field=source.field)
+        return await resolve_unstored(
+            self.composer, schema.pinned, form, field=source.field, extra=schema.extra, ref=ref
+        )
 
     async def validate(self, source: Source, solution: Document | None) -> Validation:
         """
@@ -181,28 +166,13 @@ class Schemas:
         repinned = await repinning.repin(value, field=source.field)
         return _Schema(repinned.pinned.text, vibe, repinned.extra)
 
-    async def _compose(self, schema: _Schema, form: SchemaForm, field_: str) -> Resolved:
-        if form is SchemaForm.PINNED:
-            text = sendable(schema.pinned)
-        elif form is SchemaForm.EMBEDDED:
-            text = await self.composer.embed(
-                schema.pinned, field=field_, root=schema.root, extra=schema.extra
-            )
-        else:
-            text = await self.composer.bundle(
-                schema.pinned, field=field_, root=schema.root, extra=schema.extra
-            )
-        dependencies = await self.composer.dependencies(schema.pinned, field=field_, extra=schema.extra)
-        ref = None if schema.vibe is None else schema.vibe.ref
-        return Resolved(text, _pins(schema.pinned), dependencies, ref)
-
     async def _part(self, uri: AugUri, schema: _Schema) -> _Schema:
         """The part of a stored schema that a fragment leads to: a schema that refers to nothing else."""
         assert schema.vibe is not None
         await self._check_fragment(uri, schema.vibe)
         ref = schema.vibe.ref
         referring = orjson.dumps({"$ref": f"aug:{ref}#{uri.fragment}", "$refResolved": ref}).decode()
-        extra = schema.extra if schema.root else {**schema.extra, ref: schema.pinned}
+        extra = schema.extra if schema.is_as_stored else {**schema.extra, ref: schema.pinned}
         return _Schema(referring, schema.vibe, extra)
 
     async def _check_fragment(self, uri: AugUri, vibe: Vibe) -> None:
@@ -211,9 +181,3 @@ class Schemas:
         if not await self.composer.has_part(vibe, uri.fragment or ""):
             problem = f"its fragment leads to no schema in {vibe.ref}"
             raise InvalidReference(field="reference", value=uri, problem=problem)
-
-
-def _pins(pinned: str) -> tuple[Pin, ...]:
-    """What its own references stand for, in the order of the document."""
-    references = read_schema(orjson.loads(pinned)).references
-    return tuple(dict.fromkeys(Pin(r.written, r.pinned) for r in references if r.pinned is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,15 +12,19 @@ from grpc.aio import ServicerContext as Context
 
 from refinery.resolver.v1 import resolver_service_pb2 as pb
 from refinery.resolver.v1 import resolver_service_pb2_grpc as pb_grpc
-from refinery_core.answers import Answers
 from refinery_core.fields import context_from, reference_from
+from refinery_core.kept import Kept
 from refinery_core.pages import page_size
 from refinery_core.serving.large import LARGE_BYTES, Entrance, read
 from refinery_core.serving.principal import caller_of
-from refinery_core.wire import document_form, vibe_message
+from refinery_core.wire import DocumentForm, document_form, vibe_message
 from resolver_service import dependencies, impact, wire
-from resolver_service.downwards import Dependency
-from resolver_service.schemas import Schemas
+from resolver_service.dependencies import Remembered
+from resolver_service.forms import SchemaForm
+from resolver_service.schemas import Schemas, Source
+
+Question = tuple[str, SchemaForm, DocumentForm]
+"""A Vibe by canonical name, and how its schema is composed and written."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,9 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     """The resolver over gRPC."""
 
     schemas: Schemas
-    answers: Answers[pb.ResolveSchemaResponse] = field(default_factory=lambda: Answers(32 << 20))
+    answers: Kept[Question, pb.ResolveSchemaResponse] = field(default_factory=lambda: Kept(32 << 20))
+    dependents: Remembered = field(default_factory=lambda: Kept(64 << 20))
     entrance: Entrance = field(default_factory=Entrance)
-    dependents: Answers[Sequence[Dependency]] = field(default_factory=lambda: Answers(64 << 20))
 
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]
@@ -43,19 +47,28 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def ResolveSchema(
         self, request: pb.ResolveSchemaRequest, context: Context[Any, Any]
     ) -> pb.ResolveSchemaResponse:
-        """Compose a schema. What a ref means never changes, so such answers are kept as they are sent."""
-        form = document_form(context.invocation_metadata())
-        question = request.reference, request.form, form
-        varies = request.repin or not request.reference or request.HasField("context")
-        answer = None if varies else self.answers.get(question)
+        """Compose a schema. The answer for a ref never changes, so it is kept as it is sent."""
+        forms = wire.schema_form(request.form), document_form(context.invocation_metadata())
+        if not request.repin and not request.HasField("context"):
+            answer = self.answers.get((request.reference, *forms))
+            if answer is not None:
+                return answer
+        size = request.ByteSize()
+        large = size >= LARGE_BYTES
+        async with self.entrance.let_in(size, caller_of(context), large=large):
+            source = await read(partial(wire.source, request), large=large)
+            return await self._resolved(source, *forms)
+
+    async def _resolved(
+        self, source: Source, form: SchemaForm, document: DocumentForm
+    ) -> pb.ResolveSchemaResponse:
+        name = await self.schemas.name(source)
+        answer = self.answers.get((name, form, document)) if name else None
         if answer is None:
-            size, schema_form = request.ByteSize(), wire.schema_form(request.form)
-            large = size >= LARGE_BYTES
-            async with self.entrance.let_in(size, caller_of(context), large=large):
-                source = await read(partial(wire.source, request), large=large)
-                answer = wire.resolve_schema_response(await self.schemas.resolve(source, schema_form), form)
-            if answer.ref == request.reference and not varies:
-                self.answers.keep(question, answer, 500 + 2 * answer.ByteSize())
+            resolved = await self.schemas.resolve(source, name, form)
+            answer = wire.resolve_schema_response(resolved, document)
+            if name:
+                self.answers.keep((name, form, document), answer, 500 + 2 * answer.ByteSize())
         return answer
 
     async def ValidateSolution(

@@ -14,8 +14,9 @@ from refinery_core.vibe.model import Context
 from refinery_core.wire import DocumentForm
 from resolver_service.dependencies import Dependencies, Dependents
 from resolver_service.downwards import Dependency
+from resolver_service.forms import Resolved, SchemaForm
 from resolver_service.impact import DEFAULT_VIBES, MAX_VIBES, Change, Part, Verdict
-from resolver_service.schemas import Resolved, SchemaForm, Source, Validation
+from resolver_service.schemas import Source, Validation
 
 MAX_VIOLATION_BYTES = 1 << 20
 """Of the violations of one answer: a path can be as long as the longest key."""

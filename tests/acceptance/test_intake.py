@@ -51,7 +51,7 @@ async def test_data_that_looks_like_a_reference_is_not_pinned(ledger: Ledger, vi
     looks = [{"$ref": f"aug:/looks/{number}"} for number in range(100)]
     drafts = draft("a", schema={"const": looks}), draft("b", schema={"$ref": "aug:/looks/7"})
     command = refine_command(request(*drafts))
-    for heads in (Heads(), Heads()):
+    for heads in (Heads(most=9), Heads(most=9)):
         preparation = Preparation(command, vibes, Composer(vibes), heads, Levels(vibes.database), trust=True)
         prepared = await preparation.run()
         assert prepared.pins == {("main", "looks/7"): "main@looks/7?1"}

@@ -46,7 +46,7 @@ class Services:
     resolver: resolver_grpc.ResolverServiceStub
     database: Database
     store: Store
-    schemas: Schemas
+    resolving: ResolverServicer
     address: str
 
     async def refine(self, *drafts: Draft, **fields: Any) -> list[str]:
@@ -82,7 +82,6 @@ async def services(database: Database) -> AsyncIterator[Services]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     store = Store(reading)
     vibes, read = Vibes(Store(writing)), Vibes(store)
-    schemas = Schemas(read, Composer(read))
     async with (
         writing,
         reading,
@@ -90,7 +89,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
         aclosing(Committer(vibes.database, committed=feed.committed)) as committer,
     ):
         ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
-        resolver = ResolverServicer(schemas)
+        resolver = ResolverServicer(Schemas(read, Composer(read)))
         serving = asyncio.create_task(
             serve(
                 [
@@ -117,7 +116,7 @@ async def services(database: Database) -> AsyncIterator[Services]:
                 resolver_grpc.ResolverServiceStub(channel),
                 database,
                 store,
-                schemas,
+                resolver,
                 address,
             )
         drain.ask()

@@ -261,6 +261,7 @@ AT_A_HUB: dict[str, tuple[str, int, tuple[object, ...]]] = {
     "transitive dependencies": ("transitive_dependencies", 3, ("main@once/7?1", 0, "", 11)),
     "what many schemas are composed from": ("composing_schemas", 2_001, (ONCE, [], 1 << 24)),
     "what one schema is composed from": ("composing_schemas", 4, (ONCE[:1], [], 1 << 24)),
+    "a schema with the refs of what it is composed from": ("resolved_schema", 4, (ONCE[0], False)),
     "lineage down": ("edges_down", 200, (["main@hub?1"], 1, ["schema", "author"], MOST, 200)),
     "lineage up": ("edges_up", 1_000, (ONCE, 1, ["schema", "author"], MOST, 1_000)),
 }  # fmt: skip
@@ -302,6 +303,9 @@ async def test_a_question_at_a_hub_reads_what_it_asks_for_and_not_what_there_is(
         "select string_agg(format('%L', value), ', ') from jsonb_array_elements_text($1) value",
         json.dumps([_array(one) if isinstance(one, list) else one for one in arguments]),
     )
+    await connection.execute(
+        f"execute p({given})"
+    )  # A connection looks up in the catalog once what it calls.
     told = await connection.fetchval(f"explain (analyze, buffers, format json) execute p({given})")
     await connection.close()
     plan = json.loads(told)[0]["Plan"]

@@ -9,12 +9,13 @@ from typing import Any, Final
 import orjson
 
 from process_worker.engine.faults import standard
+from refinery_core.kept import Kept
 from refinery_core.process.parts import Schema
-from refinery_core.schema.validator import Validator, ValidatorCache, compile_schema, violations
+from refinery_core.schema.validator import Validator, compile_schema, violations
 from refinery_core.vibe.references import SchemaFault
 
 _SHOWN: Final = 5
-_VALIDATORS: Final = ValidatorCache(max_count=512, max_cost=16 << 20)
+_VALIDATORS: Final[Kept[bytes, Validator]] = Kept(16 << 20, most=512)
 """For all executions of this worker: a schema is the same wherever it is compiled."""
 
 
@@ -52,5 +53,5 @@ class Schemas:
         validator = _VALIDATORS.get(key)
         if validator is None:
             validator = compile_schema(text)
-            _VALIDATORS.put(key, validator, len(text))
+            _VALIDATORS.keep(key, validator, len(text))
         return validator

@@ -22,7 +22,7 @@ import orjson
 
 from process_worker.engine.ports import Busy, EvaluationFault, Starved
 from process_worker.jq.parent import Child
-from refinery_core.answers import Answers
+from refinery_core.kept import Kept
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
@@ -53,7 +53,7 @@ class Evaluator:
         self._lock = threading.Lock()
         self._all: set[Child] = set()
         self._under_way: dict[bytes, Future[bytes]] = {}
-        self._kept: Answers[bytes] = Answers(_KEPT_BYTES)
+        self._kept: Kept[bytes, bytes] = Kept(_KEPT_BYTES)
         self._closed = False
         for _ in range(children):
             self._free.put(self._started())

@@ -1,11 +1,10 @@
-"""Validates documents against bundled schemas: compiled once, cached, offline, and within bounds."""
+"""Validates documents against bundled schemas: compiled once, offline, and within bounds."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +24,6 @@ from refinery_core.vibe.references import SchemaFault
 
 __all__ = [
     "Validator",
-    "ValidatorCache",
     "compile_alone",
     "compile_composition",
     "compile_schema",
@@ -191,50 +189,6 @@ def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violati
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
     return Violation(_pointer(error.instance_path), _pointer(error.evaluation_path), _message(error))
-
-
-class ValidatorCache:
-    """Compiled validators by a key that stands for the bundle, the least recently used forgotten first.
-
-    Safe to share between threads. `cost` is what the caller reckons a validator weighs: the bytes of its
-    bundle are a fair measure.
-    """
-
-    def __init__(self, max_count: int, max_cost: int) -> None:
-        self._max_count = max_count
-        self._max_cost = max_cost
-        self._cost = 0
-        self._kept: OrderedDict[bytes | str, tuple[Validator, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def cost(self) -> int:
-        """The sum of what is kept."""
-        return self._cost
-
-    def get(self, key: bytes | str) -> Validator | None:
-        """The validator, if it is still there."""
-        with self._lock:
-            entry = self._kept.get(key)
-            if entry is None:
-                return None
-            self._kept.move_to_end(key)
-            return entry[0]
-
-    def put(self, key: bytes | str, validator: Validator, cost: int) -> None:
-        """Keep a validator, unless it alone would fill the cache."""
-        if cost > self._max_cost:
-            return
-        with self._lock:
-            if key in self._kept:
-                self._cost -= self._kept.pop(key)[1]
-            self._kept[key] = validator, cost
-            self._cost += cost
-            while self._cost > self._max_cost or len(self._kept) > self._max_count:
-                self._cost -= self._kept.popitem(last=False)[1][1]
 
 
 def _pointer(path: list[str | int]) -> str:

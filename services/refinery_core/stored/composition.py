@@ -19,21 +19,17 @@ from refinery_core.errors import (
     UnknownReference,
     Violation,
 )
-from refinery_core.schema.bundle import UNSTORED, address_of
-from refinery_core.schema.composition import bundled_text
 from refinery_core.schema.validator import (
     Validator,
-    ValidatorCache,
     compile_alone,
     compile_schema,
     violations,
 )
 from refinery_core.stored.aside import LARGE, aside
-from refinery_core.stored.sources import Sources
+from refinery_core.stored.sources import Composed, Sources
 from refinery_core.stored.validators import Validators
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
-from refinery_core.vibe.jsonb import answerable
 from refinery_core.vibe.model import Vibe
 from refinery_core.vibe.references import (
     RESOLVED,
@@ -67,10 +63,20 @@ class PinnedSchema:
 class Composer:
     """Pins, resolves and compiles schemas. `extra` is pinned schemas, by ref, that are not stored (yet)."""
 
-    def __init__(self, vibes: Vibes, *, cache: ValidatorCache | None = None) -> None:
-        self._vibes = vibes
-        self._sources = Sources(vibes)
-        self._validators = Validators(cache or ValidatorCache(max_count=4_096, max_cost=64 << 20))
+    def __init__(
+        self, vibes: Vibes, *, schema_bytes: int = 192 << 20, validator_bytes: int = 64 << 20
+    ) -> None:
+        """
+        Keep what is made of schemas.
+
+        Args:
+            vibes: Where they are.
+            schema_bytes: About how much memory for schemas that were read, composed, or shared by others.
+            validator_bytes: Of how many bytes of schemas the validators are kept.
+        """
+        self.vibes = vibes
+        self._sources = Sources(vibes, schema_bytes * 2 // 3)
+        self._validators = Validators(validator_bytes, schema_bytes // 3)
 
     async def pin(
         self,
@@ -138,7 +144,7 @@ class Composer:
         guests: dict[str, Vibe] = {}
         size, wanted = 0, list(dict.fromkeys(names))
         for start in range(0, len(wanted), _GUESTS_AT_ONCE):
-            found = await self._vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
+            found = await self.vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
             # Of each only the schema is needed, and there may be thousands.
             guests |= {name: replace(guest, context=None, solution=None) for name, guest in found.items()}
             size += sum(len(guest.schema or "") for guest in found.values())
@@ -146,36 +152,15 @@ class Composer:
                 raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES)
         return guests
 
-    async def bundle(
-        self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
-    ) -> str:
-        """A pinned schema as a compound document for any standard validator, as JSON text."""
+    async def compose(self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None) -> Composed:
+        """A pinned schema with all that it is composed from; raises as Sources.compose() says."""
         with refusals_at(field):
-            composed = await self._sources.compose(pinned, extra or {})
-            address = UNSTORED if root is None else address_of(root)
-            return await aside(composed.size, bundled_text, composed.root, address, composed.guests)
+            return await self._sources.compose(pinned, extra or {})
 
-    async def embed(
-        self, pinned: str, *, field: str, root: str | None = None, extra: Mapping[str, str] | None = None
-    ) -> str:
-        """A pinned schema with its references' schemas embedded beside them, as JSON text."""
+    async def compose_stored(self, name: str, *, field: str) -> tuple[str, Composed]:
+        """The same of a Vibe, by ref or alias, and its ref; raises as Sources.compose_stored() says."""
         with refusals_at(field):
-            if root is not None:
-                row = await self._vibes.database.first("resolve_vibe_schema", root)
-            else:
-                row = await self._vibes.database.first("embed_schema", pinned, _given(extra))
-        assert row is not None
-        return answerable(row["schema"])
-
-    async def dependencies(
-        self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
-    ) -> tuple[str, ...]:
-        """The refs of all Vibes that a pinned schema is composed from, sorted."""
-        if f'"{RESOLVED}"' not in pinned:
-            return ()
-        with refusals_at(field):
-            composed = await self._sources.compose(pinned, extra or {})
-        return tuple(sorted(composed.guests))
+            return await self._sources.compose_stored(name)
 
     async def validator(
         self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
@@ -240,10 +225,6 @@ def _read(schema: Any, *, repin: bool) -> tuple[Any, SchemaReading]:
         schema = unpin(schema, reading)
         reading = read_schema(schema)
     return schema, reading
-
-
-def _given(extra: Mapping[str, str] | None) -> str:
-    return orjson.dumps({ref: orjson.Fragment(text) for ref, text in (extra or {}).items()}).decode()
 
 
 def _text(schema: Any, field: str) -> str:

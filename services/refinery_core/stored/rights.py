@@ -28,7 +28,7 @@ class Rights:
 
     def __init__(self, database: Database, root: frozenset[str] = frozenset()) -> None:
         self._database = database
-        self._root = root
+        self.root = root
 
     async def held(self, names: Sequence[str], as_of: int = NOW) -> list[Held]:
         """
@@ -37,7 +37,7 @@ class Rights:
         The first of the names is that of the principal.
         """
         rows = await self._database.fetch("roles_held", orjson.dumps(names).decode(), as_of)
-        held = [Held(GENESIS_ROLE, names[0])] if names[0] in self._root else []
+        held = [Held(GENESIS_ROLE, names[0])] if names[0] in self.root else []
         for (ref, held_as), of_role in groupby(rows, key=lambda row: (row["ref"], row["held_as"])):
             rules = (
                 (

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from refinery_core.answers import Answers
-from refinery_core.errors import ResolutionTooDeep, ResolutionTooLarge, SchemaMissing, UnknownReference
+from refinery_core.errors import (
+    ResolutionTooDeep,
+    ResolutionTooLarge,
+    SchemaMissing,
+    UnknownReference,
+    VibeNotFound,
+)
+from refinery_core.kept import Kept
+from refinery_core.schema.bundle import address_of
 from refinery_core.schema.composition import FIELD, Composition, Document, digest_of
-from refinery_core.stored.aside import aside
+from refinery_core.stored.aside import LARGE, aside
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.model import Vibe
@@ -18,7 +25,9 @@ MAX_LEVELS = 32
 _READ_AT_ONCE = 64
 """Vibes read together: each can be composed from a MiB."""
 
-_MEMORY = 64 << 20
+_LATEST = 200
+"""Of the schemas used last the large ones are not sent again."""
+
 MEMORY_OF_A_BYTE = 8
 """What is made of a schema takes about so much for each byte of its text."""
 
@@ -43,42 +52,71 @@ class Sources:
     `extra` is pinned schemas, by ref, that are not stored (yet); they win over those that are.
     """
 
-    def __init__(self, vibes: Vibes) -> None:
+    def __init__(self, vibes: Vibes, cache_bytes: int) -> None:
+        """Keep half of so many bytes of schemas as they were read, and half of them as they are composed."""
         self._vibes = vibes
         # A stored schema is kept by its ref, any other by its text.
-        self._documents: Answers[Document] = Answers(_MEMORY)
-        self._compositions: Answers[Composition] = Answers(_MEMORY)
+        self._documents: Kept[tuple[str, str], Document] = Kept(cache_bytes // 2)
+        self._compositions: Kept[bytes, Composition] = Kept(cache_bytes // 2)
 
     async def read(self, text: str) -> Document:
-        """A pinned schema that may not be stored."""
+        """Read a pinned schema that may not be stored."""
         return await self._document(("text", text), text)
 
     async def of_vibe(self, vibe: Vibe) -> Document:
-        """The schema of a Vibe that has one."""
+        """Read the schema of a Vibe that has one."""
         assert vibe.schema is not None
         return await self._document(("ref", vibe.ref), vibe.schema)
 
     async def alone(self, text: str) -> Composition:
-        """A schema that refers to no other."""
+        """Read a schema that refers to no other."""
         return self._composition(await self.read(text), {})
 
     async def compose(self, pinned: str, extra: Mapping[str, str]) -> Composed:
         """
-        A pinned schema with all that it is composed from.
+        Compose a pinned schema.
 
         Raises:
             UnknownReference, SchemaMissing: one of its references, or of theirs, leads to no schema.
             ResolutionTooDeep, ResolutionTooLarge: there are more than 32 levels, or more than 1 MiB.
         """
-        document = await self.read(pinned)
-        documents = await self._everything(document, extra)
+        return await self._over(await self.read(pinned), extra, {})
+
+    async def compose_stored(self, name: str) -> tuple[str, Composed]:
+        """
+        Compose the schema of a Vibe, by ref or alias, in one read of the database; and say its ref.
+
+        Raises:
+            VibeNotFound: there is no such Vibe.
+            SchemaMissing: it has no schema; or as compose() says.
+        """
+        vibe = self._vibes.cached(name)
+        ref = name if vibe is None else vibe.ref
+        document = await self._at_hand(ref)
+        read: dict[str, Document] = {}
+        if document is None:
+            latest = self._documents.latest(_LATEST)
+            large = [known for (kind, known), one in latest if kind == "ref" and one.size >= LARGE]
+            found, read = await self._stored([name], large)
+            if found is None:
+                raise VibeNotFound(reference=address_of(name))
+            ref, document = found, read[found]
+        return ref, await self._over(document, {}, read)
+
+    async def _over(
+        self, document: Document, extra: Mapping[str, str], read: dict[str, Document]
+    ) -> Composed:
+        """A document over all that it is composed from; `read` is what was read of that, by ref."""
+        documents = await self._everything(document, extra, read)
         guests: dict[str, Composition] = {}
         root = self._composed(document, documents, guests, MAX_LEVELS)
         if root.height > 1 + MAX_LEVELS:
             raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
         return Composed(root, guests)
 
-    async def _everything(self, root: Document, extra: Mapping[str, str]) -> dict[str, Document]:
+    async def _everything(
+        self, root: Document, extra: Mapping[str, str], read: dict[str, Document]
+    ) -> dict[str, Document]:
         """By ref, all that a schema is composed from; refused as soon as it is too much."""
         found: dict[str, Document] = {}
         levels, size = 0, _checked(root.size)
@@ -88,7 +126,7 @@ class Sources:
             if levels > MAX_LEVELS:
                 raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
             for start in range(0, len(wave), _READ_AT_ONCE):
-                part = await self._some(wave[start : start + _READ_AT_ONCE], extra, found)
+                part = await self._some(wave[start : start + _READ_AT_ONCE], extra, read)
                 size = _checked(size + sum(document.size for document in part.values()))
                 found |= part
             reached = dict.fromkeys(ref for name in wave for ref in found[name].refs)
@@ -96,16 +134,19 @@ class Sources:
         return found
 
     async def _some(
-        self, refs: Sequence[str], extra: Mapping[str, str], found: Mapping[str, object]
+        self, refs: Sequence[str], extra: Mapping[str, str], read: dict[str, Document]
     ) -> dict[str, Document]:
-        some, wanted = {}, []
         for ref in refs:
-            document = await self.read(extra[ref]) if ref in extra else await self._at_hand(ref)
-            if document is None:
-                wanted.append(ref)
-            else:
-                some[ref] = document
-        return some | await self._stored(wanted, {*extra, *found, *some}) if wanted else some
+            document = await self.read(extra[ref]) if ref in extra else read.get(ref)
+            document = document or await self._at_hand(ref)
+            if document is not None:
+                read[ref] = document
+        if wanted := [ref for ref in refs if ref not in read]:
+            read |= (await self._stored(wanted, [*extra, *read]))[1]
+        for ref in refs:
+            if ref not in read:
+                raise UnknownReference(field=FIELD, reference=ref)
+        return {ref: read[ref] for ref in refs}
 
     async def _at_hand(self, ref: str) -> Document | None:
         document = self._documents.get(("ref", ref))
@@ -115,18 +156,23 @@ class Sources:
             document = await self.of_vibe(vibe)
         return document
 
-    async def _stored(self, refs: Sequence[str], known: Iterable[str]) -> dict[str, Document]:
-        """Schemas from the database; what they are composed from comes along, and is kept."""
-        rows = await self._vibes.database.fetch("composing_schemas", refs, list(known), MAX_BYTES)
+    async def _stored(
+        self, names: Sequence[str], known: Sequence[str]
+    ) -> tuple[str | None, dict[str, Document]]:
+        """
+        Read schemas from the database, with all that they are composed from, up to those that are known.
+
+        They are kept, and given by ref; so is the ref that one of the names means.
+        """
+        rows = await self._vibes.database.fetch("composing_schemas", names, known, MAX_BYTES)
         schemas = {row["ref"]: row["schema"] for row in rows}
         _checked(sum(len(text.encode()) for text in schemas.values() if text is not None))
-        for ref in refs:
-            if ref not in schemas:
-                raise UnknownReference(field=FIELD, reference=ref)
-            if schemas[ref] is None:
-                raise SchemaMissing(ref=ref)
-        read = {r: await self._document(("ref", r), text) for r, text in schemas.items() if text is not None}
-        return {ref: read[ref] for ref in refs}
+        asked = next((row["ref"] for row in rows if row["asked"]), None)
+        if missing := [row["ref"] for row in rows if row["asked"] and row["schema"] is None]:
+            raise SchemaMissing(ref=missing[0])
+        return asked, {
+            ref: await self._document(("ref", ref), text) for ref, text in schemas.items() if text is not None
+        }
 
     async def _document(self, key: tuple[str, str], text: str) -> Document:
         document = self._documents.get(key)

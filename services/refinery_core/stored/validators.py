@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from refinery_core.answers import Answers
+from refinery_core.kept import Kept
 from refinery_core.schema.composition import Composition
 from refinery_core.schema.shared import NOTHING_SHARED, Shared, to_share
-from refinery_core.schema.validator import Validator, ValidatorCache, compile_composition
+from refinery_core.schema.validator import Validator, compile_composition
 from refinery_core.stored.aside import LARGE
 from refinery_core.stored.sources import MEMORY_OF_A_BYTE, Composed
 
@@ -19,21 +19,23 @@ T = TypeVar("T")
 _MADE_AT_ONCE = 2
 """Large ones, each in a thread."""
 
-_SHARED_BYTES = 64 << 20
+MOST_VALIDATORS = 4_096
+"""A small one takes more memory than its bytes say."""
 
 
 class Validators:
     """Makes validators and keeps them, by a key that stands for all that a schema is composed from."""
 
-    def __init__(self, cache: ValidatorCache) -> None:
-        self._cache = cache
-        self._shared: Answers[Shared] = Answers(_SHARED_BYTES)
+    def __init__(self, cache_bytes: int, shared_bytes: int) -> None:
+        """Keep the validators of so many bytes of schemas, and so many bytes that these share."""
+        self._kept: Kept[bytes, Validator] = Kept(cache_bytes, most=MOST_VALIDATORS)
+        self._shared: Kept[frozenset[tuple[str, bytes]], Shared] = Kept(shared_bytes)
         self._making: dict[bytes, asyncio.Task[Validator]] = {}
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
 
     def get(self, key: bytes) -> Validator | None:
-        """The validator, if it is at hand."""
-        return self._cache.get(key)
+        """The validator, if it is in the cache."""
+        return self._kept.get(key)
 
     async def of(self, key: bytes, composed: Composed) -> Validator:
         """
@@ -50,11 +52,13 @@ class Validators:
 
     async def made(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
         """The validator by a key, else what `work` makes of so many bytes; raises what that raises."""
-        validator = self._cache.get(key)
+        validator = self._kept.get(key)
         if validator is not None:
             return validator
         if size < LARGE:
-            return self._kept(key, size, work())
+            validator = work()
+            self._kept.keep(key, validator, size)
+            return validator
         making = self._making.get(key)
         if making is None:
             making = self._making[key] = asyncio.create_task(self._make(key, size, work))
@@ -67,16 +71,14 @@ class Validators:
             return await asyncio.to_thread(work)
 
     async def _make(self, key: bytes, size: int, work: Callable[[], Validator]) -> Validator:
-        return self._kept(key, size, await self.in_turn(work))
+        validator = await self.in_turn(work)
+        self._kept.keep(key, validator, size)
+        return validator
 
     def _forget(self, key: bytes, making: asyncio.Task[Validator]) -> None:
         del self._making[key]
         if not making.cancelled():
             making.exception()  # All who waited may be gone.
-
-    def _kept(self, key: bytes, size: int, validator: Validator) -> Validator:
-        self._cache.put(key, validator, size)
-        return validator
 
     def _share(self, guests: Mapping[str, Composition]) -> Shared:
         large = to_share(guests)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from refinery_core.errors import BranchNotFound, PositionOutOfRange, VibeNotFound
+from refinery_core.kept import Kept
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Context, Vibe, VibeType
@@ -19,25 +19,15 @@ class Vibes:
 
     def __init__(self, database: Database, *, cache_bytes: int = 64 << 20) -> None:
         self.database = database
-        self._cache: OrderedDict[str, Vibe] = OrderedDict()
-        self._room = cache_bytes
+        self._kept: Kept[str, Vibe] = Kept(cache_bytes)
 
     def cached(self, name: str) -> Vibe | None:
-        """A Vibe by canonical name, if it is at hand."""
-        vibe = self._cache.get(name)
-        if vibe is not None:
-            self._cache.move_to_end(name)
-        return vibe
+        """A Vibe by canonical name, if it is in the cache."""
+        return self._kept.get(name)
 
     def keep(self, vibe: Vibe, *, name: str | None = None) -> None:
         """Put a whole Vibe into the cache, under its ref or an alias."""
-        if (name or vibe.ref) in self._cache:
-            return
-        self._cache[name or vibe.ref] = vibe
-        self._room -= _size(vibe)
-        while self._room < 0:
-            _, dropped = self._cache.popitem(last=False)
-            self._room += _size(dropped)
+        self._kept.keep(name or vibe.ref, vibe, _size(vibe))
 
     async def by_names(self, names: Iterable[str]) -> dict[str, Vibe]:
         """Whole Vibes by canonical name, aliases included; what does not exist is left out."""

@@ -22,6 +22,7 @@ from refinery_core.postgres.database import Database as Ledger
 from refinery_core.postgres.pool import open_pool
 from refinery_core.serving.principal import Caller, set_caller
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 from tests.cases.bad_input.rows import document
 from tests.conftest import Database
@@ -95,7 +96,8 @@ async def serving(database: Database) -> AsyncIterator[Desk]:
         ledger = Ledger(pool)
         committer = await stack.enter_async_context(aclosing(Committer(ledger)))
         vibes = Vibes(ledger)
-        yield Desk(Refiner(vibes, Composer(vibes), committer, root=frozenset({ROOT.principal})), vibes)
+        rights = Rights(ledger, frozenset({ROOT.principal}))
+        yield Desk(Refiner(vibes, Composer(vibes), committer, rights=rights), vibes)
 
 
 async def refused(kind: type[RefineryError], refining: Any) -> dict[str, str]:

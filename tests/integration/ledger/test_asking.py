@@ -18,7 +18,7 @@ REFINE = vibe_pb2.VERB_REFINE
 
 
 def rights(desk: Desk) -> Rights:
-    return Rights(desk.vibes.database, desk.refiner.root)
+    return desk.refiner.rights
 
 
 async def ask(desk: Desk, caller: Caller, verb: Any, id_: str = "", **fields: Any) -> pb.CheckAccessResponse:

@@ -217,13 +217,13 @@ async def test_each_different_schema_is_compiled_once(
     ]
     await services.refine(*drafts)
     compiled = []
-    validator = services.schemas.composer.validator
+    validator = services.resolving.schemas.composer.validator
 
     async def counted(pinned: str, **asked: Any) -> Any:
         compiled.append(pinned)
         return await validator(pinned, **asked)
 
-    monkeypatch.setattr(services.schemas.composer, "validator", counted)
+    monkeypatch.setattr(services.resolving.schemas.composer, "validator", counted)
     found = await verdicts(services, "a", NAMED)
     assert list(found.values()).count(VALID) == list(found.values()).count(INVALID) == 30
     assert len(compiled) == 3 + 1

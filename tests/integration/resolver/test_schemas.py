@@ -10,7 +10,7 @@ import pytest
 
 from refinery.resolver.v1 import resolver_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
-from refinery_client import SchemaForm
+from refinery_client import Draft, SchemaForm
 from refinery_core.errors import (
     BranchNotFound,
     InvalidDocument,
@@ -23,7 +23,7 @@ from refinery_core.errors import (
     UnknownReference,
     VibeNotFound,
 )
-from refinery_core.vibe.model import Context, Pin
+from refinery_core.vibe.model import Context, Pin, VibeType
 from tests.integration.conftest import Services
 
 
@@ -97,21 +97,82 @@ async def test_the_answer_for_a_ref_never_changes_by_a_byte_while_its_schemas_ar
     while not revising.done():
         assert await answers() == first
     await revising
-    services.schemas._answers._kept.clear()
+    services.resolving.answers.clear()
     assert await answers() == first
 
 
-async def test_an_answer_that_is_at_hand_asks_the_database_nothing(
-    services: Services, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def asked(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that the resolver asks from now on."""
+    queries: list[str] = []
+    fetch = services.store.fetch
+
+    async def noting(query: str, *arguments: Any) -> Any:
+        queries.append(query)
+        return await fetch(query, *arguments)
+
+    monkeypatch.setattr(services.store, "fetch", noting)
+    return queries
+
+
+@pytest.mark.parametrize("form", SchemaForm)
+async def test_a_stored_schema_is_one_read_when_cold_and_none_when_hot(
+    services: Services, asked: list[str], form: SchemaForm
 ) -> None:
     await layers(services)
-    first = await services.refinery.resolve_schema("main@c?1")
+    first = await services.refinery.resolve_schema("main@c?1", form=form)
+    assert asked == ["composing_schemas" if form is SchemaForm.BUNDLED else "resolved_schema"]
+    asked.clear()
+    assert await services.refinery.resolve_schema("main@c?1", form=form) == first
+    assert await services.refinery.resolve_schema("aug:main@c?1", form=form) == first
+    assert asked == []
+    # Which version is the latest has to be asked each time.
+    assert await services.refinery.resolve_schema("aug:/c", form=form) == first
+    assert asked == ["resolve_references"]
 
-    async def fetch(query: str, *arguments: Any) -> Any:
-        raise AssertionError(query)
 
-    monkeypatch.setattr(services.store, "fetch", fetch)
-    assert await services.refinery.resolve_schema("main@c?1") == first
+@pytest.mark.parametrize("form", SchemaForm)
+async def test_an_alias_resolves_to_what_its_ref_does(services: Services, form: SchemaForm) -> None:
+    await services.fork("dev")
+    await layers(services)
+    vibe = Draft(type=VibeType.RECORD, id="both", branches=("main", "dev"), schema=refers("c"))
+    assert await services.refine(vibe) == ["main@both?1"]
+    by_alias = await services.refinery.resolve_schema("dev@both?1", form=form)
+    assert by_alias.ref == "main@both?1"
+    assert by_alias == await services.refinery.resolve_schema("main@both?1", form=form)
+
+
+@pytest.mark.parametrize("form", SchemaForm)
+async def test_a_vibe_that_is_not_there_or_has_no_schema_is_refused(
+    services: Services, form: SchemaForm
+) -> None:
+    ref = await services.record("no-schema", solution=1)
+    with pytest.raises(SchemaMissing) as missing:
+        await services.refinery.resolve_schema(ref, form=form)
+    assert missing.value.metadata == {"ref": ref}
+    with pytest.raises(VibeNotFound) as refused:
+        await services.refinery.resolve_schema("main@nothing?1", form=form)
+    assert refused.value.metadata == {"reference": "aug:main@nothing?1"}
+
+
+async def test_what_a_schema_shares_with_one_that_was_resolved_before_is_not_sent_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await services.record("large", schema={"description": "x" * 100_000})
+    for id_ in ("one", "two"):
+        await services.record(id_, schema=refers("large"))
+    rows: list[str] = []
+    fetch = services.store.fetch
+
+    async def noting(query: str, *arguments: Any) -> Any:
+        answer = await fetch(query, *arguments)
+        rows.extend(row["ref"] for row in answer)
+        return answer
+
+    monkeypatch.setattr(services.store, "fetch", noting)
+    await services.refinery.resolve_schema("main@one?1")
+    await services.refinery.resolve_schema("main@two?1")
+    assert rows == ["main@one?1", "main@large?1", "main@two?1"]
 
 
 @pytest.mark.parametrize("reference", ["aug:/a", "main@a?1"])

@@ -22,6 +22,8 @@ from refinery_core.errors import (
 )
 from refinery_core.postgres.database import Database as Ledger
 from refinery_core.postgres.pool import open_pool
+from refinery_core.schema.bundle import UNSTORED
+from refinery_core.schema.composition import bundled_text
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
@@ -83,7 +85,7 @@ async def composing(database: Database, vibes: Mapping[str, Any]) -> AsyncIterat
 
 
 def asked(composer: Composer) -> int:
-    ledger = composer._vibes.database
+    ledger = composer.vibes.database
     assert isinstance(ledger, Counted)
     return ledger.asked
 
@@ -98,7 +100,8 @@ async def bundle(database: Database, vibes: Mapping[str, Any], *, is_stored: boo
     *guests, root = vibes
     extra = {} if is_stored else {ref: text(vibes[ref]) for ref in guests}
     async with composing(database, vibes if is_stored else {}) as composer:
-        return await composer.bundle(text(vibes[root]), field="schema", extra=extra)
+        composed = await composer.compose(text(vibes[root]), field="schema", extra=extra)
+        return bundled_text(composed.root, UNSTORED, composed.guests)
 
 
 async def test_32_levels_compose(database: Database, is_stored: bool) -> None:
@@ -190,8 +193,7 @@ async def test_one_read_gives_all_that_a_schema_is_composed_from(database: Datab
         root = text(edge("c/31"))
         await composer.validator(root, field="schema")
         assert asked(composer) == 1
-        assert len(await composer.dependencies(root, field="schema")) == 32
-        await composer.bundle(root, field="schema")
+        assert len((await composer.compose(root, field="schema")).guests) == 32
         assert asked(composer) == 1
 
 

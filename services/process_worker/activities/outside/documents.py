@@ -14,8 +14,8 @@ from process_worker.workflow.keys import result_key
 from process_worker.workflow.messages import WORKFLOW_ID_PREFIX
 from process_worker.workflow.steps import Begin, Begun, Commit, Load, Loaded, Perform
 from refinery_client import ABSENT, Draft, Refinery, Vibe
-from refinery_core.answers import Answers
 from refinery_core.errors import InvalidDocument, RefinementNotFound, SolutionInvalid
+from refinery_core.kept import Kept
 from refinery_core.process.checker import ProcessFault, read_capability, read_process
 from refinery_core.process.interface import INPUT, RESULT, schema_of
 from refinery_core.process.model import Process
@@ -37,7 +37,7 @@ class Documents:
 
     def __init__(self, refinery: Refinery) -> None:
         self._refinery = refinery
-        self._vibes: Answers[Vibe] = Answers(_KEPT_BYTES)
+        self._vibes: Kept[str, Vibe] = Kept(_KEPT_BYTES)
 
     async def vibe(self, ref: str) -> Vibe:
         """One Vibe. What a ref names never changes, so the last ones are kept."""

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
 from importlib.resources import files
 from typing import Any
 
 import pytest
 
-from refinery_core.schema.validator import ValidatorCache, compile_schema, violations
+from refinery_core.schema.validator import compile_schema, violations
 from refinery_core.vibe.references import SchemaFault, read_schema
 
 D7 = "http://json-schema.org/draft-07/schema#"
@@ -147,37 +146,3 @@ def test_real_schemas_compile(name: str) -> None:
     text = (files("cyclonedx.schema") / "_res" / f"{name}.SNAPSHOT.schema.json").read_text(encoding="utf-8")
     assert read_schema(json.loads(text)).references == ()
     compile_schema(text)
-
-
-def test_the_cache_forgets_the_least_recently_used_by_count_and_by_cost() -> None:
-    cache = ValidatorCache(max_count=2, max_cost=100)
-    validator = compile_schema(True)
-    cache.put("a", validator, 10)
-    cache.put("b", validator, 10)
-    assert cache.get("a") is validator
-    cache.put("c", validator, 10)
-    assert cache.get("b") is None
-    assert (len(cache), cache.cost) == (2, 20)
-    cache.put("d", validator, 95)
-    assert [cache.get(key) is not None for key in "acd"] == [False, False, True]
-    cache.put("e", validator, 101)
-    assert cache.get("e") is None
-    cache.put("d", validator, 40)
-    assert (len(cache), cache.cost) == (1, 40)
-
-
-def test_the_cache_can_be_shared_between_threads() -> None:
-    cache, validator = ValidatorCache(max_count=10, max_cost=1000), compile_schema(True)
-
-    def churn(offset: int) -> None:
-        for number in range(2000):
-            cache.put(f"{(number + offset) % 30}", validator, 7)
-            cache.get(f"{number % 30}")
-
-    threads = [threading.Thread(target=churn, args=(offset,)) for offset in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(cache) == 10
-    assert cache.cost == 70
