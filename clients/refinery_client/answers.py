@@ -113,13 +113,20 @@ class LineageDirection(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LineageStep:
-    """One Vibe that a walk reached, and the edges that join it to those one step nearer."""
+    """
+    One Vibe that a walk reached, and the edges that join it to those one step nearer.
+
+    Of a hidden one, which the caller may not read, there is only the digest: its ref and its end of the
+    edges are empty, and its type is None.
+    """
 
     ref: str
     depth: int
-    type: VibeType
+    type: VibeType | None
     position: int
     edges: tuple[Edge, ...]
+    hidden: bool = False
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +270,16 @@ def lineage_step_from(message: ledger_pb.LineageStep) -> LineageStep:
     return LineageStep(
         ref=message.ref,
         depth=message.depth,
-        type=wire.vibe_type_from(message.type),
+        type=None if message.hidden else wire.vibe_type_from(message.type),
         position=message.position,
         edges=tuple(wire.edge_from(edge) for edge in message.edges),
+        hidden=message.hidden,
+        digest=message.digest,
     )
+
+
+def _same_step(one: ledger_pb.LineageStep, other: ledger_pb.LineageStep) -> bool:
+    return (one.ref, one.digest) == (other.ref, other.digest)
 
 
 async def whole_steps(
@@ -277,7 +290,7 @@ async def whole_steps(
     truncated = False
     async for part in parts:
         steps, truncated = list(part.steps), part.truncated
-        if open_ is not None and steps and steps[0].ref == open_.ref:
+        if open_ is not None and steps and _same_step(steps[0], open_):
             open_.edges.extend(steps.pop(0).edges)
         if not steps:
             continue

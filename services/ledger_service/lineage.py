@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
+from ledger_service.seen import hidden
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database
 from refinery_core.vibe.model import EdgeType, Vibe
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_DEPTH = 100
 DEFAULT_VIBES = 10_000
@@ -46,20 +48,24 @@ class Part:
     Some Vibes that are equally far away, as the edges that join them to Vibes one step nearer to the start.
 
     An edge is a row of queries/lineage.sql; those of one Vibe stand together, all in one part unless they are
-    too many for a message. `truncated`, in the last part, says that a limit cut the walk.
+    too many for a message. `truncated`, in the last part, says that a limit cut the walk. `hidden` has those
+    that may not be read, with their digests.
     """
 
     depth: int
     edges: list[asyncpg.Record]
     truncated: bool = False
+    hidden: Mapping[str, bytes] = field(default_factory=dict)
 
 
-async def trace(database: Database, start: Vibe, walk: Walk) -> AsyncGenerator[Part, None]:
+async def trace(
+    database: Database, start: Vibe, walk: Walk, reader: Reader = READS_EVERYTHING
+) -> AsyncGenerator[Part, None]:
     """
     Walk from a Vibe level by level; every other Vibe is reached once, by its shortest way.
 
     Of one level the youngest come first upwards, the oldest downwards. The database looks for the next level
-    while this one is being sent.
+    while this one is being sent. A Vibe that may not be read is not walked beyond; downwards it is left out.
     """
     visited, frontier, depth, truncated = {start.ref: None}, [start.ref], 0, False
     looking = asyncio.create_task(_look(database, walk, frontier, visited))
@@ -70,11 +76,16 @@ async def trace(database: Database, start: Vibe, walk: Walk) -> AsyncGenerator[P
             if depth > walk.max_depth:
                 truncated = bool(frontier)
                 break
+            unseen = await hidden(database, reader, frontier)
+            if unseen:
+                visited.update(dict.fromkeys(unseen))
+                frontier = [ref for ref in frontier if ref not in unseen]
+                edges = edges if walk.up else [edge for edge in edges if edge[1] not in unseen]
             visited.update(dict.fromkeys(frontier))
             if frontier and not truncated:
                 looking = asyncio.create_task(_look(database, walk, frontier, visited))
             for some in _portions(edges):
-                yield Part(depth, some)
+                yield Part(depth, some, hidden=unseen)
     finally:
         looking.cancel()
         with suppress(asyncio.CancelledError, RefineryError):

@@ -22,6 +22,7 @@ from refinery_core.vibe.digests import content_digest
 from refinery_core.vibe.documents import Document, restore
 from refinery_core.vibe.model import Vibe, VibeType
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_VIOLATIONS = 20
 ROLE_SCHEMA: Final = "main@system/schemas/role?1"
@@ -39,13 +40,22 @@ class Preparation:
     """
 
     def __init__(
-        self, command: Refine, vibes: Vibes, composer: Composer, heads: Heads, levels: Levels, *, trust: bool
+        self,
+        command: Refine,
+        vibes: Vibes,
+        composer: Composer,
+        heads: Heads,
+        levels: Levels,
+        *,
+        trust: bool,
+        reader: Reader = READS_EVERYTHING,
     ) -> None:
         self._command = command
         self._vibes = vibes
         self._composer = composer
         self._levels = levels
-        self._references = References(command, vibes, heads, trust=trust)
+        self._reader = reader
+        self._references = References(command, vibes, heads, trust=trust, reader=reader)
         self._taken_over: dict[str, PinnedSchema] = {}
         self._prepared = Prepared(command, pins=self._references.pins, foretold=self._references.foretold)
 
@@ -79,6 +89,7 @@ class Preparation:
             if loop.time() - began > _SLICE_SECONDS:
                 await asyncio.sleep(0)
                 began = loop.time()
+        await self._references.check_inputs()
         self._prepared.milliseconds = extent.milliseconds
         return self._prepared
 
@@ -156,24 +167,26 @@ class Preparation:
 
     async def _schema(self, draft: Draft, prototype: Prototype, field_: str) -> PinnedSchema | None:
         if draft.schema is not None:
-            return await self._pin(draft.schema, draft, field_)
+            return await self._pin(draft.schema, draft, field_, self._reader)
         if prototype.schema is None:
             return None
         # All its references are pinned: it is the same for every draft that takes it over.
         if not draft.repin and (known := self._taken_over.get(prototype.ref)) is not None:
             return known
-        pinned = await self._pin(restore(prototype.schema), draft, field_)
+        # Whoever may read a Vibe may read what its schema is composed from.
+        pinned = await self._pin(restore(prototype.schema), draft, field_, READS_EVERYTHING)
         if not draft.repin:
             self._taken_over[prototype.ref] = pinned
         return pinned
 
-    async def _pin(self, schema: Document, draft: Draft, field_: str) -> PinnedSchema:
+    async def _pin(self, schema: Document, draft: Draft, field_: str, reader: Reader) -> PinnedSchema:
         return await self._composer.pin(
             schema.value,
             self._references.resolve,
             field=field_,
             extra=self._references.extra,
             repin=draft.repin,
+            reader=reader,
         )
 
 

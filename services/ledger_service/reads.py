@@ -8,12 +8,14 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from ledger_service.candidates import WHOLE_AT_ONCE, Candidate, Key, M, filled, in_chunks, whole
+from ledger_service.seen import seen_refinements
 from refinery_core.errors import InvalidPageToken, RefinementNotFound, VibeNotFound
 from refinery_core.pages import open_token, page_token
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.postgres.refinements import branch_from_row, refinement_from_row
 from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Branch, Context, Refinement, Vibe, VibeType
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 T = TypeVar("T")
 
@@ -71,6 +73,7 @@ class Asked(Generic[T, M]):
     size: int
     token: str
     write: Callable[[T], M]
+    reader: Reader = READS_EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ async def vibe_by_digest(vibes: Vibes, digest: bytes) -> Vibe:
     return (await vibes.by_names([row["ref"]]))[row["ref"]]
 
 
-async def refinement(database: Database, query: str, name: UUID | int | str) -> Refinement:
+async def refinement(database: Database, query: str, name: UUID | int | str, reader: Reader) -> Refinement:
     """
     One refinement, by the named query.
 
@@ -104,7 +107,10 @@ async def refinement(database: Database, query: str, name: UUID | int | str) -> 
     row = await database.first(query, name)
     if row is None:
         raise RefinementNotFound(name=name)
-    return refinement_from_row(row)
+    (seen,) = await seen_refinements(database, reader, [refinement_from_row(row)])
+    if seen is None:
+        raise RefinementNotFound(name=name)
+    return seen
 
 
 # --- Lists --------------------------------------------------------------------------------
@@ -151,7 +157,9 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
         rows = await database.fetch(query, *arguments)
         names = ("key", "at", "nth") if by_id else ("at", "nth")
         return [
-            (tuple(row[name] for name in names), _vibe(row)) for row in rows if row["at"] <= until or by_id
+            (tuple(row[name] for name in names), _vibe(row, asked.reader))
+            for row in rows
+            if row["at"] <= until or by_id
         ]
 
     candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
@@ -203,7 +211,7 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
             found += rows
             if len(rows) < wanted:
                 del lines[0]
-        return [((row["at"], row["nth"]), _vibe(row)) for row in found]
+        return [((row["at"], row["nth"]), _vibe(row, asked.reader)) for row in found]
 
     candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
@@ -226,7 +234,8 @@ async def list_refinements(
             rows = await database.fetch("list_refinements_by_author", *key, count, until, filter_.author_ref)
         else:
             rows = await database.fetch("list_refinements", *key, count, until)
-        return [((row["at"],), refinement_from_row(row)) for row in rows]
+        seen = await seen_refinements(database, asked.reader, [refinement_from_row(row) for row in rows])
+        return [((row["at"],), one) for row, one in zip(rows, seen, strict=True)]
 
     candidates = in_chunks(read, key, asked.size + 1, REFINEMENTS_AT_ONCE)
     items, last = await filled(candidates, asked.size, asked.write)
@@ -241,11 +250,23 @@ async def list_branches(database: Database, prefix: str, asked: Asked[Branch, M]
 
     async def read(key: Key, count: int) -> list[Candidate[Branch]]:
         rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, *key, count)
-        return [((row["name"],), branch_from_row(row)) for row in rows]
+        return [((row["name"],), _branch(row, asked.reader)) for row in rows]
 
     items, last = await filled(in_chunks(read, key, asked.size + 1, asked.size + 1), asked.size, asked.write)
     return Page(items, page_token(filter_, 0, [*last]) if last else "")
 
 
-def _vibe(row: Mapping[str, Any]) -> Vibe | None:
-    return None if row["ref"] is None else vibe_from_row(row)
+def _vibe(row: Mapping[str, Any], reader: Reader) -> Vibe | None:
+    """The Vibe of a candidate; None where the filter leaves it out, or it may not be read."""
+    if row["ref"] is None:
+        return None
+    if not reader.everything and not reader.sees(row["id"], row["branches"], row["type"]):
+        return None
+    return vibe_from_row(row)
+
+
+def _branch(row: Mapping[str, Any], reader: Reader) -> Branch | None:
+    """A branch, if the Vibe that records it may be read; everybody knows main."""
+    branch = branch_from_row(row)
+    may_read = branch.ref is None or reader.sees(f"system/branches/{branch.name}", ("main",), VibeType.RECORD)
+    return branch if may_read else None

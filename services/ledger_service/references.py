@@ -8,11 +8,13 @@ from typing import Final
 
 from ledger_service.commands import Refine
 from ledger_service.heads import Heads, Line
-from refinery_core.errors import BranchNotFound
+from ledger_service.seen import hidden
+from refinery_core.errors import BranchNotFound, UnknownReference
 from refinery_core.postgres.database import NOW
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri, RefFault
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 _WRITTEN: Final = re.compile(r'"\$ref(?:Original)?":"(aug:[^"\\]*)"')
 """A reference in the canonical text of a schema; also what only looks like one, in data."""
@@ -33,7 +35,10 @@ class References:
     `remembered` says that one of the pins is a remembered head, which may be stale.
     """
 
-    def __init__(self, command: Refine, vibes: Vibes, heads: Heads, *, trust: bool) -> None:
+    def __init__(
+        self, command: Refine, vibes: Vibes, heads: Heads, *, trust: bool, reader: Reader = READS_EVERYTHING
+    ) -> None:
+        self._reader = reader
         self.remembered = False
         self.pins: dict[Line, str] = {}
         self.foretold: dict[int, str] = {}
@@ -65,13 +70,44 @@ class References:
                 answers[uri] = await self._foretell(index)
             else:
                 open_.append(uri)
-        found = await self._look_up(open_)
+        found = await self._seen_by_caller(await self._look_up(open_))
         for uri, ref in found.items():
             if uri.floats and ref is not None:
                 line = self._line(uri)
                 self.pins[line] = ref
                 self.remembered = self.remembered or line in self._guessed
         return answers | found
+
+    async def check_inputs(self) -> None:
+        """
+        Refuse an input that the caller may not read, as if it did not exist; the commit refuses others.
+
+        Raises:
+            UnknownReference: there is one.
+        """
+        if self._reader.everything:
+            return
+        command = self._command
+        lists = {
+            "target_refs": command.targets,
+            "instruction_refs": command.instructions,
+            "budget_refs": command.budgets,
+        }
+        inputs = [(f"{name}[{at}]", uri) for name, uris in lists.items() for at, uri in enumerate(uris)]
+        refs = await self._vibes.locate([uri for _, uri in inputs], Context(command.branch))
+        unseen = await hidden(self._vibes.database, self._reader, [ref for ref in refs if ref is not None])
+        for (field, uri), ref in zip(inputs, refs, strict=True):
+            if ref is None:
+                return
+            if ref in unseen:
+                raise UnknownReference(field=field, reference=uri.ref or uri)
+
+    async def _seen_by_caller(self, answers: dict[AugUri, str | None]) -> dict[AugUri, str | None]:
+        """The same, with nothing in place of what the caller may not read."""
+        unseen = await hidden(
+            self._vibes.database, self._reader, [ref for ref in answers.values() if ref is not None]
+        )
+        return {uri: None if ref in unseen else ref for uri, ref in answers.items()} if unseen else answers
 
     async def read_in_advance(self) -> None:
         """

@@ -20,10 +20,12 @@ from refinery_core.errors import (
     UnknownReference,
 )
 from refinery_core.postgres.refinements import refinement_from_row
+from refinery_core.serving.principal import Caller
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes, vibe_from_row
-from refinery_core.vibe.model import Refinement, Vibe
+from refinery_core.vibe.model import Refinement, Vibe, VibeType
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_ATTEMPTS = 10
 _FINAL = frozenset({"OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "READ_ONLY", "REQUEST_ID_REUSED"})
@@ -98,17 +100,28 @@ class Refiner:
             await self._vibes.check_branch(branch)
 
     async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
-        preparation = self._preparation(command, trust=trust and not command.validate_only)
+        reader = await self._reader(command)
+        preparation = self._preparation(command, reader, trust=trust and not command.validate_only)
         try:
             return await preparation.run()
         except RefineryError:
             if not preparation.remembered:
                 raise
         # A remembered head may be why it was refused: look again before saying so.
-        return await self._preparation(command, trust=False).run()
+        return await self._preparation(command, reader, trust=False).run()
 
-    def _preparation(self, command: Refine, *, trust: bool) -> Preparation:
-        return Preparation(command, self._vibes, self._composer, self._heads, self.levels, trust=trust)
+    def _preparation(self, command: Refine, reader: Reader, *, trust: bool) -> Preparation:
+        return Preparation(
+            command, self._vibes, self._composer, self._heads, self.levels, trust=trust, reader=reader
+        )
+
+    async def _reader(self, command: Refine) -> Reader:
+        """What whoever sent it may read."""
+        if command.authority is None:
+            return READS_EVERYTHING
+        principal, *groups = command.authority.names
+        caller = Caller(principal, tuple(groups), authenticated=True)
+        return await self.rights.reader_as(caller, command.author.id)
 
     async def _committed_before(self, command: Refine) -> Refined | None:
         row = await self._vibes.database.first("refinement_by_request_id", command.request_id)
@@ -142,6 +155,8 @@ class Refiner:
             vibes.append(vibe)
             if not prepared.command.validate_only:
                 self._vibes.keep(vibe)
+                if vibe.type is VibeType.ROLE:
+                    self.rights.forget()
                 for line in [(branch, vibe.id) for branch in vibe.branches]:
                     if self._heads.get(line) is not None:  # Lines that nobody asked for take no place.
                         self._heads.keep(line, ref)

@@ -17,10 +17,11 @@ from ledger_service.feed import Feed
 from ledger_service.intake import Intake
 from ledger_service.reads import Asked
 from ledger_service.refine import Refiner
+from ledger_service.seen import check_seen, hidden
 from ledger_service.watch import watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_core.errors import InvalidField
+from refinery_core.errors import InvalidField, VibeNotFound
 from refinery_core.fields import (
     context_from,
     position_from,
@@ -35,12 +36,14 @@ from refinery_core.serving.principal import caller_of, current_caller
 from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
+from refinery_core.vibe.roles import Reader
 from refinery_core.wire import (
     DocumentForm,
     branch_message,
     document_form,
     refinement_message,
     vibe_message,
+    vibe_type_from,
     wants_full,
 )
 
@@ -89,6 +92,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         form = document_form(context.invocation_metadata())
         question = request.reference, request.view, form
         in_context = request.HasField("context")
+        reader = await self._reader()
         answer = None if in_context else self.answers.get(question)
         if answer is None:
             full = wants_full(request.view, absent=True)
@@ -96,7 +100,16 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             answer = pb.GetVibeResponse(vibe=vibe_message(vibe, full=full, form=form))
             if vibe.ref == request.reference and not in_context:
                 self.answers.keep(question, answer, 500 + 2 * answer.ByteSize())
+        found = answer.vibe
+        if not reader.everything and not reader.sees(found.id, found.branches, vibe_type_from(found.type)):
+            is_named = request.WhichOneof("name") == "reference"
+            name = reference_from(request.reference, "reference") if is_named else request.digest.hex()
+            raise VibeNotFound(reference=name)
         return answer
+
+    async def _reader(self) -> Reader:
+        """What the caller may read."""
+        return await self.rights.reader(current_caller())
 
     async def _vibe(self, request: pb.GetVibeRequest) -> Vibe:
         name = request.WhichOneof("name")
@@ -121,7 +134,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
             problem = f"takes 1 to {reads.MAX_BATCH}, not {len(request.references)}"
             raise InvalidField(field="references", problem=problem)
         uris = references_from(request.references, "references")
-        refs = await self.vibes.locate(uris, context_from(request.context))
+        located = await self.vibes.locate(uris, context_from(request.context))
+        refs = [ref for ref in located if ref is not None]
+        unseen = await hidden(self.vibes.database, await self._reader(), refs)
+        if unseen or len(refs) < len(uris):
+            missing = (uri for uri, ref in zip(uris, located, strict=True) if ref is None or ref in unseen)
+            raise VibeNotFound(reference=next(missing))
         write = partial(vibe_message, full=full, form=form)
         return pb.BatchGetVibesResponse(vibes=await reads.batch_get_vibes(self.vibes, refs, write, full=full))
 
@@ -131,7 +149,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of Vibes."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        asked = _asked(request, partial(vibe_message, full=full, form=form))
+        asked = _asked(request, partial(vibe_message, full=full, form=form), await self._reader())
         page = await reads.list_vibes(self.vibes, wire.vibe_filter(request), asked, full=full)
         return pb.ListVibesResponse(vibes=page.items, next_page_token=page.next_page_token)
 
@@ -141,7 +159,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of versions."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        asked = _asked(request, partial(vibe_message, full=full, form=form))
+        asked = _asked(request, partial(vibe_message, full=full, form=form), await self._reader())
         page = await reads.list_revisions(self.vibes, wire.revisions(request), asked, full=full)
         return pb.ListRevisionsResponse(vibes=page.items, next_page_token=page.next_page_token)
 
@@ -150,14 +168,14 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     ) -> pb.GetRefinementResponse:
         """Find one refinement."""
         query, name = wire.refinement_name(request)
-        refinement = await reads.refinement(self.vibes.database, query, name)
+        refinement = await reads.refinement(self.vibes.database, query, name, await self._reader())
         return pb.GetRefinementResponse(refinement=refinement_message(refinement))
 
     async def ListRefinements(
         self, request: pb.ListRefinementsRequest, context: Context[Any, Any]
     ) -> pb.ListRefinementsResponse:
         """List a page of refinements."""
-        asked = _asked(request, refinement_message)
+        asked = _asked(request, refinement_message, await self._reader())
         page = await reads.list_refinements(self.vibes.database, wire.refinement_filter(request), asked)
         return pb.ListRefinementsResponse(refinements=page.items, next_page_token=page.next_page_token)
 
@@ -168,8 +186,9 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         uri, from_ = reference_from(request.reference, "reference"), context_from(request.context)
         walk = wire.walk(request, await self.vibes.as_of(from_))
         (start,) = await self.vibes.find([uri], from_)
-        yield wire.lineage_start(start)
-        async with aclosing(lineage.trace(self.vibes.database, start, walk)) as parts:
+        reader = await self._reader()
+        yield wire.lineage_start(check_seen(reader, start, uri))
+        async with aclosing(lineage.trace(self.vibes.database, start, walk, reader)) as parts:
             async for part in parts:
                 yield wire.lineage_part(part, up=walk.up)
 
@@ -183,7 +202,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         filter_, writing = wire.watch_filter(request), wire.WatchWriting(full, form)
         with self.drain.of_stream() as drain:
             async with aclosing(
-                watch(self.vibes, self.feed, drain, after, filter_, writing=writing)
+                watch(self.vibes, self.feed, drain, after, filter_, writing=writing, rights=self.rights)
             ) as answers:
                 async for answer in answers:
                     yield answer
@@ -201,7 +220,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     ) -> pb.ListBranchesResponse:
         """List a page of branches."""
         prefix = prefix_from(request.name_prefix, "name_prefix")
-        asked = _asked(request, branch_message)
+        asked = _asked(request, branch_message, await self._reader())
         page = await reads.list_branches(self.vibes.database, prefix, asked)
         return pb.ListBranchesResponse(branches=page.items, next_page_token=page.next_page_token)
 
@@ -227,5 +246,5 @@ class _PageRequest(Protocol):
     page_token: str
 
 
-def _asked(request: _PageRequest, write: Callable[[T], M]) -> Asked[T, M]:
-    return Asked(page_size(request.page_size), request.page_token, write)
+def _asked(request: _PageRequest, write: Callable[[T], M], reader: Reader) -> Asked[T, M]:
+    return Asked(page_size(request.page_size), request.page_token, write, reader)

@@ -12,12 +12,16 @@ from typing import Any, Generic, Protocol, TypeVar
 from ledger_service.candidates import Sized
 from ledger_service.feed import Entry, Feed
 from ledger_service.reads import MAX_INT4, REFINEMENTS_AT_ONCE, VIBES_AT_ONCE
-from refinery_core.errors import Draining, PositionOutOfRange
+from ledger_service.seen import seen_refinements, sees
+from refinery_core.errors import Draining, PermissionDenied, PositionOutOfRange
 from refinery_core.pages import Room
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.serving.drain import Drain
+from refinery_core.serving.principal import Caller, current_caller
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
+from refinery_core.vibe.roles import Reader, Verb
 
 HEARTBEAT_SECONDS = 10.0
 PART_BYTES = 1 << 20
@@ -63,12 +67,20 @@ class Writing(Protocol[M, A_co]):
 
 
 async def watch(
-    vibes: Vibes, feed: Feed, drain: Drain, after: int, filter_: WatchFilter, *, writing: Writing[M, A]
+    vibes: Vibes,
+    feed: Feed,
+    drain: Drain,
+    after: int,
+    filter_: WatchFilter,
+    *,
+    writing: Writing[M, A],
+    rights: Rights,
 ) -> AsyncGenerator[A, None]:
     """
     Send what was committed after a position, then what is committed from now on.
 
     Raises:
+        PermissionDenied: the caller may not read what is watched, or may no longer.
         Draining: the server stops, or the stream is old.
         PositionOutOfRange: the ledger does not reach that far.
     """
@@ -81,7 +93,8 @@ async def watch(
         draining = asyncio.ensure_future(drain.wait())
         draining.add_done_callback(lambda _: news.set())
         try:
-            async with aclosing(_Watch(vibes, feed, drain, filter_, writing).answers(after, news)) as answers:
+            watching = _Watch(vibes, feed, drain, filter_, writing, rights, current_caller())
+            async with aclosing(watching.answers(after, news)) as answers:
                 async for answer in answers:
                     yield answer
         finally:
@@ -95,6 +108,8 @@ class _Watch(Generic[M, A]):
     drain: Drain
     filter_: WatchFilter
     writing: Writing[M, A]
+    rights: Rights
+    caller: Caller
 
     async def answers(self, after: int, news: asyncio.Event) -> AsyncGenerator[A, None]:
         """What is seen, and a heartbeat where nothing matches for long."""
@@ -103,6 +118,9 @@ class _Watch(Generic[M, A]):
         async for seen in self._seen(after, news):
             if self.drain.begun:
                 raise Draining
+            reader = await self._reader()
+            if isinstance(seen, Entry) and not reader.everything:
+                seen = await self._readable(seen, reader) or seen.position  # noqa: PLW2901 - it is what is seen
             if isinstance(seen, Entry):
                 async for answer in self._written(seen):
                     await self.feed.turn(seen.position)
@@ -113,6 +131,28 @@ class _Watch(Generic[M, A]):
             elif now() - sent >= HEARTBEAT_SECONDS:
                 yield self.writing.news(seen, None, ())
                 sent = now()
+
+    async def _reader(self) -> Reader:
+        """What the caller may read now; a watch that can see nothing any more ends."""
+        reader = await self.rights.reader(self.caller)
+        if not reader.may_see(self.filter_.id_prefix, self.filter_.branch):
+            raise PermissionDenied(
+                principal=self.caller.principal,
+                verb=Verb.READ,
+                id=f"{self.filter_.id_prefix}**",
+                branch=self.filter_.branch or "**",
+                role="any Role",
+                problem="none in force that it holds lets it read there",
+            )
+        return reader
+
+    async def _readable(self, entry: Entry, reader: Reader) -> Entry | None:
+        """A refinement as far as it may be read, with those of its Vibes that may; None where none may."""
+        vibes = tuple(vibe for vibe in entry.vibes if sees(reader, vibe))
+        if not vibes:
+            return None
+        (refinement,) = await seen_refinements(self.vibes.database, reader, [entry.refinement])
+        return None if refinement is None else Entry(refinement, vibes)
 
     async def _seen(self, after: int, news: asyncio.Event) -> AsyncGenerator[Entry | int, None]:
         """Refinements with what matches of them, or how far it has come: the feed's, or the database's."""

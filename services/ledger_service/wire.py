@@ -236,12 +236,17 @@ def lineage_part(part: Part, *, up: bool) -> pb.TraceLineageResponse:
     """Write a part of a walk. Field by field: handing over keywords and lists takes three times as long."""
     message, last = pb.TraceLineageResponse(truncated=part.truncated), None
     for near, far, kind, far_type, position, _ in part.edges:
+        hidden = part.hidden.get(far) if part.hidden else None
         if far != last:
             step, last = message.steps.add(), far
-            step.ref, step.depth = far, part.depth
-            step.type, step.position = _VIBE_TYPES[far_type], position
+            step.depth = part.depth
+            if hidden is None:
+                step.ref, step.type, step.position = far, _VIBE_TYPES[far_type], position
+            else:
+                step.hidden, step.digest = True, hidden
         edge = step.edges.add()
-        edge.from_ref, edge.to_ref = (near, far) if up else (far, near)
+        there = far if hidden is None else ""
+        edge.from_ref, edge.to_ref = (near, there) if up else (there, near)
         edge.type = _EDGE_TYPES[kind]
     return message
 

@@ -38,6 +38,8 @@ async def lineage(
     Every Vibe stands once, at its nearest place; the words before it say why it
     is joined to the one above. A * behind it says that it is joined to others of
     that distance as well: -o json has all.
+
+    A hidden Vibe is one that you may not read; its digest stands for it.
     """
     async with services.connect() as refinery:
         steps = refinery.trace_lineage(
@@ -70,7 +72,9 @@ def drawn(walk: Sequence[LineageStep]) -> Tree:
         above = next(ref for ref in nearer if ref in trees)
         why = [edge.type for edge, ref in zip(step.edges, nearer, strict=True) if ref == above]
         label = _label(step, why, more=any(ref != above for ref in nearer))
-        trees[step.ref] = trees[above].add(label)
+        tree = trees[above].add(label)
+        if not step.hidden:
+            trees[step.ref] = tree
     return trees[start.ref]
 
 
@@ -78,6 +82,9 @@ def _label(step: LineageStep, why: Sequence[EdgeType], *, more: bool) -> Text:
     label = Text()
     if why:
         label.append(f"{', '.join(dict.fromkeys(kind.value for kind in why))} ", style="cyan")
-    label.append(printable(step.ref), style="bold")
-    label.append(f"  {step.type.value}", style="dim")
+    if step.type is None:
+        label.append(f"hidden  {step.digest.hex()}", style="dim")
+    else:
+        label.append(printable(step.ref), style="bold")
+        label.append(f"  {step.type.value}", style="dim")
     return label.append(" *" if more else "")

@@ -42,6 +42,7 @@ from refinery_core.vibe.references import (
     unpin,
 )
 from refinery_core.vibe.refs import AugUri, pointer_tokens
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
 """Says which refs references without fragment mean; None where there is none."""
@@ -86,9 +87,12 @@ class Composer:
         field: str,
         extra: Mapping[str, str] | None = None,
         repin: bool = False,
+        reader: Reader = READS_EVERYTHING,
     ) -> PinnedSchema:
         """
         Give every reference that has no pin the ref that it means; with `repin`, every floating one.
+
+        Vibes that `reader` may not read do not exist for it.
 
         Raises:
             InvalidSchema: a reference, or what it leads to, is no schema.
@@ -108,17 +112,22 @@ class Composer:
         if missing is not None:
             raise UnknownReference(field=field, reference=missing)
         refs = {str(uri): str(answers[uri]) for uri in open_}
-        aliases = await self._check_guests(reading, refs, field, extra or {})
+        aliases = await self._check_guests(reading, refs, field, extra or {}, reader)
         refs = {uri: aliases.get(ref, ref) for uri, ref in refs.items()}
         value = pin(schema, reading, refs)
         return PinnedSchema(value, _text(value, field), reading, _pins(reading, refs))
 
     async def _check_guests(
-        self, reading: SchemaReading, refs: Mapping[str, str], field: str, extra: Mapping[str, str]
+        self,
+        reading: SchemaReading,
+        refs: Mapping[str, str],
+        field: str,
+        extra: Mapping[str, str],
+        reader: Reader,
     ) -> dict[str, str]:
         """Refuse references that lead to no schema; the refs of those that name their Vibe by an alias."""
         names = {reference: _guest(reference, refs) for reference in reading.references}
-        guests = await self._guests([name for name in names.values() if name not in extra], field)
+        guests = await self._guests([name for name in names.values() if name not in extra], field, reader)
         for reference, name in names.items():
             if name not in extra and name not in guests:
                 raise UnknownReference(field=field, reference=name if reference.pinned else reference.written)
@@ -139,14 +148,18 @@ class Composer:
                     raise InvalidSchema(field=field, path=reference.pointer, problem=problem)
         return {name: guest.ref for name, guest in guests.items() if guest.ref != name}
 
-    async def _guests(self, names: Sequence[str], field: str) -> dict[str, Vibe]:
+    async def _guests(self, names: Sequence[str], field: str, reader: Reader) -> dict[str, Vibe]:
         """Read what a schema refers to, a few at a time: more than can be composed is refused unread."""
         guests: dict[str, Vibe] = {}
         size, wanted = 0, list(dict.fromkeys(names))
         for start in range(0, len(wanted), _GUESTS_AT_ONCE):
             found = await self.vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
             # Of each only the schema is needed, and there may be thousands.
-            guests |= {name: replace(guest, context=None, solution=None) for name, guest in found.items()}
+            guests |= {
+                name: replace(guest, context=None, solution=None)
+                for name, guest in found.items()
+                if reader.everything or reader.sees(guest.id, guest.branches, guest.type)
+            }
             size += sum(len(guest.schema or "") for guest in found.values())
             if size > documents.MAX_BYTES:
                 raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
+from refinery_core.kept import Kept
 from refinery_core.postgres.database import NOW, Database
-from refinery_core.vibe.roles import GENESIS, Role, Rule
+from refinery_core.serving.principal import Caller
+from refinery_core.vibe.roles import GENESIS, READS_EVERYTHING, Reader, Role, Rule
 
+REMEMBERED_SECONDS: Final = 1.0
+"""So long somebody may still read after a Role was withdrawn, at the most."""
+REMEMBERED_READERS: Final = 10_000
 GENESIS_ROLE: Final = Role(f"main@{GENESIS}?1")
 
 
@@ -29,6 +35,7 @@ class Rights:
     def __init__(self, database: Database, root: frozenset[str] = frozenset()) -> None:
         self._database = database
         self.root = root
+        self._readers: Kept[tuple[str, ...], tuple[Reader, float]] = Kept(most=REMEMBERED_READERS)
 
     async def held(self, names: Sequence[str], as_of: int = NOW) -> list[Held]:
         """
@@ -39,18 +46,45 @@ class Rights:
         rows = await self._database.fetch("roles_held", orjson.dumps(names).decode(), as_of)
         held = [Held(GENESIS_ROLE, names[0])] if names[0] in self.root else []
         for (ref, held_as), of_role in groupby(rows, key=lambda row: (row["ref"], row["held_as"])):
-            rules = (
-                (
-                    row["number"],
-                    Rule(
-                        tuple(row["verbs"]),
-                        tuple(row["ids"]),
-                        tuple(row["branches"]),
-                        None if row["types"] is None else tuple(row["types"]),
-                    ),
-                )
-                for row in of_role
-                if row["number"] is not None
-            )
+            rules = ((row["number"], _rule(row)) for row in of_role if row["number"] is not None)
             held.append(Held(Role(ref, rules=tuple(rules)), held_as))
         return held
+
+    async def reader(self, caller: Caller) -> Reader:
+        """What a caller may read, as of at most a second ago; everything where nobody is authenticated."""
+        if not caller.authenticated:
+            return READS_EVERYTHING
+        names = (caller.principal, *caller.groups)
+        now = asyncio.get_running_loop().time()
+        kept = self._readers.get(names)
+        if kept is not None and now < kept[1]:
+            return kept[0]
+        held = await self.held(names)
+        reader = Reader(
+            (rule for each in held for _, rule in each.role.rules),
+            everything=any(each.role.is_genesis for each in held),
+        )
+        self._readers.keep(names, (reader, now + REMEMBERED_SECONDS))
+        return reader
+
+    async def reader_as(self, caller: Caller, role_id: str) -> Reader:
+        """What a caller may read as it writes: whoever carries executions out reads as their author."""
+        reader = await self.reader(caller)
+        if reader.everything or not reader.carries_out:
+            return reader
+        rows = await self._database.fetch("rules_in_force", role_id)
+        return reader.joined(Reader(_rule(row) for row in rows))
+
+    def forget(self) -> None:
+        """Forget what was remembered: a Role was refined."""
+        self._readers.clear()
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    types = row["types"]
+    return Rule(
+        tuple(row["verbs"]),
+        tuple(row["ids"]),
+        tuple(row["branches"]),
+        None if types is None else tuple(types),
+    )

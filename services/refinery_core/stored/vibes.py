@@ -102,18 +102,19 @@ class Vibes:
         found = await self.by_names(name for name in names if name is not None)
         return [found[name] for name in _all_there(uris, names, found)]
 
-    async def locate(self, uris: Sequence[AugUri], context: Context) -> list[str]:
+    async def locate(self, uris: Sequence[AugUri], context: Context) -> list[str | None]:
         """
         The refs of the Vibes that references mean in a context, in order, without reading the Vibes.
 
+        None stands for nothing.
+
         Raises:
-            VibeNotFound: one of them means nothing there.
             BranchNotFound: a branch does not exist.
         """
         names = await self.resolve(uris, context, await self.as_of(context))
         rows = await self.database.fetch("refs_by_name", [name for name in names if name is not None])
         refs = {row["name"]: row["ref"] for row in rows}
-        return [refs[name] for name in _all_there(uris, names, refs)]
+        return [None if name is None else refs.get(name) for name in names]
 
     async def check_branch(self, name: str) -> None:
         """

@@ -114,6 +114,57 @@ class Role:
         return all(self.allows(verb, id_, branch, type_) for type_ in types or (None,))
 
 
+class Reader:
+    """What somebody may read. A Vibe on several branches may be read if it may be on one of them."""
+
+    __slots__ = ("_exact", "_narrow", "_under", "carries_out", "everything")
+
+    def __init__(self, rules: Iterable[Rule] = (), *, everything: bool = False) -> None:
+        """Take the rules of all Roles that it holds. Those about all branches and types are quick to ask."""
+        exact, under, self._narrow = set[str](), set[str](), list[Rule]()
+        self.carries_out = False
+        for rule in rules:
+            self.carries_out = self.carries_out or Verb.CARRY_OUT in rule.verbs
+            if Verb.READ not in rule.verbs:
+                continue
+            if rule.types is not None or ALL not in rule.branches:
+                self._narrow.append(rule)
+                continue
+            everything = everything or ALL in rule.ids
+            exact.update(rule.ids)
+            under.update(id_[:-2] for id_ in rule.ids if id_.endswith("/**"))
+        self.everything = everything
+        self._exact = frozenset(exact)
+        self._under = tuple(under)
+
+    def joined(self, other: Reader) -> Reader:
+        """A reader of what either reads."""
+        both = Reader(everything=self.everything or other.everything)
+        both._exact = self._exact | other._exact
+        both._under = self._under + other._under
+        both._narrow = self._narrow + other._narrow
+        both.carries_out = self.carries_out or other.carries_out
+        return both
+
+    def sees(self, id_: str, branches: Iterable[str], type_: str) -> bool:
+        """Whether a Vibe may be read."""
+        if self.everything or id_ in self._exact or id_.startswith(self._under):
+            return True
+        return any(rule.allows(Verb.READ, id_, branch, type_) for rule in self._narrow for branch in branches)
+
+    def may_see(self, id_prefix: str, branch: str) -> bool:
+        """Whether there can be a Vibe that may be read, under a prefix and on a branch; "" is any."""
+        if self.everything or any(_meet(id_, id_prefix) for id_ in (*self._exact, *self._under)):
+            return True
+        return any(
+            (ALL in rule.ids or any(_meet(id_.removesuffix("**"), id_prefix) for id_ in rule.ids))
+            and (not branch or covers(rule.branches, branch))
+            for rule in self._narrow
+        )
+
+
+READS_EVERYTHING: Final = Reader(everything=True)
+
 NOBODYS: Final = Role("")
 """In place of a revision that is not there."""
 
@@ -134,6 +185,10 @@ def escalates(author: Role, previous: Role, revision: Role) -> bool:
         for id_ in rule.ids
         for branch in rule.branches
     )
+
+
+def _meet(readable: str, prefix: str) -> bool:
+    return readable.startswith(prefix) or (readable.endswith("/") and prefix.startswith(readable))
 
 
 def _goes_on(before: str, member: str) -> bool:

@@ -861,6 +861,8 @@ class LineageStep(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     EDGES_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     ref: _builtins.str
     """ref is the Vibe."""
     depth: _builtins.int
@@ -869,6 +871,15 @@ class LineageStep(_message.Message):
     """type is the kind of thing."""
     position: _builtins.int
     """position is its place in the ledger."""
+    hidden: _builtins.bool
+    """hidden says that the caller may not read it. It has no ref, type and
+    position, its end of the edges is empty, and nothing beyond it is reached.
+    What came of a Vibe and may not be read is left out.
+    """
+    digest: _builtins.bytes
+    """digest is the digest of a hidden Vibe, on which those of the Vibes that
+    refer to it rest.
+    """
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[_vibe_pb2.Edge]:
         """edges are those that join it to Vibes one step nearer to the start."""
@@ -881,10 +892,12 @@ class LineageStep(_message.Message):
         type: _vibe_pb2.VibeType.ValueType = ...,
         position: _builtins.int = ...,
         edges: _abc.Iterable[_vibe_pb2.Edge] | None = ...,
+        hidden: _builtins.bool = ...,
+        digest: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "edges", b"edges", "position", b"position", "ref", b"ref", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "digest", b"digest", "edges", b"edges", "hidden", b"hidden", "position", b"position", "ref", b"ref", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -108,7 +108,7 @@ class LedgerFunctions:
             {
                 "ref": step.ref,
                 "depth": step.depth,
-                "type": step.type.value,
+                "type": None if step.type is None else step.type.value,
                 "edges": [{"from": e.from_ref, "to": e.to_ref, "type": e.type.value} for e in step.edges],
             }
             async for step in walk

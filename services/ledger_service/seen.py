@@ -1,0 +1,73 @@
+"""What a reader sees of what is there: whatever it may not read is as if it did not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from refinery_core.errors import VibeNotFound
+from refinery_core.postgres.database import Database
+from refinery_core.vibe.model import Refinement, Vibe
+from refinery_core.vibe.roles import Reader
+
+
+def sees(reader: Reader, vibe: Vibe) -> bool:
+    """Whether a Vibe may be read."""
+    return reader.everything or reader.sees(vibe.id, vibe.branches, vibe.type)
+
+
+def check_seen(reader: Reader, vibe: Vibe, reference: object) -> Vibe:
+    """
+    Give a Vibe that may be read.
+
+    Raises:
+        VibeNotFound: it may not.
+    """
+    if not sees(reader, vibe):
+        raise VibeNotFound(reference=reference)
+    return vibe
+
+
+async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dict[str, bytes]:
+    """Those of some Vibes that may not be read, with their digests."""
+    if reader.everything:
+        return {}
+    rows = await database.fetch("whose", list(dict.fromkeys(refs)))
+    return {
+        row["ref"]: row["digest"] for row in rows if not reader.sees(row["id"], row["branches"], row["type"])
+    }
+
+
+async def seen_refinements(
+    database: Database, reader: Reader, refinements: Sequence[Refinement]
+) -> list[Refinement | None]:
+    """Refinements without the refs of what may not be read; None where none of its Vibes may be."""
+    if reader.everything:
+        return [*refinements]
+    unseen = await hidden(
+        database,
+        reader,
+        (
+            ref
+            for one in refinements
+            for refs in (one.vibe_refs, one.target_refs, one.instruction_refs, one.budget_refs)
+            for ref in refs
+        ),
+    )
+    return [_without(one, unseen) for one in refinements]
+
+
+def _without(refinement: Refinement, unseen: dict[str, bytes]) -> Refinement | None:
+    def seen(refs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(ref for ref in refs if ref not in unseen)
+
+    made = seen(refinement.vibe_refs)
+    if not made:
+        return None
+    return replace(
+        refinement,
+        vibe_refs=made,
+        target_refs=seen(refinement.target_refs),
+        instruction_refs=seen(refinement.instruction_refs),
+        budget_refs=seen(refinement.budget_refs),
+    )
