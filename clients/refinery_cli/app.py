@@ -32,6 +32,7 @@ VERBS: Final = (
     ("Read", "status", "status", "Say which ledger this is, where it ends, and what serves it."),
     ("Read", "whoami", "whoami", "Say whom the ledger takes you for, and which Roles you hold."),
     ("Read", "may", "may", "Say whether somebody may do something, and by which rule."),
+    ("Read", "denials", "denials", "List the calls that were refused for want of a right."),
     ("Read", "get", "get", "Show one Vibe."),
     ("Read", "list", "list_", "List Vibes in ledger order."),
     ("Read", "log", "log", "List the revisions of an id, newest first."),

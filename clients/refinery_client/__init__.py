@@ -1,6 +1,6 @@
 """The Python client of Refinery: typed, async, and patient with servers that come and go."""
 
-from refinery_client.access import Access, HeldRole, Identity, RoleRule
+from refinery_client.access import Access, Denial, HeldRole, Identity, RoleRule
 from refinery_client.answers import (
     Answers,
     BranchCreated,
@@ -45,6 +45,7 @@ __all__ = [
     "CapabilityCalled",
     "Change",
     "DeadlineExceeded",
+    "Denial",
     "Dependency",
     "Draft",
     "EventSent",

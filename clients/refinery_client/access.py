@@ -58,6 +58,22 @@ class Access:
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Calls of one kind that were refused in one minute for want of a right, and how many."""
+
+    minute: datetime
+    service: str
+    principal: str
+    method: str
+    verb: str
+    id: str
+    branch: str
+    role: str
+    problem: str
+    count: int
+
+
 def access_request(
     verb: Verb,
     id_: str,
@@ -68,6 +84,7 @@ def access_request(
     groups: Sequence[str],
     author_ref: str,
     as_of: int | datetime | None,
+    refuse: bool,
 ) -> pb.CheckAccessRequest:
     """Write the question."""
     request = pb.CheckAccessRequest(
@@ -78,6 +95,7 @@ def access_request(
         branch=branch,
         type=0 if type_ is None else wire.vibe_type_number(type_),  # type: ignore[arg-type]  # 0 is UNSPECIFIED
         author_ref=author_ref,
+        refuse=refuse,
     )
     if isinstance(as_of, datetime):
         wire.write_time(request.time, as_of)
@@ -108,6 +126,12 @@ def identity_from(message: pb.WhoAmIResponse) -> Identity:
             for role in message.roles
         ),
     )
+
+
+def denial_from(message: pb.Denial) -> Denial:
+    """Read a denial."""
+    names = "service", "principal", "method", "verb", "id", "branch", "role", "problem", "count"
+    return Denial(wire.time_from(message.minute), **{name: getattr(message, name) for name in names})
 
 
 def _rule_from(message: pb.RoleRule) -> RoleRule:

@@ -15,7 +15,15 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import watch
-from refinery_client.access import Access, Identity, access_from, access_request, identity_from
+from refinery_client.access import (
+    Access,
+    Denial,
+    Identity,
+    access_from,
+    access_request,
+    denial_from,
+    identity_from,
+)
 from refinery_client.answers import (
     Answers,
     BranchCreated,
@@ -81,13 +89,14 @@ class Ledger:
         groups: Sequence[str] = (),
         author_ref: str = "",
         as_of: int | datetime | None = None,
+        refuse: bool = False,
         timeout_seconds: float | None = None,
     ) -> Access:
         """
         Say whether a principal, or else this client, may do something, then or now, and by which rule.
 
         `verb` is with an id, but for `branch`. Without a type it has to be allowed for all types; without an
-        author, as any Role that is held.
+        author, as any Role that is held. With `refuse` a refusal is raised where it may not, and kept as a denial.
         """
         request = access_request(
             verb,
@@ -98,6 +107,7 @@ class Ledger:
             groups=groups,
             author_ref=author_ref,
             as_of=as_of,
+            refuse=refuse,
         )
         return access_from(await self._patience.call(self._ledger.CheckAccess, request, timeout_seconds))
 
@@ -374,6 +384,29 @@ class Ledger:
             self._ledger.ListBranches,
             request,
             lambda page: map(wire.branch_from, page.branches),
+            timeout_seconds=timeout_seconds,
+        )
+
+    def list_denials(
+        self,
+        *,
+        principal: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Denial]:
+        """List the calls that were refused for want of a right, newest first, counted by the minute."""
+        request = pb.ListDenialsRequest(principal=principal, page_size=page_size)
+        if since is not None:
+            wire.write_time(request.since, since)
+        if until is not None:
+            wire.write_time(request.until, until)
+        return items_of(
+            self._patience,
+            self._ledger.ListDenials,
+            request,
+            lambda page: map(denial_from, page.denials),
             timeout_seconds=timeout_seconds,
         )
 

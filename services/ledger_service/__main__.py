@@ -19,6 +19,7 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.denials import denials_kept
 from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 
@@ -41,6 +42,7 @@ async def main() -> None:
         sessions(database, settings.notifications_url) as listening,
         aclosing(Feed(database, listening)) as feed,
         aclosing(Committer(database, committed=feed.committed)) as committer,
+        denials_kept(database, "ledger"),
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         composer = Composer(

@@ -1,22 +1,31 @@
-"""Answers WhoAmI and CheckAccess: which Roles somebody holds, and what they allow."""
+"""Answers WhoAmI, CheckAccess and ListDenials: who holds which Role, what it allows, and who was refused."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
+import asyncpg
+
+from ledger_service.candidates import Candidate, Key, filled, in_chunks
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core.errors import InvalidField, PermissionDenied
 from refinery_core.fields import branch_from, id_from, position_from, reference_from
+from refinery_core.pages import MAX_SIZE, open_token, page_size, page_token
+from refinery_core.postgres.database import NOW
 from refinery_core.serving.principal import Caller
 from refinery_core.stored.rights import Held, Rights
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, VibeType
 from refinery_core.vibe.refs import AugUri
 from refinery_core.vibe.roles import GENESIS, Role, Rule, Verb
-from refinery_core.wire import time_from, verb_from, verb_number, vibe_type_from, vibe_type_number
+from refinery_core.wire import time_from, verb_from, verb_number, vibe_type_from, vibe_type_number, write_time
 
 MAX_GROUPS: Final = 1_000
 MAX_NAME_BYTES: Final = 512
+
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 # A Role from before there was a schema of Roles may name others.
 _VERBS: Final = frozenset(Verb)
@@ -58,7 +67,7 @@ async def check_access(
     branch = branch_from(request.branch, "branch")
     type_ = vibe_type_from(request.type, "type") if request.type else None
     author = reference_from(request.author_ref, "author_ref") if request.author_ref else None
-    if names[0] != caller.principal and caller.authenticated:
+    if names[0] != caller.principal:
         await _check_asker(rights, caller)
     as_of = await _moment(vibes, request)
     for held in await rights.held(names, as_of):
@@ -69,7 +78,51 @@ async def check_access(
         for number, rule in held.role.rules:
             if rule.allows(verb, id_, branch, type_):
                 return _allowed(held, number, as_of)
+    if request.refuse:
+        raise PermissionDenied(
+            principal=names[0],
+            verb=verb,
+            id=id_ or "",
+            branch=branch,
+            role=str(author.ref or author) if author is not None else "any Role",
+            problem="no Role in force that it holds allows it",
+        )
     return pb.CheckAccessResponse(position=as_of)
+
+
+async def list_denials(
+    vibes: Vibes, rights: Rights, request: pb.ListDenialsRequest, caller: Caller
+) -> pb.ListDenialsResponse:
+    """
+    List who was refused, newest first.
+
+    Raises:
+        PermissionDenied: the caller may not ask about others.
+    """
+    await _check_asker(rights, caller)
+    since = time_from(request.since, "since") if request.HasField("since") else None
+    until = time_from(request.until, "until") if request.HasField("until") else None
+    filter_ = "denials", request.principal, *(time and time.isoformat() for time in (since, until))
+    size, key = page_size(request.page_size), [NOW]
+    if request.page_token:
+        _, key = open_token(request.page_token, filter_, (int,))
+    bounds = since or _FIRST, until or _LAST
+
+    async def read(key: Key, count: int) -> list[Candidate[asyncpg.Record]]:
+        query, of = ("list_denials_of", [request.principal]) if request.principal else ("list_denials", [])
+        rows = await vibes.database.fetch(query, *key, count, *bounds, *of)
+        return [((row["at"],), None if row["minute"] is None else row) for row in rows]
+
+    items, last = await filled(in_chunks(read, key, size + 1, MAX_SIZE), size, _denial_message)
+    token = page_token(filter_, 0, [*last]) if last else ""
+    return pb.ListDenialsResponse(denials=items, next_page_token=token)
+
+
+def _denial_message(row: asyncpg.Record) -> pb.Denial:
+    names = "service", "principal", "method", "verb", "id", "branch", "role", "problem", "count"
+    message = pb.Denial(**{name: row[name] for name in names})
+    write_time(message.minute, row["minute"])
+    return message
 
 
 def _names(request: pb.CheckAccessRequest, caller: Caller) -> tuple[str, ...]:
@@ -100,6 +153,8 @@ async def _moment(vibes: Vibes, request: pb.CheckAccessRequest) -> int:
 
 
 async def _check_asker(rights: Rights, caller: Caller) -> None:
+    if not caller.authenticated:
+        return
     for each in await rights.held((caller.principal, *caller.groups)):
         if each.role.allows(Verb.READ, GENESIS, "main", "ROLE"):
             return

@@ -11,12 +11,14 @@ from typing import Final
 from ledger_service import wire
 from ledger_service.refine import Refiner
 from refinery.ledger.v1 import ledger_service_pb2 as pb
-from refinery_core.errors import Draining, MessageTooLarge
+from refinery_core.errors import Draining, MessageTooLarge, PermissionDenied
+from refinery_core.serving.audit import DENIALS
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.large import LARGE_BYTES, Entrance, read
 from refinery_core.serving.refusals import as_refusal
 from refinery_core.wire import MAX_MESSAGE_BYTES
 
+STREAM: Final = "/refinery.ledger.v1.LedgerService/RefineStream"
 LARGE_DRAFTS: Final = 32
 """From here on a refine is large, however few bytes it has."""
 STREAM_IN_FLIGHT: Final = 256
@@ -109,8 +111,11 @@ class Intake:
                 raise MessageTooLarge(limit=MAX_MESSAGE_BYTES)  # noqa: TRY301 -- as all refusals here
             response = await self.refine(request, caller)
         except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
-            refusal = wire.refusal_message(as_refusal(error, where="RefineStream"))
-            return pb.RefineStreamResponse(request_id=request.request_id, refusal=refusal)
+            refusal = as_refusal(error, where="RefineStream")
+            if isinstance(refusal, PermissionDenied):
+                DENIALS.note(refusal, STREAM)
+            message = wire.refusal_message(refusal)
+            return pb.RefineStreamResponse(request_id=request.request_id, refusal=message)
         return pb.RefineStreamResponse(request_id=request.request_id, response=response)
 
 

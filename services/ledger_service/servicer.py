@@ -240,6 +240,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """Say who may do what."""
         return await access.check_access(self.vibes, self.rights, request, current_caller())
 
+    async def ListDenials(
+        self, request: pb.ListDenialsRequest, context: Context[Any, Any]
+    ) -> pb.ListDenialsResponse:
+        """List who was refused."""
+        return await access.list_denials(self.vibes, self.rights, request, current_caller())
+
 
 class _PageRequest(Protocol):
     page_size: int

@@ -22,6 +22,7 @@ from refinery_core.errors import (
     LedgerUnavailable,
     OutcomeUnknown,
     Overloaded,
+    PermissionDenied,
     ReadOnly,
     RefineryError,
     SolutionInvalid,
@@ -30,6 +31,7 @@ from refinery_core.errors import (
     Violation,
 )
 from refinery_core.serving.around import Call
+from refinery_core.serving.audit import DENIALS
 
 DOMAIN: Final = "refinery"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -73,6 +75,8 @@ class Refusals:
             return
         call = self._call
         refusal = call.refusal = as_refusal(error, where=call.method)
+        if isinstance(refusal, PermissionDenied):
+            DENIALS.note(refusal, call.method)
         status = status_of(refusal)
         await call.context.abort(
             _CODES[refusal.code],

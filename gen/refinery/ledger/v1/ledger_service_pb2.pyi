@@ -1500,6 +1500,7 @@ class CheckAccessRequest(_message.Message):
     AUTHOR_REF_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    REFUSE_FIELD_NUMBER: _builtins.int
     principal: _builtins.str
     """principal is who. If absent, the caller, with its groups."""
     verb: _vibe_pb2.Verb.ValueType
@@ -1518,6 +1519,11 @@ class CheckAccessRequest(_message.Message):
     """
     position: _builtins.int
     """position is after the refinement at that position."""
+    refuse: _builtins.bool
+    """refuse asks for a refusal, PERMISSION_DENIED, in place of the answer that it
+    may not, which is kept as a denial of that principal: so the process service
+    asks before it acts.
+    """
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """groups are the groups of that principal: `group:<iss>#<name>`."""
@@ -1538,10 +1544,11 @@ class CheckAccessRequest(_message.Message):
         author_ref: _builtins.str = ...,
         position: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        refuse: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "position", b"position", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "author_ref", b"author_ref", "branch", b"branch", "groups", b"groups", "id", b"id", "position", b"position", "principal", b"principal", "time", b"time", "type", b"type", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "author_ref", b"author_ref", "branch", b"branch", "groups", b"groups", "id", b"id", "position", b"position", "principal", b"principal", "refuse", b"refuse", "time", b"time", "type", b"type", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_as_of: _TypeAlias = _typing.Literal["position", "time"]  # noqa: Y015
     _WhichOneofArgType_as_of: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
@@ -1592,3 +1599,136 @@ class CheckAccessResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rule) -> _WhichOneofReturnType__rule | None: ...
 
 Global___CheckAccessResponse: _TypeAlias = CheckAccessResponse  # noqa: Y015
+
+@_typing.final
+class ListDenialsRequest(_message.Message):
+    """ListDenialsRequest says which denials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    principal: _builtins.str
+    """principal lists those of one principal. If absent, of all."""
+    page_size: _builtins.int
+    """page_size is how many; at most 1,000. If absent, 100."""
+    page_token: _builtins.str
+    """page_token is the next_page_token of the page before."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """since lists those of the minutes from here on."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """until lists those of the minutes before this."""
+
+    def __init__(
+        self,
+        *,
+        principal: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "principal", b"principal", "since", b"since", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDenialsRequest: _TypeAlias = ListDenialsRequest  # noqa: Y015
+
+@_typing.final
+class ListDenialsResponse(_message.Message):
+    """ListDenialsResponse is a page of denials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DENIALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token goes on; empty at the end."""
+    @_builtins.property
+    def denials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Denial]:
+        """denials are newest first."""
+
+    def __init__(
+        self,
+        *,
+        denials: _abc.Iterable[Global___Denial] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denials", b"denials", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDenialsResponse: _TypeAlias = ListDenialsResponse  # noqa: Y015
+
+@_typing.final
+class Denial(_message.Message):
+    """Denial is a call that was refused for want of a right, and how often in one
+    minute at one instance of a service. Of a minute with more than 1,000
+    different ones the rest is counted as one, of which only the count is known.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MINUTE_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    VERB_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """service is which service: `ledger`, `resolver`."""
+    principal: _builtins.str
+    """principal is who."""
+    method: _builtins.str
+    """method is the call: `/refinery.ledger.v1.LedgerService/Refine`."""
+    verb: _builtins.str
+    """verb is the right that was wanting, as a Role writes it."""
+    id: _builtins.str
+    """id is with what."""
+    branch: _builtins.str
+    """branch is where."""
+    role: _builtins.str
+    """role is the revision of the Role it was tried as, or `any Role`."""
+    problem: _builtins.str
+    """problem is why."""
+    count: _builtins.int
+    """count is how often."""
+    @_builtins.property
+    def minute(self) -> _timestamp_pb2.Timestamp:
+        """minute is when that minute began."""
+
+    def __init__(
+        self,
+        *,
+        minute: _timestamp_pb2.Timestamp | None = ...,
+        service: _builtins.str = ...,
+        principal: _builtins.str = ...,
+        method: _builtins.str = ...,
+        verb: _builtins.str = ...,
+        id: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        role: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minute", b"minute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "count", b"count", "id", b"id", "method", b"method", "minute", b"minute", "principal", b"principal", "problem", b"problem", "role", b"role", "service", b"service", "verb", b"verb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Denial: _TypeAlias = Denial  # noqa: Y015

@@ -124,6 +124,11 @@ class LedgerServiceStub:
                 request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.SerializeToString,
                 response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.FromString,
                 _registered_method=True)
+        self.ListDenials = channel.unary_unary(
+                '/refinery.ledger.v1.LedgerService/ListDenials',
+                request_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsRequest.SerializeToString,
+                response_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -266,6 +271,15 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDenials(self, request, context):
+        """ListDenials lists the calls that were refused for want of a right, newest
+        first, as far as they are written down: each minute when it is over. For
+        those who may read `system/genesis`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -343,6 +357,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.CheckAccess,
                     request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.FromString,
                     response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.SerializeToString,
+            ),
+            'ListDenials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDenials,
+                    request_deserializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsRequest.FromString,
+                    response_serializer=refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -765,6 +784,33 @@ class LedgerService:
             '/refinery.ledger.v1.LedgerService/CheckAccess',
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessRequest.SerializeToString,
             refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.CheckAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDenials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/refinery.ledger.v1.LedgerService/ListDenials',
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsRequest.SerializeToString,
+            refinery_dot_ledger_dot_v1_dot_ledger__service__pb2.ListDenialsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,11 @@ class LedgerServiceStub:
     in the past, and by which rule. About others than itself a caller may ask
     that may read `system/genesis`, or carries executions out.
     """
+    ListDenials: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDenialsRequest, _ledger_service_pb2.ListDenialsResponse]
+    """ListDenials lists the calls that were refused for want of a right, newest
+    first, as far as they are written down: each minute when it is over. For
+    those who may read `system/genesis`.
+    """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """LedgerService keeps every version of every thing. There is one write, refine.
@@ -250,6 +255,17 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """CheckAccess says whether a principal may do something, or might at a moment
         in the past, and by which rule. About others than itself a caller may ask
         that may read `system/genesis`, or carries executions out.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDenials(
+        self,
+        request: _ledger_service_pb2.ListDenialsRequest,
+        context: _aio.ServicerContext[_ledger_service_pb2.ListDenialsRequest, _abc.Awaitable[_ledger_service_pb2.ListDenialsResponse]],
+    ) -> _abc.Awaitable[_ledger_service_pb2.ListDenialsResponse]:
+        """ListDenials lists the calls that were refused for want of a right, newest
+        first, as far as they are written down: each minute when it is over. For
+        those who may read `system/genesis`.
         """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -30,6 +30,7 @@ comment on table refinery.role_rules is 'What each revision of a Role on main ma
 comment on column refinery.role_rules.types is 'NULL: all.';
 
 create table refinery.denials (
+    number    bigint generated always as identity primary key,
     minute    timestamptz not null,
     service   text collate "C" not null,
     instance  uuid not null,
@@ -43,4 +44,4 @@ create table refinery.denials (
     count     bigint not null check (count >= 1)
 );
 comment on table refinery.denials is 'Calls that were refused for want of a right, counted by the minute by each instance of a service.';
-create index denials_minute on refinery.denials (minute, principal);
+create index denials_principal on refinery.denials (principal, number);

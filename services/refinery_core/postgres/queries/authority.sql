@@ -14,3 +14,27 @@ order by r.number;
 -- What decides whether some Vibes may be read, and what stands for those that may not. $1 refs.
 select v.ref, v.id, v.branches, v.type, v.digest
 from unnest($1::text[]) r (ref), lateral (select * from refinery.vibes v where v.ref = r.ref limit 1) v;
+
+-- name: note_denials
+-- Writes down denials. $1 service, $2 instance, $3..$11: minutes and what else is known of each, and counts.
+insert into refinery.denials (service, instance, minute, principal, method, verb, id, branch, role, problem, count)
+select $1, $2, d.* from unnest(
+    $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[]) d;
+
+-- name: list_denials
+-- Candidates, newest first. $1 last number, $2 size, $3..$4: minutes from, before.
+select c.number as at, d.*
+from (select c.number from refinery.denials c where c.number < $1 order by c.number desc limit $2) c
+left join lateral (
+    select * from refinery.denials d where d.number = c.number limit 1) d on d.minute >= $3 and d.minute < $4
+order by c.number desc;
+
+-- name: list_denials_of
+-- As list_denials, of one principal, $5.
+select c.number as at, d.*
+from (
+    select c.number from refinery.denials c
+    where c.principal = $5 and c.number < $1 order by c.principal desc, c.number desc limit $2) c
+left join lateral (
+    select * from refinery.denials d where d.number = c.number limit 1) d on d.minute >= $3 and d.minute < $4
+order by c.number desc;
