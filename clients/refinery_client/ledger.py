@@ -96,7 +96,8 @@ class Ledger:
         Say whether a principal, or else this client, may do something, then or now, and by which rule.
 
         `verb` is with an id, but for `branch`. Without a type it has to be allowed for all types; without an
-        author, as any Role that is held. With `refuse` a refusal is raised where it may not, and kept as a denial.
+        author, as any Role that is held. With `refuse` a refusal is raised where it may not, and is kept as a
+        denial.
         """
         request = access_request(
             verb,
