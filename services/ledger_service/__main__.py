@@ -20,7 +20,7 @@ from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.denials import denials_kept
-from refinery_core.stored.rights import Rights
+from refinery_core.stored.rights import Rights, principals
 from refinery_core.stored.vibes import Vibes
 
 NAME = "refinery.ledger.v1.LedgerService"
@@ -51,7 +51,11 @@ async def main() -> None:
             validator_bytes=settings.validators_mib << 20,
         )
         refiner = Refiner(
-            vibes, composer, committer, rights=Rights(database, settings.roots), heads=settings.heads
+            vibes,
+            composer,
+            committer,
+            rights=Rights(database, principals(settings.root)),
+            heads=settings.heads,
         )
         servicer = LedgerServicer(refiner, vibes, feed, drain, answers=Kept(settings.answers_mib << 20))
         service = Service(NAME, lambda server: pb_grpc.add_LedgerServiceServicer_to_server(servicer, server))

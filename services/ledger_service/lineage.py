@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from ledger_service.seen import hidden
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database
+from refinery_core.stored.rights import hidden
 from refinery_core.vibe.model import EdgeType, Vibe
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 

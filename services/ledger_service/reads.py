@@ -108,6 +108,10 @@ async def refinement(database: Database, query: str, name: UUID | int | str, rea
     if row is None:
         raise RefinementNotFound(name=name)
     (seen,) = await seen_refinements(database, reader, [refinement_from_row(row)])
+    if seen is not None and isinstance(name, str) and not reader.everything:
+        # Of a refinement that made this Vibe and others, which may be read, this one does not tell.
+        refs = [named["ref"] for named in await database.fetch("refs_by_name", [name])]
+        seen = seen if set(refs) <= set(seen.vibe_refs) else None
     if seen is None:
         raise RefinementNotFound(name=name)
     return seen

@@ -8,9 +8,9 @@ from typing import Final
 
 from ledger_service.commands import Refine
 from ledger_service.heads import Heads, Line
-from ledger_service.seen import hidden
 from refinery_core.errors import BranchNotFound, UnknownReference
 from refinery_core.postgres.database import NOW
+from refinery_core.stored.rights import hidden
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri, RefFault

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from refinery_core.errors import VibeNotFound
 from refinery_core.postgres.database import Database
+from refinery_core.stored.rights import hidden
 from refinery_core.vibe.model import Refinement, Vibe
 from refinery_core.vibe.roles import Reader
 
@@ -26,16 +27,6 @@ def check_seen(reader: Reader, vibe: Vibe, reference: object) -> Vibe:
     if not sees(reader, vibe):
         raise VibeNotFound(reference=reference)
     return vibe
-
-
-async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dict[str, bytes]:
-    """Those of some Vibes that may not be read, with their digests."""
-    if reader.everything:
-        return {}
-    rows = await database.fetch("whose", list(dict.fromkeys(refs)))
-    return {
-        row["ref"]: row["digest"] for row in rows if not reader.sees(row["id"], row["branches"], row["type"])
-    }
 
 
 async def seen_refinements(

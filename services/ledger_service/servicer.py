@@ -17,7 +17,7 @@ from ledger_service.feed import Feed
 from ledger_service.intake import Intake
 from ledger_service.reads import Asked
 from ledger_service.refine import Refiner
-from ledger_service.seen import check_seen, hidden
+from ledger_service.seen import check_seen
 from ledger_service.watch import watch
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
@@ -33,7 +33,7 @@ from refinery_core.kept import Kept
 from refinery_core.pages import page_size
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.principal import caller_of, current_caller
-from refinery_core.stored.rights import Rights
+from refinery_core.stored.rights import Rights, hidden
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Vibe
 from refinery_core.vibe.roles import Reader

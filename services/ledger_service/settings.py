@@ -28,8 +28,3 @@ class Settings:
     heads: int = setting("ids, each on a branch, whose latest version is remembered", 50_000, at_least=0)
     log_format: LogFormat = setting("json or console", "json")
     log_level: LogLevel = setting("debug, info, warning or error", "info")
-
-    @property
-    def roots(self) -> frozenset[str]:
-        """The principals that hold system/genesis."""
-        return frozenset(name.strip() for name in self.root.split(",") if name.strip())

@@ -11,6 +11,7 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.rights import Rights, principals
 from refinery_core.stored.vibes import Vibes
 from resolver_service.schemas import Schemas
 from resolver_service.servicer import ResolverServicer
@@ -37,7 +38,7 @@ async def main() -> None:
             validator_bytes=settings.validators_mib << 20,
         )
         servicer = ResolverServicer(
-            Schemas(vibes, composer),
+            Schemas(vibes, composer, Rights(database, principals(settings.root))),
             answers=Kept(settings.answers_mib << 20),
             dependents=Kept(settings.dependents_mib << 20),
         )

@@ -10,9 +10,11 @@ from refinery_core.errors import InvalidPageToken
 from refinery_core.kept import Kept
 from refinery_core.pages import open_token, page_token
 from refinery_core.stored.moments import Moment, find, fixed
+from refinery_core.stored.rights import hidden
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import Reader
 from resolver_service.downwards import Dependency, Downwards, Line
 
 Key = tuple[int, str]
@@ -52,16 +54,16 @@ Remembered = Kept[tuple[Dependents, Moment], Sequence[Dependency]]
 """By question and moment, the dependents that are further away than one edge."""
 
 
-async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token: str) -> Page:
+async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token: str, reader: Reader) -> Page:
     """
-    A page of what a Vibe's schema is composed from.
+    A page of what a Vibe's schema is composed from: whoever may read the Vibe may read that.
 
     Raises:
         VibeNotFound: the reference means nothing there.
         InvalidPageToken: the token is not of this list.
     """
     moment, (depth, last) = await _place(vibes, asked.context, asked, token)
-    vibe = await find(vibes, asked.reference, moment)
+    vibe = await find(vibes, asked.reference, moment, reader)
     if asked.transitive:
         rows = await vibes.database.fetch("transitive_dependencies", vibe.ref, depth, last, size + 1)
     else:
@@ -70,16 +72,17 @@ async def list_dependencies(vibes: Vibes, asked: Dependencies, size: int, token:
 
 
 async def list_dependents(
-    vibes: Vibes, asked: Dependents, size: int, token: str, remembered: Remembered
+    vibes: Vibes, asked: Dependents, size: int, token: str, *, reader: Reader, remembered: Remembered
 ) -> Page:
     """
-    A page of the dependents of a Vibe, up to the moment of its context.
+    A page of the dependents of a Vibe that may be read, up to the moment of its context.
 
     Args:
         vibes: Where they are.
         asked: The question.
         size: How many at the most.
         token: Where the list goes on.
+        reader: What may be read.
         remembered: What is further away than one edge, from earlier pages: to put it in order, all is read.
 
     Raises:
@@ -88,22 +91,36 @@ async def list_dependents(
         QuestionTooLarge: more is further away than can be put in order.
     """
     moment, (depth, last) = await _place(vibes, asked.context, asked, token)
-    vibe = await find(vibes, asked.reference, moment)
+    vibe = await find(vibes, asked.reference, moment, reader)
     if asked.any_revision:
         downwards = Downwards(
             vibes.database, moment.position, asked.reference.id, await _line(vibes, asked, moment)
         )
     else:
         downwards = Downwards(vibes.database, moment.position, vibe.ref)
-    found = [] if depth > 1 else await downwards.direct(last if depth else "", size + 1)
+    found: list[Dependency] = []
+    after = None if depth > 1 else last if depth else ""
+    while after is not None and len(found) <= size:
+        page = await downwards.direct(after, size + 1)
+        found += await _seen(vibes, reader, page)
+        after = page[-1].ref if len(page) > size else None
     if asked.transitive and len(found) <= size:
         beyond = remembered.get((asked, moment))
         if beyond is None:
             beyond = await downwards.beyond()
             remembered.keep((asked, moment), beyond, 1_000 + sum(200 + len(one.ref) for one in beyond))
         start = bisect_right(beyond, (depth, last), key=lambda one: (one.depth, one.ref))
-        found += beyond[start : start + size + 1 - len(found)]
+        while len(found) <= size and start < len(beyond):
+            some = beyond[start : start + size + 1 - len(found)]
+            found += await _seen(vibes, reader, some)
+            start += len(some)
     return _page(found, size, asked, moment)
+
+
+async def _seen(vibes: Vibes, reader: Reader, found: Sequence[Dependency]) -> list[Dependency]:
+    """Those that may be read."""
+    unseen = await hidden(vibes.database, reader, [one.ref for one in found])
+    return [one for one in found if one.ref not in unseen]
 
 
 async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> tuple[Moment, Key]:

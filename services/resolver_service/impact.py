@@ -21,10 +21,12 @@ from refinery_core.kept import Kept
 from refinery_core.schema.validator import Validator
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.moments import Moment, fixed
+from refinery_core.stored.rights import hidden
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import Reader
 from resolver_service.reach import Reach, Reaching
 from resolver_service.repinning import Hypothesis, Repinning
 
@@ -88,20 +90,22 @@ class _Judge:
     validator: Validator | None = None
 
 
-async def analyze(vibes: Vibes, composer: Composer, change: Change) -> AsyncGenerator[Part]:
+async def analyze(vibes: Vibes, composer: Composer, change: Change, reader: Reader) -> AsyncGenerator[Part]:
     """
-    Say what a change does to the latest versions that its branch sees.
+    Say what a change does to the latest versions that its branch sees, and that may be read.
 
     Raises:
         BranchNotFound, VibeNotFound: there is no such branch, or nothing of that id on it.
         RefineryError: the changed schema is no schema, or cannot be pinned there.
     """
     moment = await fixed(vibes, Context(change.branch))
-    hypothesis = await _hypothesis(vibes, composer, change, moment)
+    hypothesis = await _hypothesis(vibes, composer, change, moment, reader)
     assessment = _Assessment(vibes, composer, Repinning(vibes, composer, moment, hypothesis), hypothesis.ref)
     reach = Reach(vibes.database, change.id, moment, change.max_vibes)
     size = 1
-    async for found in reach.walk():
+    async for reached in reach.walk():
+        unseen = await hidden(vibes.database, reader, [one.ref for one in reached])
+        found = [one for one in reached if one.ref not in unseen]
         start = 0
         while start < len(found):
             yield Part(tuple(await assessment.assess(found[start : start + size])))
@@ -109,17 +113,20 @@ async def analyze(vibes: Vibes, composer: Composer, change: Change) -> AsyncGene
     yield Part((), reach.truncated)
 
 
-async def _hypothesis(vibes: Vibes, composer: Composer, change: Change, moment: Moment) -> Hypothesis:
+async def _hypothesis(
+    vibes: Vibes, composer: Composer, change: Change, moment: Moment, reader: Reader
+) -> Hypothesis:
     """The latest version as it would be."""
     uri = AugUri(None, change.id, None)
     (ref,) = await vibes.resolve([uri], moment.context, moment.position)
-    if ref is None:
+    if ref is None or await hidden(vibes.database, reader, [ref]):
         raise VibeNotFound(reference=uri)
     if change.schema is None:
         if (await vibes.by_names([ref]))[ref].schema is None:
             raise SchemaMissing(ref=ref)
         return Hypothesis(change.branch, change.id, ref, None)
-    pinned = await Repinning(vibes, composer, moment).pin(change.schema.value, field=_FIELD)
+    repinning = Repinning(vibes, composer, moment)
+    pinned = await repinning.pin(change.schema.value, field=_FIELD, reader=reader)
     await composer.validator(pinned.text, field=_FIELD)
     row = await vibes.database.first("highest_revisions", [change.branch], [change.id])
     assert row is not None

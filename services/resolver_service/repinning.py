@@ -17,8 +17,10 @@ import orjson
 from refinery_core.errors import InvalidSchema, ResolutionTooDeep, ResolutionTooLarge, SchemaMissing
 from refinery_core.stored.composition import Composer, PinnedSchema
 from refinery_core.stored.moments import Moment
+from refinery_core.stored.rights import hidden
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_LEVELS = 32
 MAX_BYTES = 1 << 20
@@ -73,16 +75,16 @@ class Repinning:
         self._repinned: dict[str, _Guest] = {}
         self._bytes = 0
 
-    async def repin(self, schema: Any, *, field: str) -> Repinned:
+    async def repin(self, schema: Any, *, field: str, reader: Reader = READS_EVERYTHING) -> Repinned:
         """
-        Pin a schema anew, level by level.
+        Pin a schema anew, level by level. What it refers to itself, `reader` has to be able to read.
 
         Raises:
             InvalidSchema: a reference leads to no schema any more, or the schemas go round in a circle.
             UnknownReference, SchemaMissing: a reference means nothing there, or a Vibe without schema.
             ResolutionTooDeep, ResolutionTooLarge: it is composed from too much.
         """
-        root = await self._pin(schema, field)
+        root = await self._pin(schema, field, reader)
         found: dict[str, _Guest] = {}
         wave, levels, size = _floating(root), 0, len(root.text)
         while wave:
@@ -144,12 +146,23 @@ class Repinning:
             schemas[ref] = schema
         return schemas
 
-    async def pin(self, schema: Any, *, field: str) -> PinnedSchema:
-        """Pin what is not pinned yet, and nothing else."""
-        return await self._composer.pin(schema, self._resolve, field=field, extra=self._unstored)
+    async def pin(
+        self, schema: Any, *, field: str, reader: Reader = READS_EVERYTHING, repin: bool = False
+    ) -> PinnedSchema:
+        """Pin what is not pinned yet. Vibes that `reader` may not read do not exist for it."""
 
-    async def _pin(self, schema: Any, field: str) -> PinnedSchema:
-        return await self._composer.pin(schema, self._resolve, field=field, extra=self._unstored, repin=True)
+        async def resolve(uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
+            answers = await self._resolve(uris)
+            refs = [ref for ref in answers.values() if ref is not None]
+            unseen = await hidden(self._vibes.database, reader, refs)
+            return {uri: None if ref in unseen else ref for uri, ref in answers.items()}
+
+        return await self._composer.pin(
+            schema, resolve, field=field, extra=self._unstored, repin=repin, reader=reader
+        )
+
+    async def _pin(self, schema: Any, field: str, reader: Reader = READS_EVERYTHING) -> PinnedSchema:
+        return await self.pin(schema, field=field, reader=reader, repin=True)
 
     async def _resolve(self, uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
         asked = [uri for uri in uris if uri not in self._meanings]

@@ -10,10 +10,12 @@ import orjson
 from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, VibeNotFound, Violation
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.moments import Moment, find, fixed
+from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 from resolver_service.forms import Resolved, SchemaForm, resolve_stored, resolve_unstored
 from resolver_service.repinning import Repinning
 
@@ -77,11 +79,12 @@ class _Schema:
 class Schemas:
     """Resolves schemas and validates with them."""
 
-    def __init__(self, vibes: Vibes, composer: Composer) -> None:
+    def __init__(self, vibes: Vibes, composer: Composer, rights: Rights | None = None) -> None:
+        self.rights = rights or Rights(vibes.database)
         self.vibes = vibes
         self.composer = composer
 
-    async def resolve_reference(self, uri: AugUri, context: Context) -> tuple[Vibe, int]:
+    async def resolve_reference(self, uri: AugUri, context: Context, reader: Reader) -> tuple[Vibe, int]:
         """
         The Vibe that a reference means, and the position at which the question was answered.
 
@@ -90,12 +93,12 @@ class Schemas:
             SchemaMissing, InvalidReference: its fragment does not lead to a schema.
         """
         moment = await fixed(self.vibes, context)
-        vibe = await find(self.vibes, uri, moment)
+        vibe = await find(self.vibes, uri, moment, reader)
         if uri.fragment is not None:
             await self._check_fragment(uri, vibe)
         return vibe, moment.position
 
-    async def name(self, source: Source) -> str | None:
+    async def name(self, source: Source, reader: Reader) -> str | None:
         """
         The canonical name of the Vibe whose schema a source means as it is stored; None for any other schema.
 
@@ -104,15 +107,20 @@ class Schemas:
         """
         if source.reference is None or source.repin:
             return None
-        if not source.varies:
-            return str(source.reference.ref)
-        as_of = await self.vibes.as_of(source.context)
-        (name,) = await self.vibes.resolve([source.reference], source.context, as_of)
+        if source.varies:
+            as_of = await self.vibes.as_of(source.context)
+            (name,) = await self.vibes.resolve([source.reference], source.context, as_of)
+        else:
+            name = str(source.reference.ref)
         if name is None:
             raise VibeNotFound(reference=source.reference)
+        if not reader.everything:
+            vibe = (await self.vibes.by_names([name])).get(name)
+            if vibe is None or not reader.sees(vibe.id, vibe.branches, vibe.type):
+                raise VibeNotFound(reference=source.reference)
         return name
 
-    async def resolve(self, source: Source, name: str | None, form: SchemaForm) -> Resolved:
+    async def resolve(self, source: Source, name: str | None, form: SchemaForm, reader: Reader) -> Resolved:
         """
         Compose a schema; `name` is what name() says of its source.
 
@@ -121,7 +129,7 @@ class Schemas:
         """
         if name is not None:
             return await resolve_stored(self.composer, name, form, field=source.field)
-        schema = await self._read(source)
+        schema = await self._read(source, reader)
         ref = None if schema.vibe is None else schema.vibe.ref
         if ref is not None and schema.is_as_stored:
             return await resolve_stored(self.composer, ref, form, field=source.field)
@@ -129,7 +137,7 @@ class Schemas:
             self.composer, schema.pinned, form, field=source.field, extra=schema.extra, ref=ref
         )
 
-    async def validate(self, source: Source, solution: Document | None) -> Validation:
+    async def validate(self, source: Source, solution: Document | None, reader: Reader) -> Validation:
         """
         Check a solution, that of the source if it is None.
 
@@ -137,7 +145,7 @@ class Schemas:
             SolutionMissing: the source has none either.
             RefineryError: the source means nothing, or cannot be composed.
         """
-        schema = await self._read(source)
+        schema = await self._read(source, reader)
         text = solution.text if solution is not None else schema.solution
         if source.reference is not None and source.reference.fragment:
             schema = await self._part(source.reference, schema)
@@ -145,13 +153,15 @@ class Schemas:
         found = await self.composer.violations(validator, text, MAX_VIOLATIONS + 1)
         return Validation(found[:MAX_VIOLATIONS], truncated=len(found) > MAX_VIOLATIONS)
 
-    async def _read(self, source: Source) -> _Schema:
+    async def _read(self, source: Source, reader: Reader) -> _Schema:
         """The pinned schema of a source, in its context."""
         moment, vibe = _ANY, None
         if source.varies:
             moment = await fixed(self.vibes, source.context)
         if source.reference is not None:
-            vibe = await find(self.vibes, source.reference, moment)
+            vibe = await find(self.vibes, source.reference, moment, reader)
+            # Whoever may read a Vibe may read what its schema is composed from.
+            reader = READS_EVERYTHING
             if vibe.schema is None:
                 raise SchemaMissing(ref=vibe.ref)
             if not source.repin:
@@ -162,8 +172,8 @@ class Schemas:
             value = source.schema.value
         repinning = Repinning(self.vibes, self.composer, moment)
         if not source.repin:
-            return _Schema((await repinning.pin(value, field=source.field)).text, None)
-        repinned = await repinning.repin(value, field=source.field)
+            return _Schema((await repinning.pin(value, field=source.field, reader=reader)).text, None)
+        repinned = await repinning.repin(value, field=source.field, reader=reader)
         return _Schema(repinned.pinned.text, vibe, repinned.extra)
 
     async def _part(self, uri: AugUri, schema: _Schema) -> _Schema:

@@ -16,7 +16,8 @@ from refinery_core.fields import context_from, reference_from
 from refinery_core.kept import Kept
 from refinery_core.pages import page_size
 from refinery_core.serving.large import LARGE_BYTES, Entrance, read
-from refinery_core.serving.principal import caller_of
+from refinery_core.serving.principal import caller_of, current_caller
+from refinery_core.vibe.roles import Reader
 from refinery_core.wire import DocumentForm, document_form, vibe_message
 from resolver_service import dependencies, impact, wire
 from resolver_service.dependencies import Remembered
@@ -41,7 +42,8 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     ) -> pb.ResolveReferenceResponse:
         """Say which Vibe is meant."""
         uri = reference_from(request.reference, "reference", with_fragment=True)
-        vibe, position = await self.schemas.resolve_reference(uri, context_from(request.context))
+        from_ = context_from(request.context)
+        vibe, position = await self.schemas.resolve_reference(uri, from_, await self._reader())
         return pb.ResolveReferenceResponse(vibe=vibe_message(vibe, full=False), read_position=position)
 
     async def ResolveSchema(
@@ -49,7 +51,8 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     ) -> pb.ResolveSchemaResponse:
         """Compose a schema. The answer for a ref never changes, so it is kept as it is sent."""
         forms = wire.schema_form(request.form), document_form(context.invocation_metadata())
-        if not request.repin and not request.HasField("context"):
+        reader = await self._reader()
+        if reader.everything and not request.repin and not request.HasField("context"):
             answer = self.answers.get((request.reference, *forms))
             if answer is not None:
                 return answer
@@ -57,15 +60,19 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         large = size >= LARGE_BYTES
         async with self.entrance.let_in(size, caller_of(context), large=large):
             source = await read(partial(wire.source, request), large=large)
-            return await self._resolved(source, *forms)
+            return await self._resolved(source, reader, *forms)
+
+    async def _reader(self) -> Reader:
+        """What the caller may read."""
+        return await self.schemas.rights.reader(current_caller())
 
     async def _resolved(
-        self, source: Source, form: SchemaForm, document: DocumentForm
+        self, source: Source, reader: Reader, form: SchemaForm, document: DocumentForm
     ) -> pb.ResolveSchemaResponse:
-        name = await self.schemas.name(source)
+        name = await self.schemas.name(source, reader)
         answer = self.answers.get((name, form, document)) if name else None
         if answer is None:
-            resolved = await self.schemas.resolve(source, name, form)
+            resolved = await self.schemas.resolve(source, name, form, reader)
             answer = wire.resolve_schema_response(resolved, document)
             if name:
                 self.answers.keep((name, form, document), answer, 500 + 2 * answer.ByteSize())
@@ -80,14 +87,17 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         async with self.entrance.let_in(size, caller_of(context), large=large):
             source = await read(partial(wire.source, request, with_fragment=True), large=large)
             solution = await read(partial(wire.solution, request), large=large)
-            return wire.validate_solution_response(await self.schemas.validate(source, solution))
+            found = await self.schemas.validate(source, solution, await self._reader())
+            return wire.validate_solution_response(found)
 
     async def ListDependencies(
         self, request: pb.ListDependenciesRequest, context: Context[Any, Any]
     ) -> pb.ListDependenciesResponse:
         """List a page of what a schema is composed from."""
         size, asked = page_size(request.page_size), wire.dependencies(request)
-        page = await dependencies.list_dependencies(self.schemas.vibes, asked, size, request.page_token)
+        page = await dependencies.list_dependencies(
+            self.schemas.vibes, asked, size, request.page_token, await self._reader()
+        )
         found = wire.dependency_messages(page.items)
         return pb.ListDependenciesResponse(dependencies=found, next_page_token=page.next_page_token)
 
@@ -97,7 +107,12 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         """List a page of what is composed from a Vibe."""
         size, asked = page_size(request.page_size), wire.dependents(request)
         page = await dependencies.list_dependents(
-            self.schemas.vibes, asked, size, request.page_token, self.dependents
+            self.schemas.vibes,
+            asked,
+            size,
+            request.page_token,
+            reader=await self._reader(),
+            remembered=self.dependents,
         )
         found = wire.dependency_messages(page.items)
         return pb.ListDependentsResponse(dependents=found, next_page_token=page.next_page_token)
@@ -110,7 +125,10 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         large = size >= LARGE_BYTES
         async with self.entrance.let_in(size, caller_of(context), large=large):
             change = await read(partial(wire.change, request), large=large)
-        async with aclosing(impact.analyze(self.schemas.vibes, self.schemas.composer, change)) as parts:
+        reader = await self._reader()
+        async with aclosing(
+            impact.analyze(self.schemas.vibes, self.schemas.composer, change, reader)
+        ) as parts:
             async for part in parts:
                 for message in wire.impact_parts(part):
                     yield message

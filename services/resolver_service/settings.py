@@ -15,6 +15,7 @@ class Settings:
 
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app or refinery_reader")
     pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
+    root: str = setting("principals that hold system/genesis, between commas", "")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50052")
     pool_size: int = setting("connections to PostgreSQL, at most", 8, at_least=1)
     cache_mib: int = setting("memory for Vibes that were read before, in MiB", 64, at_least=0)

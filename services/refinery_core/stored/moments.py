@@ -9,6 +9,7 @@ from refinery_core.postgres.database import NOW
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
+from refinery_core.vibe.roles import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ async def fixed(vibes: Vibes, context: Context, *, until: int = NOW) -> Moment:
     return Moment(context.branch, await vibes.database.last_position() if position == NOW else position)
 
 
-async def find(vibes: Vibes, uri: AugUri, moment: Moment) -> Vibe:
+async def find(vibes: Vibes, uri: AugUri, moment: Moment, reader: Reader) -> Vibe:
     """
     The Vibe that a reference means at a moment; its fragment plays no part.
 
     Raises:
-        VibeNotFound: it means nothing there.
+        VibeNotFound: it means nothing there, or nothing that may be read.
         BranchNotFound: it names a branch that does not exist.
     """
     if uri.canonical:
@@ -53,4 +54,7 @@ async def find(vibes: Vibes, uri: AugUri, moment: Moment) -> Vibe:
     found = await vibes.by_names([name] if name else [])
     if name is None or name not in found:
         raise VibeNotFound(reference=uri)
-    return found[name]
+    vibe = found[name]
+    if not reader.everything and not reader.sees(vibe.id, vibe.branches, vibe.type):
+        raise VibeNotFound(reference=uri)
+    return vibe

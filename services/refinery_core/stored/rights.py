@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -78,6 +78,21 @@ class Rights:
     def forget(self) -> None:
         """Forget what was remembered: a Role was refined."""
         self._readers.clear()
+
+
+def principals(root: str) -> frozenset[str]:
+    """Read REFINERY_ROOT: principals between commas."""
+    return frozenset(name.strip() for name in root.split(",") if name.strip())
+
+
+async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dict[str, bytes]:
+    """Those of some Vibes that may not be read, with their digests."""
+    if reader.everything:
+        return {}
+    rows = await database.fetch("whose", list(dict.fromkeys(refs)))
+    return {
+        row["ref"]: row["digest"] for row in rows if not reader.sees(row["id"], row["branches"], row["type"])
+    }
 
 
 def _rule(row: Mapping[str, Any]) -> Rule:
