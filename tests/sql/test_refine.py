@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from refinery_core.errors import CATALOGUE
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.digests import content_digest
@@ -237,6 +238,36 @@ async def test_documents_that_are_taken_over_are_copied_from_the_stored_prototyp
         [{"c": 1}, {}, None],
     ]
     assert (await verify(database.owner_url)).findings == []
+
+
+async def test_a_refusal_for_want_of_a_right_holds_what_its_sentence_names(
+    connection: asyncpg.Connection,
+) -> None:
+    authority = {"names": ["jwt:https://idp.example#ada"], "root": False}
+    role = {"members": authority["names"], "may": [{"do": ["refine"], "ids": ["orders/**"]}]}
+    asked = [request(draft("roles/desk", kind="ROLE", role=role, solution=role)) for _ in range(2)]
+    await refine(connection, *asked)
+    desk = ["main@roles/desk?1", "main@roles/desk?2"]
+    answers = await refine(
+        connection,
+        *(
+            request(draft(id_), author=author, authority=authority)
+            for id_, author in (
+                ("orders/7", AUTHOR),
+                ("a", desk[1]),
+                ("orders/7", desk[0]),
+                ("orders/7", desk[1]),
+            )
+        ),
+    )
+    refusals = [CATALOGUE[answer["reason"]](**answer["metadata"]).message for _, answer in answers[:-1]]
+    who = "'jwt:https://idp.example#ada'"
+    assert refusals == [
+        f"{who} may not refine '' on '' as '{AUTHOR}': the principal does not hold this Role.",
+        f"{who} may not refine 'a' on 'main' as '{desk[1]}': none of its rules allows it.",
+        f"author_ref: '{desk[0]}' is not in force; write '{desk[1]}', the latest on main.",
+    ]
+    assert said(answers[-1:]) == ["main@orders/7?1"]
 
 
 # --- Time in proportion -------------------------------------------------------------------
