@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Database:
-    """A database that is migrated, holds nothing but the genesis, and is gone after the test."""
+    """A migrated database that nobody has written to, and that is gone after the test."""
 
     name: str
     app_url: str

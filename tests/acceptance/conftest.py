@@ -36,8 +36,6 @@ from tests.conftest import Database
 
 NAME = "refinery.ledger.v1.LedgerService"
 AUTHOR = "main@system/genesis?1"
-SYSTEM_CAPABILITIES = 4
-"""Vibes that the migration writes beside the genesis."""
 
 
 def record(id_: str, **fields: Any) -> Draft:
@@ -127,7 +125,7 @@ async def running(database: Database, *, cache_bytes: int = 64 << 20) -> AsyncIt
 
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[Ledger]:
-    """A ledger on a database that holds nothing but the genesis."""
+    """A ledger on a migrated database that nobody has written to."""
     async with running(database) as ledger:
         yield ledger
 

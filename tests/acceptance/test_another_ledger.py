@@ -19,6 +19,7 @@ from refinery_core.wire import LEDGER_ID_KEY
 from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import AUTHOR, record
 from tests.cases.processes import ServiceProcess
+from tests.cases.seeded import FIRST, SEEDED
 from tests.conftest import Database, fresh
 
 
@@ -77,7 +78,7 @@ async def watches(refinery: Refinery) -> None:
 
 async def watches_what_comes(refinery: Refinery) -> None:
     """From a position that another ledger does not reach."""
-    async with aclosing(refinery.watch(after_position=2)) as changes:
+    async with aclosing(refinery.watch(after_position=FIRST)) as changes:
         await anext(changes)
 
 
@@ -111,7 +112,7 @@ async def test_every_call_of_a_client_says_that_another_ledger_answers(
             else:
                 await call(refinery)
         seen = (await refinery.get_ledger()).ledger_id
-        assert (await refinery.get_ledger()).position > 2
+        assert (await refinery.get_ledger()).position > FIRST
         await replace(ledgers)
         for call in CALLS:
             with pytest.raises(AnotherLedger, match=f"for the ledger '{seen}'"):
@@ -119,7 +120,7 @@ async def test_every_call_of_a_client_says_that_another_ledger_answers(
     async with Refinery.connect(ledger=first.address, timeout_seconds=60) as refinery:
         other = await refinery.get_ledger()
     assert other.ledger_id != seen
-    assert other.position == 1, "nothing was written into the other one"
+    assert other.position == SEEDED, "nothing was written into the other one"
 
 
 async def test_every_answer_names_its_ledger(ledgers: tuple[ServiceProcess, ServiceProcess]) -> None:

@@ -18,6 +18,7 @@ from refinery_core.errors import (
 )
 from refinery_core.vibe.model import Branch, Context
 from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.cases.seeded import FIRST, SEEDED
 
 
 async def revisions(ledger: Ledger, id_: str, branch: str, as_of: int | None = None) -> list[str]:
@@ -213,10 +214,10 @@ async def test_inputs_on_a_branch_that_nobody_made_are_refused_as_such(
 async def test_a_branch_is_a_vibe_with_author_and_place(ledger: Ledger) -> None:
     await ledger.record("x")
     created = await ledger.refinery.create_branch("dev/x", author_ref="aug:/system/genesis")
-    assert created.branch == Branch("dev/x", "main", 2, "main@system/branches/dev/x?1")
+    assert created.branch == Branch("dev/x", "main", FIRST, "main@system/branches/dev/x?1")
     vibe = await ledger.refinery.get_vibe("main@system/branches/dev/x?1")
-    assert vibe.solution == {"parent": "main", "fork_position": 2}
-    assert (vibe.author_ref, vibe.position) == (AUTHOR, 3)
+    assert vibe.solution == {"parent": "main", "fork_position": FIRST}
+    assert (vibe.author_ref, vibe.position) == (AUTHOR, FIRST + 1)
     assert created.refinement.vibe_refs == (vibe.ref,)
 
 
@@ -260,7 +261,7 @@ async def test_a_branch_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(refusal):
         await ledger.branch(**fields)
-    assert await ledger.last_position() == 1
+    assert await ledger.last_position() == SEEDED
 
 
 async def test_branches_are_listed_by_name(ledger: Ledger) -> None:

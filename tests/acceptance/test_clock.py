@@ -4,11 +4,12 @@ import asyncpg
 from structlog.testing import capture_logs
 
 from tests.acceptance.conftest import Ledger
+from tests.cases.seeded import FIRST
 from tests.cases.waiting import until
 
-AHEAD = """
+AHEAD = f"""
 alter table refinery.refinements disable trigger user;
-update refinery.refinements set time = clock_timestamp() + interval '1 hour' where position = 3
+update refinery.refinements set time = clock_timestamp() + interval '1 hour' where position = {FIRST + 1}
 """
 
 

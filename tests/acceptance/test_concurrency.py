@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from refinery_client import Refined, Refinery
 from tests.acceptance.conftest import AUTHOR, Ledger, clients, ledger_process, record
+from tests.cases.seeded import FIRST
 from tests.conftest import Database
 
 CLIENTS = 32
@@ -37,7 +38,7 @@ async def refine_one_id(addresses: list[str], count: int) -> None:
 
     refined = await at_once(addresses, count, work)
     assert sorted(one.vibes[0].revision for one in refined) == [*range(1, count + 1)]
-    assert positions(refined) == [*range(2, count + 2)]
+    assert positions(refined) == [*range(FIRST, FIRST + count)]
     in_order = sorted(refined, key=lambda one: one.vibes[0].position)
     assert [one.vibes[0].revision for one in in_order] == [*range(1, count + 1)]
 
@@ -65,7 +66,7 @@ async def refine_crossing_inputs(addresses: list[str], count: int) -> None:
     async with clients(addresses, 1) as (client,):
         await client.refine(author_ref=AUTHOR, drafts=[record(f"ids/{line}") for line in range(100)])
     refined = await at_once(addresses, count, work)
-    assert positions(refined) == [*range(3, count + 3)]
+    assert positions(refined) == [*range(FIRST + 1, FIRST + 1 + count)]
 
     latest = {f"ids/{line}": 1 for line in range(100)}
     for one in sorted(refined, key=lambda one: one.vibes[0].position):

@@ -18,6 +18,7 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_core.postgres.database import Database as Store
 from tests.acceptance.conftest import Ledger, record, running
 from tests.acceptance.test_watches import Watch, next_of, watch
+from tests.cases.seeded import SEEDED
 
 WATCHERS = 40
 
@@ -53,7 +54,7 @@ async def many(ledger: Ledger) -> AsyncIterator[list[Watch]]:
     begun = await ledger.record("a/begun")
     async with AsyncExitStack() as stack:
         calls = [
-            await stack.enter_async_context(watch(ledger.stub, 1, id_prefix="a/" if number % 2 else ""))
+            await stack.enter_async_context(watch(ledger.stub, SEEDED, id_prefix="a/" if number % 2 else ""))
             for number in range(WATCHERS)
         ]
         for call in calls:
@@ -81,7 +82,7 @@ async def test_without_notifications_a_commit_of_another_process_is_found_by_loo
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Notifications, "tell", lambda *_: None)
-    async with watch(ledger.stub, 1) as call, running(ledger.database) as other:
+    async with watch(ledger.stub, SEEDED) as call, running(ledger.database) as other:
         for _ in range(3):
             made = await other.record("x")
             assert [vibe.ref for vibe in (await next_of(call)).vibes] == [made.ref]
@@ -105,8 +106,8 @@ async def test_a_watch_that_falls_behind_sees_everything_once_in_order(
 ) -> None:
     monkeypatch.setattr(*bound)
     async with AsyncExitStack() as stack:
-        everything = await stack.enter_async_context(watch(ledger.stub, 1, view=view))
-        some = await stack.enter_async_context(watch(ledger.stub, 1, id_prefix="a/", view=view))
+        everything = await stack.enter_async_context(watch(ledger.stub, SEEDED, view=view))
+        some = await stack.enter_async_context(watch(ledger.stub, SEEDED, id_prefix="a/", view=view))
         begun = await ledger.record("a/begun")
         for call in (everything, some):
             assert (await next_of(call)).vibes[0].ref == begun.ref
@@ -131,7 +132,7 @@ async def test_a_full_watch_reads_on_with_any_cache(ledger: Ledger, cache_bytes:
     made = await ledger.refine(*(record(f"a/{number}", solution="x" * number) for number in range(150)))
     async with (
         running(ledger.database, cache_bytes=cache_bytes) as other,
-        watch(other.stub, 1, view=vibe_pb2.VIBE_VIEW_FULL) as call,
+        watch(other.stub, SEEDED, view=vibe_pb2.VIBE_VIEW_FULL) as call,
     ):
         answer = await next_of(call)
     assert [vibe.ref for vibe in answer.vibes] == [vibe.ref for vibe in made.vibes]
@@ -139,7 +140,7 @@ async def test_a_full_watch_reads_on_with_any_cache(ledger: Ledger, cache_bytes:
 
 
 async def test_who_watches_again_after_all_have_left_misses_nothing(ledger: Ledger) -> None:
-    position = 1
+    position = SEEDED
     for _ in range(5):
         made = [await ledger.record("a") for _ in range(3)]
         async with watch(ledger.stub, position) as call:
@@ -166,7 +167,7 @@ async def test_a_narrow_watch_from_the_beginning_finds_what_lies_far_apart(
 
 async def test_a_slow_watch_holds_up_no_other_one(ledger: Ledger) -> None:
     view = vibe_pb2.VIBE_VIEW_FULL
-    async with watch(ledger.stub, 1, view=view) as slow, watch(ledger.stub, 1, view=view) as fast:
+    async with watch(ledger.stub, SEEDED, view=view) as slow, watch(ledger.stub, SEEDED, view=view) as fast:
         begun = await ledger.record("a")
         assert (await next_of(slow)).position == begun.position
         for number in range(30):

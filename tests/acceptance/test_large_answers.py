@@ -16,6 +16,7 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_core.wire import MAX_MESSAGE_BYTES
 from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.acceptance.test_watches import next_of, watch
+from tests.cases.seeded import SEEDED
 
 LONG = "b" * 400
 FULL, BASIC = vibe_pb2.VIBE_VIEW_FULL, vibe_pb2.VIBE_VIEW_BASIC
@@ -219,7 +220,7 @@ async def test_a_watch_passes_it(large: Large) -> None:
 
 @pytest.mark.parametrize("shape", [SHAPES["all at once"]])
 async def test_those_who_watch_when_it_is_committed_pass_it_too(ledger: Ledger, shape: Shape) -> None:
-    async with watch(ledger.stub, 1) as call, watch(ledger.stub, 1, view=FULL) as full:
+    async with watch(ledger.stub, SEEDED) as call, watch(ledger.stub, SEEDED, view=FULL) as full:
         first = await ledger.record("before")
         for one in (call, full):
             assert (await next_of(one)).position == first.position

@@ -10,7 +10,8 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client import Draft, LineageDirection, LineageStep
 from refinery_core.errors import InvalidField, PositionOutOfRange, RefineryError, VibeNotFound
 from refinery_core.vibe.model import Context, Edge, EdgeType, VibeType
-from tests.acceptance.conftest import AUTHOR, SYSTEM_CAPABILITIES, Ledger, record
+from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.cases.seeded import FIRST, SEEDED, SEEDED_VIBES
 
 UP, DOWN = LineageDirection.UP, LineageDirection.DOWN
 
@@ -64,8 +65,7 @@ async def test_lineage_down_is_all_that_came_of_it(ledger: Ledger) -> None:
     assert not truncated
     everything, _ = await walk(ledger, AUTHOR, DOWN)
     assert {**everything, AUTHOR: 0} == everything
-    family_and_system = 9 + SYSTEM_CAPABILITIES
-    assert len(everything) == family_and_system
+    assert len(everything) == SEEDED_VIBES + 8
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_a_step_names_every_edge_that_joins_it_to_the_step_before(ledger: 
     steps = [step async for step in ledger.refinery.trace_lineage("aug:/x", max_depth=1)]
     kinds = {EdgeType.SCHEMA, EdgeType.PROTOTYPE, EdgeType.AUTHOR, EdgeType.TARGET, EdgeType.BUDGET}
     assert {*steps[1].edges} == {Edge("main@x?1", "main@r?1", kind) for kind in kinds}
-    assert (steps[1].type, steps[1].position) == (VibeType.ROLE, 2)
+    assert (steps[1].type, steps[1].position) == (VibeType.ROLE, FIRST)
 
 
 async def line(ledger: Ledger, length: int) -> None:
@@ -151,11 +151,13 @@ async def test_many_edges_between_few_vibes_do_not_cut_a_walk_that_is_within_its
 
 async def test_nothing_after_as_of_is_reached(ledger: Ledger) -> None:
     await line(ledger, 5)
-    for position in range(2, 7):
-        reached, truncated = await walk(ledger, "main@x?1", DOWN, context=Context("main", position))
-        assert len(reached) == position - 1
+    for length in range(1, 6):
+        context = Context("main", SEEDED + length)
+        reached, truncated = await walk(ledger, "main@x?1", DOWN, context=context)
+        assert len(reached) == length
         assert not truncated
-    reached, _ = await walk(ledger, "aug:/x", context=Context("main", 4), edge_types=[EdgeType.TARGET])
+    third = Context("main", SEEDED + 3)
+    reached, _ = await walk(ledger, "aug:/x", context=third, edge_types=[EdgeType.TARGET])
     assert {*reached} == {"main@x?3", "main@x?2", "main@x?1"}
 
 

@@ -26,7 +26,8 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import Context, VibeType
-from tests.acceptance.conftest import AUTHOR, SYSTEM_CAPABILITIES, Ledger, record
+from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.cases.seeded import SEEDED, SEEDED_VIBES
 
 OTHER = "main@roles/other?1"
 
@@ -59,8 +60,8 @@ CHOICES: list[tuple[str, Any]] = [
     ("id_prefix", "a/"),
     ("type", VibeType.RECORD),
     ("author_ref", OTHER),
-    ("after_position", 4),
-    ("until_position", 11),
+    ("after_position", SEEDED + 3),
+    ("until_position", SEEDED + 10),
 ]
 
 
@@ -148,7 +149,7 @@ async def test_pages_are_of_one_moment_while_writes_go_on(ledger: Ledger) -> Non
 
 async def test_a_page_is_as_long_as_asked_and_the_last_one_says_so(ledger: Ledger) -> None:
     await ledger.refine(*(record(f"x/{number:03}") for number in range(250)))
-    all_ = 1 + SYSTEM_CAPABILITIES + 250
+    all_ = SEEDED_VIBES + 250
     ask = ledger.stub.ListVibes
     assert len((await ask(pb.ListVibesRequest())).vibes) == 100
     whole = await ask(pb.ListVibesRequest(page_size=2_000))
@@ -394,7 +395,7 @@ async def test_a_page_ends_after_so_much_that_does_not_match_and_the_next_one_go
     monkeypatch.setattr(candidates, "MOST_LEFT_OUT", 3)
     role = Draft(type=VibeType.ROLE, id="roles/late")
     await ledger.refine(*(record(f"a/{number}") for number in range(10)), role)
-    request = pb.ListVibesRequest(author_ref=AUTHOR, type=vibe_pb2.VIBE_TYPE_ROLE, after_position=1)
+    request = pb.ListVibesRequest(author_ref=AUTHOR, type=vibe_pb2.VIBE_TYPE_ROLE, after_position=SEEDED)
     page = await ledger.stub.ListVibes(request)
     assert (list(page.vibes), bool(page.next_page_token)) == ([], True)
     shapes: list[dict[str, Any]] = [
@@ -404,5 +405,5 @@ async def test_a_page_ends_after_so_much_that_does_not_match_and_the_next_one_go
         {"latest_only": True, "branch": "main"},
     ]
     for shape in shapes:
-        listed = ledger.refinery.list_vibes(type=VibeType.ROLE, after_position=1, **shape)
+        listed = ledger.refinery.list_vibes(type=VibeType.ROLE, after_position=SEEDED, **shape)
         assert [vibe.ref async for vibe in listed] == ["main@roles/late?1"]

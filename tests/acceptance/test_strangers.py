@@ -21,8 +21,9 @@ from refinery_client import Draft, JsonText, Refine
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import AUTHOR, Ledger, record, running
 from tests.cases.ports import free_port
+from tests.cases.seeded import FIRST, SEEDED, SEEDED_VIBES
 from tests.cases.vectors import VECTORS
-from tests.cases.world import world
+from tests.cases.world import PARTS, TEXT, WHOLE, world
 from tests.conftest import Database
 
 ROOT = Path(__file__).parents[2]
@@ -186,7 +187,7 @@ async def test_a_ledger_of_many_pages_agrees(ledger: Ledger, verifier: Verifier)
     await ledger.refine(*(record(f"large/{number}", solution="é" * 400_000) for number in range(5)))
     code, sentence = await verifier.run("ledger", ledger.address)
     assert (code, sentence.split(" agree, to ")[1]) == (AGREES, await end(ledger))
-    assert "1012 refinements and 1020 Vibes" in sentence
+    assert f"{SEEDED + 1_011} refinements and {SEEDED_VIBES + 1_015} Vibes" in sentence
 
 
 async def test_the_end_that_somebody_kept_has_to_be_there(ledger: Ledger, verifier: Verifier) -> None:
@@ -196,12 +197,12 @@ async def test_the_end_that_somebody_kept_has_to_be_there(ledger: Ledger, verifi
     last = await end(ledger)
     assert (await verifier.run("ledger", ledger.address, last))[0] == AGREES
     position, chain = last.split(":")
-    assert await verifier.run("ledger", ledger.address, f"1:{chain}") == (
+    assert await verifier.run("ledger", ledger.address, f"{SEEDED}:{chain}") == (
         DIFFERS,
-        f"position 1: has the chain {kept[2:]}, but {chain} was kept",
+        f"position {SEEDED}: has the chain {kept.split(':')[1]}, but {chain} was kept",
     )
-    cut_off = f"position 3: is missing: the ledger ends at {position}"
-    assert await verifier.run("ledger", ledger.address, f"3:{chain}") == (DIFFERS, cut_off)
+    cut_off = f"position {FIRST + 1}: is missing: the ledger ends at {position}"
+    assert await verifier.run("ledger", ledger.address, f"{FIRST + 1}:{chain}") == (DIFFERS, cut_off)
 
 
 async def test_a_ledger_that_cannot_be_reached_is_neither_right_nor_wrong(verifier: Verifier) -> None:
@@ -229,19 +230,21 @@ EDITS = {
     "a ref": ("main@text?7: has the digest", "update refinery.vibes set ref = 'main@text?7', revision = 7 where ref = 'main@text?1'"),
     "the order of targets": ("main@names?1: has the digest", "update refinery.refinements set target_refs = array[target_refs[2], target_refs[1], target_refs[4], target_refs[3]] where position = (select position from refinery.vibes where ref = 'main@names?1')"),
     "a budget": ("main@names?1: has the digest", "update refinery.refinements set budget_refs = budget_refs[:1] where position = (select position from refinery.vibes where ref = 'main@names?1')"),
-    "an author": ("main@text?1: has another id, time or author", "update refinery.refinements set author_ref = 'main@roles/a?1' where position = 6"),
-    "a chain link": ("position 5: has the chain", "update refinery.refinements set chain = sha256('x') where position = 5"),
+    "an author": ("main@text?1: has another id, time or author", f"update refinery.refinements set author_ref = 'main@roles/a?1' where position = {TEXT}"),
+    "a chain link": (f"position {WHOLE}: has the chain", f"update refinery.refinements set chain = sha256('x') where position = {WHOLE}"),
     "the last chain link": ("position {end}: has the chain", "update refinery.refinements set chain = sha256('x') where position = (select max(position) from refinery.refinements)"),
-    "a time, by a microsecond": ("position 5: has the chain", "update refinery.refinements set time = time + interval '1 microsecond' where position = 5"),
-    "a time before the one before": ("position 5: has a time before that of the position before", "update refinery.refinements set time = time - interval '1 day' where position = 5"),
-    "a principal": ("position 5: has the chain", "update refinery.refinements set principal = 'mallory' where position = 5"),
-    "a request_id": ("position 5: has the id", "update refinery.refinements set request_id = gen_random_uuid() where position = 5"),
-    "a request digest": ("position 5: has the chain", "update refinery.refinements set request_digest = sha256('x') where position = 5"),
+    "a time, by a microsecond": (f"position {WHOLE}: has the chain", f"update refinery.refinements set time = time + interval '1 microsecond' where position = {WHOLE}"),
+    "a time before the one before": (f"position {WHOLE}: has a time before that of the position before", f"update refinery.refinements set time = time - interval '1 day' where position = {WHOLE}"),
+    "a principal": (f"position {WHOLE}: has the chain", f"update refinery.refinements set principal = 'mallory' where position = {WHOLE}"),
+    "a request_id": (f"position {WHOLE}: has the id", f"update refinery.refinements set request_id = gen_random_uuid() where position = {WHOLE}"),
+    "a request digest": (f"position {WHOLE}: has the chain", f"update refinery.refinements set request_digest = sha256('x') where position = {WHOLE}"),
     "the request digest of the genesis": ("position 1: has the request_digest", "update refinery.refinements set request_digest = sha256('x') where position = 1"),
-    "the order of drafts": ("position 3: has the chain", "update refinery.vibes set ordinal = case ordinal when 0 then 90 else 0 end where position = 3 and ordinal in (0, 1)"),
-    "a Vibe": ("position 3: has the chain", "delete from refinery.vibes where ref = 'main@a.b?1'"),
-    "a refinement, but not its Vibes": ("position 7: follows position 5", "delete from refinery.refinements where position = 6"),
-    "a refinement, and all that it made": ("position 7: follows position 5", "with v as (delete from refinery.vibes where position = 6) delete from refinery.refinements where position = 6"),
+    "the request digest of the schema of Roles": (f"position {SEEDED}: has the request_digest", f"update refinery.refinements set request_digest = sha256('x') where position = {SEEDED}"),
+    "the principal of the genesis": ("position 1: has the request_id", "update refinery.refinements set principal = 'mallory' where position = 1"),
+    "the order of drafts": (f"position {PARTS}: has the chain", f"update refinery.vibes set ordinal = case ordinal when 0 then 90 else 0 end where position = {PARTS} and ordinal in (0, 1)"),
+    "a Vibe": (f"position {PARTS}: has the chain", "delete from refinery.vibes where ref = 'main@a.b?1'"),
+    "a refinement, but not its Vibes": (f"position {TEXT + 1}: follows position {TEXT - 1}", f"delete from refinery.refinements where position = {TEXT}"),
+    "a refinement, and all that it made": (f"position {TEXT + 1}: follows position {TEXT - 1}", f"with v as (delete from refinery.vibes where position = {TEXT}) delete from refinery.refinements where position = {TEXT}"),
     "another ledger": ("position 1: has the chain", "update refinery.ledger set id = gen_random_uuid()"),
 }  # fmt: skip
 """Where an edit is found and how it is named, and the statement."""

@@ -20,8 +20,9 @@ from refinery_core.postgres.verify_child import Child
 from refinery_core.postgres.verify_stretch import Stretch
 from refinery_core.vibe import digests, documents
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import SYSTEM_CAPABILITIES, running
-from tests.cases.content import write_content
+from tests.acceptance.conftest import running
+from tests.cases.content import FORK, IMPORTED, LAST, REVISED, write_content
+from tests.cases.seeded import SEEDED_VIBES
 from tests.conftest import Database, fresh
 
 TABLES = ("refinements", "vibes", "vibe_refs", "branches", "vibe_branches")
@@ -31,7 +32,7 @@ import asyncio, asyncpg, sys
 async def cut_off():
     connection = await asyncpg.connect(sys.argv[1])
     for table in ("vibe_refs", "vibe_branches", "vibes", "refinements"):
-        await connection.execute(f"delete from refinery.{table} where position > 11")
+        await connection.execute(f"delete from refinery.{table} where position > $1", int(sys.argv[2]))
     await connection.close()
 asyncio.run(cut_off())
 """
@@ -104,7 +105,7 @@ async def test_a_ledger_that_nobody_edited_is_sound(clone: Clone) -> None:
     report = await verify(clone.reader_url, expect=await clone.end())
     assert report.findings == []
     assert (report.position, report.chain) == await clone.end()
-    assert report.vibes == 19 + SYSTEM_CAPABILITIES
+    assert report.vibes == 18 + SEEDED_VIBES
     assert report.edges > 40
     for row in await clone.superuser.fetch("select position, chain from refinery.refinements"):
         assert await clone.findings(expect=(row["position"], row["chain"])) == []
@@ -136,45 +137,45 @@ EDITS: dict[str, Edit] = {
     "a type": ("digest", "main@last?1", "update refinery.vibes set type = 'CAPABILITY' where ref = 'main@last?1'"),
     "a type of one version": ("type", "users/1", "update refinery.vibes set type = 'CAPABILITY' where ref = 'main@users/1?2'"),
     "branches": ("digest", "dev@both?1", "update refinery.vibes set branches = '{dev}' where ref = 'dev@both?1'"),
-    "the order of drafts": ("chain", "position 9", "update refinery.vibes set ordinal = case ordinal when 0 then 90 else 0 end where position = 9 and ordinal in (0, 1)"),
+    "the order of drafts": ("chain", f"position {IMPORTED}", f"update refinery.vibes set ordinal = case ordinal when 0 then 90 else 0 end where position = {IMPORTED} and ordinal in (0, 1)"),
     "the refinement of a Vibe": ("vibe", "main@last?1", "update refinery.vibes set refinement_id = (select id from refinery.refinements where position = 2) where ref = 'main@last?1'"),
     "a ref, and all that names it": ("digest", "main@last?7", "with v as (update refinery.vibes set ref = 'main@last?7', revision = 7 where ref = 'main@last?1' returning 1), e as (update refinery.vibe_refs set from_ref = 'main@last?7', from_revision = 7 where from_ref = 'main@last?1' returning 1) update refinery.vibe_branches set ref = 'main@last?7', revision = 7 where ref = 'main@last?1'"),
     "an id, and all that names it": ("digest", "main@first?1", "with v as (update refinery.vibes set ref = 'main@first?1', id = 'first' where ref = 'main@last?1' returning 1), e as (update refinery.vibe_refs set from_ref = 'main@first?1', from_id = 'first' where from_ref = 'main@last?1' returning 1) update refinery.vibe_branches set ref = 'main@first?1', id = 'first' where ref = 'main@last?1'"),
     # What is not there any more, or was not there before.
-    "a Vibe": ("chain", "position 9", "with b as (delete from refinery.vibe_branches where ref = 'main@imported/4?1'), e as (delete from refinery.vibe_refs where from_ref = 'main@imported/4?1') delete from refinery.vibes where ref = 'main@imported/4?1'"),
+    "a Vibe": ("chain", f"position {IMPORTED}", "with b as (delete from refinery.vibe_branches where ref = 'main@imported/4?1'), e as (delete from refinery.vibe_refs where from_ref = 'main@imported/4?1') delete from refinery.vibes where ref = 'main@imported/4?1'"),
     "a Vibe, but not its edges": ("edge", "main@imported/4?1", "with b as (delete from refinery.vibe_branches where ref = 'main@imported/4?1') delete from refinery.vibes where ref = 'main@imported/4?1'"),
     "a Vibe that others refer to": ("edge", "main@users/1?2", "delete from refinery.vibes where ref = 'main@schemas/user?1'"),
-    "a Vibe too many": ("chain", "position 13", "insert into refinery.vibes select 'main@x?1', 'x', branches, 1, type, author_ref, null, refinement_id, position, 1, null, null, '1', '{}', sha256('1'), sha256('2') from refinery.vibes where ref = 'main@last?1'"),
-    "a refinement in the middle, and all it made": ("position", "position 12", "with r as (delete from refinery.refinements where position = 11), b as (delete from refinery.vibe_branches where position = 11), e as (delete from refinery.vibe_refs where position = 11) delete from refinery.vibes where position = 11"),
-    "a refinement, but not its Vibes": ("vibe", "main@users/1?3", "delete from refinery.refinements where position = 11"),
-    "a refinement without Vibes": ("refinement", "position 14", "insert into refinery.refinements select gen_random_uuid(), 14, gen_random_uuid(), request_digest, principal, time, author_ref, '{}', '{}', '{}', chain from refinery.refinements where position = 13"),
+    "a Vibe too many": ("chain", f"position {LAST}", "insert into refinery.vibes select 'main@x?1', 'x', branches, 1, type, author_ref, null, refinement_id, position, 1, null, null, '1', '{}', sha256('1'), sha256('2') from refinery.vibes where ref = 'main@last?1'"),
+    "a refinement in the middle, and all it made": ("position", f"position {REVISED + 1}", f"with r as (delete from refinery.refinements where position = {REVISED}), b as (delete from refinery.vibe_branches where position = {REVISED}), e as (delete from refinery.vibe_refs where position = {REVISED}) delete from refinery.vibes where position = {REVISED}"),
+    "a refinement, but not its Vibes": ("vibe", "main@users/1?3", f"delete from refinery.refinements where position = {REVISED}"),
+    "a refinement without Vibes": ("refinement", f"position {LAST + 1}", f"insert into refinery.refinements select gen_random_uuid(), {LAST + 1}, gen_random_uuid(), request_digest, principal, time, author_ref, '{{}}', '{{}}', '{{}}', chain from refinery.refinements where position = {LAST}"),
     # What a refinement is.
-    "a chain link": ("chain", "position 5", "update refinery.refinements set chain = sha256('x') where position = 5"),
-    "a position": ("position", "position 99", "with v as (update refinery.vibes set position = 99 where position = 13), b as (update refinery.vibe_branches set position = 99 where position = 13), e as (update refinery.vibe_refs set position = 99 where position = 13) update refinery.refinements set position = 99 where position = 13"),
-    "a time, by a microsecond": ("chain", "position 5", "update refinery.refinements set time = time + interval '1 microsecond' where position = 5"),
-    "a time before the one before": ("time", "position 5", "update refinery.refinements set time = time - interval '1 day' where position = 5"),
-    "a time that never comes": ("chain", "position 13", "update refinery.refinements set time = 'infinity' where position = 13"),
-    "a principal": ("chain", "position 5", "update refinery.refinements set principal = 'mallory' where position = 5"),
-    "a request_id": ("refinement", "position 5", "update refinery.refinements set request_id = gen_random_uuid() where position = 5"),
-    "a request_id, and the ids made of it": ("chain", "position 5", "with n as (select gen_random_uuid() as r), v as (update refinery.vibes set refinement_id = refinery.refinement_id(n.r) from n where position = 5) update refinery.refinements set request_id = n.r, id = refinery.refinement_id(n.r) from n where position = 5"),
-    "a request digest": ("chain", "position 5", "update refinery.refinements set request_digest = sha256('x') where position = 5"),
-    "an author of a refinement": ("author", "main@last?1", "update refinery.refinements set author_ref = 'main@roles/editor?1' where position = 13"),
-    "a target": ("digest", "main@imported/0?1", "update refinery.refinements set target_refs = array['main@users/1?1'] where position = 9"),
-    "the order of targets": ("digest", "main@imported/0?1", "update refinery.refinements set target_refs = array[target_refs[2], target_refs[1]] where position = 9"),
-    "a target that is no ref": ("edge", "main@imported/0?1", "update refinery.refinements set target_refs = '{x}' where position = 9"),
-    "an instruction": ("digest", "main@imported/0?1", "update refinery.refinements set instruction_refs = '{}' where position = 9"),
-    "a budget": ("digest", "main@imported/0?1", "update refinery.refinements set budget_refs = '{}' where position = 9"),
+    "a chain link": ("chain", f"position {FORK}", f"update refinery.refinements set chain = sha256('x') where position = {FORK}"),
+    "a position": ("position", "position 99", f"with v as (update refinery.vibes set position = 99 where position = {LAST}), b as (update refinery.vibe_branches set position = 99 where position = {LAST}), e as (update refinery.vibe_refs set position = 99 where position = {LAST}) update refinery.refinements set position = 99 where position = {LAST}"),
+    "a time, by a microsecond": ("chain", f"position {FORK}", f"update refinery.refinements set time = time + interval '1 microsecond' where position = {FORK}"),
+    "a time before the one before": ("time", f"position {FORK}", f"update refinery.refinements set time = time - interval '1 day' where position = {FORK}"),
+    "a time that never comes": ("chain", f"position {LAST}", f"update refinery.refinements set time = 'infinity' where position = {LAST}"),
+    "a principal": ("chain", f"position {FORK}", f"update refinery.refinements set principal = 'mallory' where position = {FORK}"),
+    "a request_id": ("refinement", f"position {FORK}", f"update refinery.refinements set request_id = gen_random_uuid() where position = {FORK}"),
+    "a request_id, and the ids made of it": ("chain", f"position {FORK}", f"with n as (select gen_random_uuid() as r), v as (update refinery.vibes set refinement_id = refinery.refinement_id(n.r) from n where position = {FORK}) update refinery.refinements set request_id = n.r, id = refinery.refinement_id(n.r) from n where position = {FORK}"),
+    "a request digest": ("chain", f"position {FORK}", f"update refinery.refinements set request_digest = sha256('x') where position = {FORK}"),
+    "an author of a refinement": ("author", "main@last?1", f"update refinery.refinements set author_ref = 'main@roles/editor?1' where position = {LAST}"),
+    "a target": ("digest", "main@imported/0?1", f"update refinery.refinements set target_refs = array['main@users/1?1'] where position = {IMPORTED}"),
+    "the order of targets": ("digest", "main@imported/0?1", f"update refinery.refinements set target_refs = array[target_refs[2], target_refs[1]] where position = {IMPORTED}"),
+    "a target that is no ref": ("edge", "main@imported/0?1", f"update refinery.refinements set target_refs = '{{x}}' where position = {IMPORTED}"),
+    "an instruction": ("digest", "main@imported/0?1", f"update refinery.refinements set instruction_refs = '{{}}' where position = {IMPORTED}"),
+    "a budget": ("digest", "main@imported/0?1", f"update refinery.refinements set budget_refs = '{{}}' where position = {IMPORTED}"),
     # What was derived.
-    "an edge too many": ("edge", "main@last?1", "insert into refinery.vibe_refs values ('main@last?1', 'main@users/1?1', 'target', false, 13, 'main', 'last', 1, 'users/1', 1)"),
+    "an edge too many": ("edge", "main@last?1", f"insert into refinery.vibe_refs values ('main@last?1', 'main@users/1?1', 'target', false, {LAST}, 'main', 'last', 1, 'users/1', 1)"),
     "an edge too few": ("edge", "main@imported/3?1", "delete from refinery.vibe_refs where from_ref = 'main@imported/3?1' and type = 'budget'"),
     "an edge that floats no more": ("edge", "main@users/1?2", "update refinery.vibe_refs set floating = not floating where from_ref = 'main@users/1?2' and type = 'schema'"),
     "an edge to another Vibe": ("edge", "main@users/1?2", "update refinery.vibe_refs set to_ref = 'main@schemas/address?1', to_id = 'schemas/address' where from_ref = 'main@users/1?2' and type = 'schema'"),
     "an edge of another type": ("edge", "main@users/1?1", "update refinery.vibe_refs set type = 'budget' where from_ref = 'main@users/1?1' and type = 'prototype'"),
     "a position of an edge": ("edge", "main@users/1?2", "update refinery.vibe_refs set position = 1 where from_ref = 'main@users/1?2'"),
     "a branch of an edge": ("edge", "main@users/1?2", "update refinery.vibe_refs set branch = 'dev' where from_ref = 'main@users/1?2'"),
-    "an edge from nowhere": ("edge", "main@x?1", "insert into refinery.vibe_refs values ('main@x?1', 'main@users/1?1', 'target', false, 13, 'main', 'x', 1, 'users/1', 1)"),
+    "an edge from nowhere": ("edge", "main@x?1", f"insert into refinery.vibe_refs values ('main@x?1', 'main@users/1?1', 'target', false, {LAST}, 'main', 'x', 1, 'users/1', 1)"),
     "a version missing on its branch": ("branch index", "main@both?1", "delete from refinery.vibe_branches where branch = 'main' and id = 'both'"),
-    "a version on another branch too": ("branch index", "dev@last?1", "insert into refinery.vibe_branches values ('dev', 'last', 1, 13, 0, 'main@last?1')"),
+    "a version on another branch too": ("branch index", "dev@last?1", f"insert into refinery.vibe_branches values ('dev', 'last', 1, {LAST}, 0, 'main@last?1')"),
     "a version of another Vibe": ("branch index", "main@users/1?4", "update refinery.vibe_branches set ref = 'main@users/1?3' where branch = 'main' and id = 'users/1' and revision = 4"),
     "a position on a branch": ("branch index", "main@users/1?4", "update refinery.vibe_branches set position = 3 where branch = 'main' and id = 'users/1' and revision = 4"),
     "a branch's fork": ("branch", "dev", "update refinery.branches set fork_position = 1 where name = 'dev'"),
@@ -188,10 +189,10 @@ EDITS: dict[str, Edit] = {
     "a branch's parent, to itself": ("branch", "dev", "update refinery.branches set parent = 'dev' where name = 'dev'"),
     "where a branch's Vibe says that it forks": ("content", "main@system/branches/dev?1", "update refinery.vibes set solution = solution || '{\"fork_position\": \"here\"}' where id = 'system/branches/dev'"),
     # What no driver and no reader of JSON takes.
-    "a time before all calendars": ("time", "position 5", "update refinery.refinements set time = '0044-03-15 BC' where position = 5"),
+    "a time before all calendars": ("time", f"position {FORK}", f"update refinery.refinements set time = '0044-03-15 BC' where position = {FORK}"),
     "a number beyond all doubles, beside a pin": ("content", "main@users/1?2", "update refinery.vibes set schema = schema || jsonb_build_object('maximum', repeat('9', 400)::numeric) where ref = 'main@users/1?2'"),
     "a number that skips some": ("revision", "main@last?7", "with v as (update refinery.vibes set ref = 'main@last?7', revision = 7 where ref = 'main@last?1' returning 1), e as (update refinery.vibe_refs set from_ref = 'main@last?7', from_revision = 7 where from_ref = 'main@last?1' returning 1) update refinery.vibe_branches set ref = 'main@last?7', revision = 7 where ref = 'main@last?1'"),
-    "a position beyond all others": ("position", "position 9223372036854775807", "update refinery.refinements set position = 9223372036854775807 where position = 13"),
+    "a position beyond all others": ("position", "position 9223372036854775807", f"update refinery.refinements set position = 9223372036854775807 where position = {LAST}"),
 }  # fmt: skip
 
 
@@ -227,7 +228,7 @@ async def test_processes_side_by_side_find_the_same_in_the_same_order(clone: Clo
     told: list[tuple[int, int]] = []
     progress = lambda done, all_: told.append((done, all_))  # noqa: E731
     assert await verify(clone.reader_url, stretch=2, parallel=3, progress=progress) == alone
-    assert told == [(done, 13) for done in (2, 4, 6, 8, 10, 12, 13)]
+    assert told == [(min(done, LAST), LAST) for done in range(2, LAST + 3, 2)]
 
 
 async def test_processes_side_by_side_see_one_snapshot(clone: Clone) -> None:
@@ -238,12 +239,13 @@ async def test_processes_side_by_side_see_one_snapshot(clone: Clone) -> None:
         nonlocal edited
         if not edited:
             edited = True
-            subprocess.run([sys.executable, "-c", CUT_OFF, clone.superuser_url], check=True, timeout=60)
+            command = [sys.executable, "-c", CUT_OFF, clone.superuser_url, str(REVISED)]
+            subprocess.run(command, check=True, timeout=60)
 
     report = await verify(clone.reader_url, stretch=1, parallel=2, progress=edit)
     assert report.findings == []
     assert (report.position, report.chain) == before
-    assert (await clone.end())[0] == 11
+    assert (await clone.end())[0] == REVISED
 
 
 async def test_a_process_that_cannot_read_the_database_says_why(clone: Clone) -> None:
@@ -259,12 +261,12 @@ async def test_a_process_that_cannot_read_the_database_says_why(clone: Clone) ->
 
 
 async def test_what_was_verified_before_is_not_looked_at_again(clone: Clone) -> None:
-    since = 9, await clone.chain(9)
+    since = IMPORTED, await clone.chain(IMPORTED)
     whole, new = await verify(clone.reader_url), await verify(clone.reader_url, since=since)
     assert new.findings == []
     assert (new.position, new.chain) == (whole.position, whole.chain)
     assert (new.vibes, new.edges) == (4, await clone.superuser.fetchval(
-        "select count(*) from refinery.vibe_refs where position > 9"))  # fmt: skip
+        "select count(*) from refinery.vibe_refs where position > $1", IMPORTED))  # fmt: skip
     nothing = await verify(clone.reader_url, since=await clone.end())
     assert (nothing.position, nothing.chain) == await clone.end()
     assert nothing == Report(whole.ledger, *await clone.end())
@@ -284,25 +286,25 @@ async def test_what_was_verified_before_is_not_looked_at_again(clone: Clone) -> 
 )
 async def test_what_was_edited_is_found_where_it_is_new_and_only_there(clone: Clone, what: str) -> None:
     kind, place, sql = EDITS[what]
-    position = 9 if what == "the order of targets" else 12
+    position = IMPORTED if what == "the order of targets" else LAST - 1
     first, last = (position - 1, await clone.chain(position - 1)), await clone.end()
     await clone.edit(sql)
     findings = await clone.findings(since=first)
     assert any(kind == found.kind and place in found.place for found in findings), findings
     if what != "a time that never comes":
-        assert await clone.findings(since=(13, last[1])) == []
+        assert await clone.findings(since=(LAST, last[1])) == []
 
 
 async def test_a_past_that_is_not_the_one_that_was_verified_is_told(clone: Clone) -> None:
-    since = 9, await clone.chain(9)
-    await clone.edit("update refinery.refinements set chain = sha256('x') where position = 9")
+    since = IMPORTED, await clone.chain(IMPORTED)
+    await clone.edit("update refinery.refinements set chain = sha256('x') where position = $1", IMPORTED)
     (before, chain) = await clone.findings(since=since)
-    assert (before.kind, before.place) == ("chain", "position 10")
-    assert (chain.kind, chain.place) == ("chain", "position 9")
+    assert (before.kind, before.place) == ("chain", f"position {IMPORTED + 1}")
+    assert (chain.kind, chain.place) == ("chain", f"position {IMPORTED}")
     assert "is not the chain that was expected" in chain.sentence
     (tail,) = await clone.findings(since=(99, since[1]))
     assert (tail.kind, tail.place) == ("tail", "position 99")
-    assert tail.sentence == "is missing: the ledger ends at 13"
+    assert tail.sentence == f"is missing: the ledger ends at {LAST}"
 
 
 # --- At size --------------------------------------------------------------------------------
@@ -310,12 +312,12 @@ async def test_a_past_that_is_not_the_one_that_was_verified_is_told(clone: Clone
 DAMAGED = """
 with p as (select n from generate_series($1::int, $2) n),
      r as (insert into refinery.refinements
-           select md5('i' || n)::uuid, n + 13, md5('r' || n)::uuid, sha256('r'), 'test', '2030-01-01', $3, '{}', '{}', '{}', sha256('c') from p)
+           select md5('i' || n)::uuid, n + $4, md5('r' || n)::uuid, sha256('r'), 'test', '2030-01-01', $3, '{}', '{}', '{}', sha256('c') from p)
 insert into refinery.vibes (ref, id, branches, revision, type, author_ref, refinement_id, position, ordinal, content_digest, digest)
-select 'main@n/' || n || '?1', 'n/' || n, '{main}', 1, 'RECORD', $3, md5('i' || n)::uuid, n + 13, 0, sha256('c'), sha256('d' || n::text::bytea)
+select 'main@n/' || n || '?1', 'n/' || n, '{main}', 1, 'RECORD', $3, md5('i' || n)::uuid, n + $4, 0, sha256('c'), sha256('d' || n::text::bytea)
 from p
 """
-LARGE = "update refinery.vibes set solution = to_jsonb(repeat('x', 1000000)) where position between 14 and 13 + $1"
+LARGE = "update refinery.vibes set solution = to_jsonb(repeat('x', 1000000)) where position between $2 + 1 and $2 + $1"
 PEAK = """
 import asyncio, re, resource, sys
 from pathlib import Path
@@ -342,7 +344,7 @@ async def _peak(clone: Clone) -> tuple[int, int, int]:
 async def test_memory_does_not_grow_with_the_ledger_nor_with_what_is_wrong_in_it(clone: Clone) -> None:
     peaks = []
     for added in ((1, 3_000), (3_001, 12_000)):
-        await clone.edit(DAMAGED, *added, "main@system/genesis?1")
+        await clone.edit(DAMAGED, *added, "main@system/genesis?1", LAST)
         peaks.append(await _peak(clone))
     (some, _, small), (many, listed, large) = peaks
     assert many > 3 * some > 30_000
@@ -351,10 +353,10 @@ async def test_memory_does_not_grow_with_the_ledger_nor_with_what_is_wrong_in_it
 
 
 async def test_large_documents_are_read_a_few_at_a_time(clone: Clone) -> None:
-    await clone.edit(DAMAGED, 1, 40, "main@system/genesis?1")
+    await clone.edit(DAMAGED, 1, 40, "main@system/genesis?1", LAST)
     peaks = []
     for count in (10, 40):
-        await clone.edit(LARGE, count)
+        await clone.edit(LARGE, count, LAST)
         peaks.append((await _peak(clone))[2])
     small, large = peaks
     assert large < min(small + 8, 200)
@@ -409,7 +411,7 @@ async def _chain_anew(clone: Clone) -> None:
 
 async def test_digests_made_anew_do_not_fit_the_chain(clone: Clone) -> None:
     await _rewrite(clone, "main@last?1", '"another end"')
-    assert [(found.kind, found.place) for found in await clone.findings()] == [("chain", "position 13")]
+    assert [(found.kind, found.place) for found in await clone.findings()] == [("chain", f"position {LAST}")]
 
 
 async def _rewrite_all(clone: Clone) -> None:
@@ -419,7 +421,7 @@ async def _rewrite_all(clone: Clone) -> None:
 
 async def _cut_off(clone: Clone) -> None:
     for table in ("vibe_refs", "vibe_branches", "vibes", "refinements"):
-        await clone.edit(f"delete from refinery.{table} where position > 11")
+        await clone.edit(f"delete from refinery.{table} where position > $1", REVISED)
 
 
 @pytest.mark.parametrize(("forge", "kind"), [(_rewrite_all, "chain"), (_cut_off, "tail")])

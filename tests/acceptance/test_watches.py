@@ -16,6 +16,7 @@ from refinery_client import Refine, Refinery, Vibe
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import BranchNotFound, Draining, PositionOutOfRange
 from tests.acceptance.conftest import AUTHOR, Ledger, clients, record, running
+from tests.cases.seeded import FIRST, SEEDED
 
 SOON = 10
 
@@ -89,7 +90,7 @@ async def test_a_watcher_that_reconnects_sees_each_vibe_once_in_order_and_never_
         written = await asyncio.gather(*(write(client) for client in everybody))
         last.set_result(await ledger.last_position() + 1)
         await ledger.record("end")  # The watcher may have seen all else before it was told where the end is.
-    assert (sum(written), last.result()) == (5_000, 5_004)
+    assert (sum(written), last.result()) == (5_000, SEEDED + 5_003)
     await check_order(ledger, watcher.result())
 
 
@@ -104,7 +105,7 @@ async def check_order(ledger: Ledger, seen: list[vibe_pb2.Vibe]) -> None:
 
 async def test_a_watch_sends_what_is_there_and_then_what_comes(ledger: Ledger) -> None:
     first = await ledger.record("a")
-    async with watch(ledger.stub, 1) as call:
+    async with watch(ledger.stub, SEEDED) as call:
         assert [vibe.ref for vibe in (await next_of(call)).vibes] == [first.ref]
         for _ in range(20):
             made = await ledger.record("b")
@@ -115,7 +116,7 @@ async def test_a_watch_sends_what_is_there_and_then_what_comes(ledger: Ledger) -
 
 
 async def test_a_watch_sees_what_another_server_of_the_same_database_wrote(ledger: Ledger) -> None:
-    async with watch(ledger.stub, 1) as call, running(ledger.database) as other:
+    async with watch(ledger.stub, SEEDED) as call, running(ledger.database) as other:
         for _ in range(3):
             made = await other.record("x")
             assert [vibe.ref for vibe in (await next_of(call)).vibes] == [made.ref]
@@ -138,7 +139,7 @@ async def test_a_watch_sends_only_what_matches_its_filter(
     await ledger.refine(record("a/1"), record("a/2", branches=["dev"]), record("ab"))
     await ledger.refine(record("a/1", branches=["dev", "main"]))
     seen: list[str] = []
-    async with watch(ledger.stub, 1, **fields) as call:
+    async with watch(ledger.stub, SEEDED, **fields) as call:
         while len(seen) < len(expected):
             answer = await next_of(call)
             assert answer.vibes
@@ -151,11 +152,11 @@ async def test_a_full_watch_sends_documents_and_cuts_a_large_refinement_into_par
     refined = await ledger.refine(*drafts)
     after = await ledger.record("y", solution=1)
     parts: list[pb.WatchVibesResponse] = []
-    async with watch(ledger.stub, 1, view=vibe_pb2.VIBE_VIEW_FULL) as call:
+    async with watch(ledger.stub, SEEDED, view=vibe_pb2.VIBE_VIEW_FULL) as call:
         while not parts or parts[-1].position < after.position:
             parts.append(await next_of(call))
     assert len(parts) > 2
-    assert [part.position for part in parts] == [1] * (len(parts) - 2) + [2, 3]
+    assert [part.position for part in parts] == [SEEDED] * (len(parts) - 2) + [FIRST, FIRST + 1]
     vibes = [vibe for part in parts[:-1] for vibe in part.vibes]
     assert [vibe.ref for vibe in vibes] == [vibe.ref for vibe in refined.vibes]
     assert all(len(vibe.solution.json) == 300_002 for vibe in vibes)
@@ -168,17 +169,17 @@ async def test_a_quiet_watch_sends_heartbeats_that_say_how_far_it_has_come(
     monkeypatch.setattr(watching, "HEARTBEAT_SECONDS", 0.0)
     for _ in range(3):
         await ledger.record("unseen")
-    async with watch(ledger.stub, 1, id_prefix="nothing") as call:
+    async with watch(ledger.stub, SEEDED, id_prefix="nothing") as call:
         for _ in range(2):
             beat = await next_of(call)
-            assert beat.position == 4
+            assert beat.position == SEEDED + 3
             assert not beat.HasField("refinement")
             assert not beat.vibes
 
 
 async def test_a_drain_ends_watches_with_a_reason_after_what_was_committed(ledger: Ledger) -> None:
     made: Vibe = await ledger.record("x")
-    async with watch(ledger.stub, 1) as one, watch(ledger.stub, made.position) as other:
+    async with watch(ledger.stub, SEEDED) as one, watch(ledger.stub, made.position) as other:
         assert (await next_of(one)).position == made.position
         ledger.drain.ask()
         for call in (one, other):
@@ -186,8 +187,8 @@ async def test_a_drain_ends_watches_with_a_reason_after_what_was_committed(ledge
 
 
 async def test_a_watch_of_what_is_not_there_is_refused(ledger: Ledger) -> None:
-    async with watch(ledger.stub, 2) as call:
+    async with watch(ledger.stub, FIRST) as call:
         assert isinstance(refused := await refusal_of(call), PositionOutOfRange)
-        assert refused.metadata == {"field": "after_position", "position": "2", "last": "1"}
+        assert refused.metadata == {"field": "after_position", "position": f"{FIRST}", "last": f"{SEEDED}"}
     async with watch(ledger.stub, branch="nowhere") as call:
         assert isinstance(await refusal_of(call), BranchNotFound)

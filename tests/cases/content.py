@@ -1,11 +1,14 @@
-"""A small ledger with something of everything, in 13 refinements."""
+"""A small ledger with something of everything, in 12 refinements after those of the migration."""
 
 from __future__ import annotations
 
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import Ledger, record
+from tests.cases.seeded import SEEDED
 
+FORK, IMPORTED, REVISED, LAST = (SEEDED + place for place in (4, 8, 10, 12))
+"""Where `dev` forks, `imported/…` are made, `users/1` gets its third version, and the ledger ends."""
 ADDRESS = {"type": "object", "$defs": {"zip": {"type": "string"}}}
 USER = {
     "properties": {

@@ -15,6 +15,7 @@ import asyncpg
 from refinery_client import Draft, Refine, Refined, Refinery
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
+from tests.cases.seeded import SEEDED
 from tests.cases.waiting import PATIENCE
 
 AUTHOR = "main@system/genesis?1"
@@ -130,7 +131,7 @@ async def check(owner_url: str, acknowledged: list[tuple[float, Refined]]) -> No
     assert len({refined.request_id for _, refined in acknowledged}) == len(acknowledged)
     assert sorted(row["position"] for row in rows.values()) == list(range(1, len(rows) + 1))
     # Each client sends until it is told; what is there beyond that was there before.
-    assert len(rows) == len(acknowledged) + 2
+    assert len(rows) == SEEDED + 1 + len(acknowledged)
     assert (await verify(owner_url)).findings == []
 
 

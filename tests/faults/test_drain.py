@@ -20,6 +20,7 @@ from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from tests.cases.load import AUTHOR
 from tests.cases.processes import ServiceProcess
+from tests.cases.seeded import SEEDED
 from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
 
@@ -97,7 +98,7 @@ async def test_running_refines_finish_and_are_answered(ledger: Ledger) -> None:
     assert in_stream.response.vibes[0].ref == "main@d?1"
     assert type(await refused(stream)) is Draining
     assert await ledger.ends() == 0
-    assert await ledger.superuser.fetchval("select max(position) from refinery.refinements") == 5
+    assert await ledger.superuser.fetchval("select max(position) from refinery.refinements") == SEEDED + 4
 
 
 async def _is_answered(channel: grpc.aio.Channel) -> bool:

@@ -75,7 +75,7 @@ class Services:
 
 @pytest.fixture
 async def services(database: Database) -> AsyncIterator[Services]:
-    """Both services on a database that holds nothing but the genesis."""
+    """Both services on a migrated database that nobody has written to."""
     writing = await open_pool(database.app_url, application_name="refinery-ledger", max_size=4)
     reading = await open_pool(database.reader_url, application_name="refinery-resolver", max_size=4)
     drain = Drain()

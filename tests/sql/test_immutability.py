@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -18,7 +17,13 @@ COLUMNS = {
     "vibe_refs": "floating",
     "branches": "fork_position",
     "vibe_branches": "ref",
+    "role_members": "member",
+    "role_rules": "verbs",
+    "denials": "count",
 }
+GIVEN = {"role_members": "ref, member"}
+"""The columns of a table that computes another one."""
+WITHOUT_KEY = {"denials"}
 ONLY_READ = {"ledger"}
 """By the services; migrate fills it once."""
 OF_MIGRATE = {"schema_migrations", "schema_code"}
@@ -28,11 +33,12 @@ CHANGES = {
     "delete": "delete from refinery.{table}",
     "delete of no row": "delete from refinery.{table} where false",
     "truncate": "truncate refinery.{table} cascade",
-    "upsert": "insert into refinery.{table} select * from refinery.{table} "
+    "upsert": "insert into refinery.{into} select {given} from refinery.{table} "
     "on conflict on constraint {table}_pkey do update set {column} = excluded.{column}",
     "merge": "merge into refinery.{table} t using refinery.{table} s on false "
     "when matched then update set {column} = s.{column}",
 }
+INSERT = "insert into refinery.{into} select {given} from refinery.{table} on conflict do nothing"
 CAN = {"refinery_app": DENIED, "refinery_reader": DENIED, "refinery_owner": IMMUTABLE, "postgres": IMMUTABLE}
 
 
@@ -41,6 +47,22 @@ async def connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database.owner_url)
     yield connection
     await connection.close()
+
+
+def statement(sql: str, table: str) -> str:
+    """A statement for a table."""
+    given = GIVEN.get(table)
+    into = f"{table} ({given})" if given else table
+    return sql.format(table=table, column=COLUMNS[table], into=into, given=given or "*")
+
+
+def changes(table: str) -> dict[str, str]:
+    """Each way to change the rows of a table; by their key only where they have one."""
+    return {
+        name: statement(sql, table)
+        for name, sql in CHANGES.items()
+        if name != "upsert" or table not in WITHOUT_KEY
+    }
 
 
 async def sqlstate(connection: asyncpg.Connection, role: str, sql: str) -> str:
@@ -63,8 +85,9 @@ async def test_no_role_changes_or_takes_away_a_row_of_any_table(
     connection: asyncpg.Connection, role: str
 ) -> None:
     found = {
-        (table, name): await sqlstate(connection, role, sql.format(table=table, column=column))
-        for (table, column), (name, sql) in itertools.product(COLUMNS.items(), CHANGES.items())
+        (table, name): await sqlstate(connection, role, sql)
+        for table in COLUMNS
+        for name, sql in changes(table).items()
     }
     assert found == dict.fromkeys(found, CAN[role])
 
@@ -73,17 +96,16 @@ async def test_the_triggers_stand_where_replication_would_pass_by_others(
     connection: asyncpg.Connection,
 ) -> None:
     await connection.execute("set session_replication_role = replica")
-    for table, column in COLUMNS.items():
-        for sql in CHANGES.values():
-            statement = sql.format(table=table, column=column)
-            assert await sqlstate(connection, "postgres", statement) == IMMUTABLE
+    for table in COLUMNS:
+        for sql in changes(table).values():
+            assert await sqlstate(connection, "postgres", sql) == IMMUTABLE
 
 
 @pytest.mark.parametrize("table", COLUMNS)
 async def test_the_app_adds_and_looks_and_the_reader_only_looks(
     connection: asyncpg.Connection, table: str
 ) -> None:
-    insert = f"insert into refinery.{table} select * from refinery.{table} on conflict do nothing"
+    insert = statement(INSERT, table)
     lock = f"select from refinery.{table} for update"
     assert await sqlstate(connection, "refinery_app", insert) == (DENIED if table in ONLY_READ else "00000")
     assert await sqlstate(connection, "refinery_reader", insert) == DENIED

@@ -27,7 +27,7 @@ TYPES = ["RECORD", "ROLE", "PROCESS", "CAPABILITY"]
 MOST = 2**63 - 1
 
 POPULATE = """
-with p as (select n, n + 1 as position, 'x/' || n % 2000 as id, 1 + (n - 1) / 2000 as revision,
+with p as (select n, n + 100 as position, 'x/' || n % 2000 as id, 1 + (n - 1) / 2000 as revision,
                   case when n > 2000 then 'x/' || n % 2000 || '?' || (n - 1) / 2000 end as before
            from generate_series(1, 20000) n),
      r as (insert into refinery.refinements (id, position, request_id, request_digest, principal, time,

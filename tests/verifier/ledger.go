@@ -119,8 +119,14 @@ func (w *walk) refinement(r *refinement, next func() (*vibe, error, bool)) error
 		return differ(place, "has a request_digest of %d bytes", len(r.requestDigest))
 	}
 	link.RequestDigest = hash(r.requestDigest)
-	if r.position == 1 && link.RequestDigest != genesisRequestDigest() {
-		return differ(place, "has the request_digest %s, not %s", link.RequestDigest, genesisRequestDigest())
+	if r.principal == "migration" || r.position == 1 {
+		digest, known := migrationDigests[r.requestID]
+		if !known || r.principal != "migration" {
+			return differ(place, "has the request_id %s and the principal %q, not those of the migration", r.requestID, r.principal)
+		}
+		if link.RequestDigest != digest {
+			return differ(place, "has the request_digest %s, not %s", link.RequestDigest, digest)
+		}
 	}
 	for _, ref := range r.vibeRefs {
 		v, err, more := next()

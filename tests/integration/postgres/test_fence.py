@@ -15,6 +15,7 @@ from refinery_core.postgres.fence import MOST_PLACES, Fence, Place
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.pool import open_pool
 from refinery_local.postgres import EmbeddedPostgres
+from tests.cases.seeded import FIRST, SEEDED
 from tests.conftest import Database, fresh
 from tests.sql.test_refine import columns, draft, request
 
@@ -74,7 +75,7 @@ async def test_a_ledger_that_went_another_way_is_refused_by_whatever_was_seen_of
         await refine(database.app_url, 2)
         await refine(other, 5)
         fence = await seen(database.app_url)
-        assert await refused(fence, other) == "its history is another one before position 3"
+        assert await refused(fence, other) == f"its history is another one before position {FIRST + 1}"
 
 
 async def test_a_ledger_that_is_behind_is_refused_and_one_that_is_ahead_is_not(
@@ -88,12 +89,12 @@ async def test_a_ledger_that_is_behind_is_refused_and_one_that_is_ahead_is_not(
 
 async def test_much_is_seen_and_some_of_it_remembered(database: Database) -> None:
     fence = await seen(database.app_url)
-    for position in range(2, 100_000):
+    for position in range(FIRST, 100_000):
         fence.committed(position, b"")
         assert len(fence._places) <= MOST_PLACES
     positions = [place.position for place in fence._places]
     assert positions == sorted(positions)
-    assert positions[0] == 1
+    assert positions[0] == SEEDED
     assert positions[-1] > 99_900
     assert fence.written == (99_999, b"")
     assert sum(position < 50_000 for position in positions) > 2, "not only what is new"
@@ -107,12 +108,12 @@ async def test_nothing_is_written_into_a_database_that_does_not_have_what_was_se
     async with await open_pool(database.app_url, application_name="t", max_size=1) as pool:
         store = Store(pool)
         await store.refine(*columns([request(draft("x"))]))
-        for place in (Place(2, b"another"), Place(3, b"ahead")):
+        for place in (Place(FIRST, b"another"), Place(FIRST + 1, b"ahead")):
             pool.fence._written = place
             with pytest.raises(DatabaseUnavailable):
                 await store.refine(*columns([request(draft("x"), request_id=str(uuid4()))]))
         async with connected(database.owner_url) as connection:
-            assert await connection.fetchval("select max(position) from refinery.refinements") == 2
+            assert await connection.fetchval("select max(position) from refinery.refinements") == FIRST
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from refinery_core.postgres.opening import opened
 from refinery_core.postgres.release import THIS, Release
 from refinery_core.settings import CannotStart
 from refinery_local.postgres import EmbeddedPostgres
+from tests.cases.seeded import SEEDED
 from tests.cases.waiting import PATIENCE
 from tests.conftest import Database, fresh
 
@@ -204,4 +205,4 @@ async def test_a_ledger_says_what_it_is_also_where_nothing_says_which_code_is_in
         assert (await about(store)).versions.code.hex() == THIS.sha256
         await do(database.owner_url, "delete from refinery.schema_code")
         said = await about(store)
-    assert (said.position, said.versions.code) == (1, b"")
+    assert (said.position, said.versions.code) == (SEEDED, b"")

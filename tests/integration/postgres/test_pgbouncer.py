@@ -21,6 +21,7 @@ from refinery_core.vibe.model import VibeType
 from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.pgbouncer import PROGRAM, pgbouncer
 from tests.cases.processes import ServiceProcess
+from tests.cases.seeded import FIRST, SEEDED
 from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
 
@@ -100,13 +101,13 @@ async def test_many_clients_refine_read_watch_and_resolve_and_all_of_it_verifies
             assert (await refinery.get_vibe(f"aug:/n/{number}")).solution == {"n": turn}
             assert await refinery.resolve_schema(ref) is not None
 
-    async with aclosing(refinery.watch(after_position=1)) as changes:
+    async with aclosing(refinery.watch(after_position=SEEDED)) as changes:
         clients = asyncio.gather(*(client(number) for number in range(CLIENTS)))
         seen = [await anext(changes) for _ in range(1 + CLIENTS * REFINES)]
         await clients
-    assert [change.position for change in seen] == [*range(2, 3 + CLIENTS * REFINES)]
+    assert [change.position for change in seen] == [*range(FIRST, FIRST + 1 + CLIENTS * REFINES)]
     report = await verify(behind.url("refinery_reader"), stretch=40, parallel=2)
-    assert (report.findings, report.position) == ([], 2 + CLIENTS * REFINES)
+    assert (report.findings, report.position) == ([], FIRST + CLIENTS * REFINES)
 
 
 async def test_a_statement_that_takes_too_long_is_ended_and_told_as_such(behind: Behind) -> None:

@@ -21,6 +21,7 @@ from refinery_core.postgres.translate import store_errors
 from refinery_core.settings import CannotStart
 from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.proxy import Proxy
+from tests.cases.seeded import SEEDED
 from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
 
@@ -159,7 +160,7 @@ async def test_reads_leave_a_connection_to_writes_however_many_wait(database: Da
         await store.write("notify", "1")
         assert not any(read.done() for read in reads)
         await held.rollback()
-        assert {await read for read in reads} == {1}
+        assert {await read for read in reads} == {SEEDED}
     await holder.close()
 
 
