@@ -45,7 +45,7 @@ async def _make_template(server: EmbeddedPostgres) -> None:
 
 @pytest.fixture
 def store(durable: EmbeddedPostgres) -> Store:
-    """A database that holds nothing but the genesis. It goes with the server."""
+    """A migrated database that nobody has written to. It goes with the server."""
     durable.start()
     name = f"faults_{next(_numbers)}"
     asyncio.run(_clone(durable.url("postgres"), name))
