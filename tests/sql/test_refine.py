@@ -263,7 +263,7 @@ async def test_a_refusal_for_want_of_a_right_holds_what_its_sentence_names(
     refusals = [CATALOGUE[answer["reason"]](**answer["metadata"]).message for _, answer in answers[:-1]]
     who = "'jwt:https://idp.example#ada'"
     assert refusals == [
-        f"{who} may not refine '' on '' as '{AUTHOR}': the principal does not hold this Role.",
+        f"{who} may not refine 'orders/7' on 'main' as '{AUTHOR}': the principal does not hold this Role.",
         f"{who} may not refine 'a' on 'main' as '{desk[1]}': none of its rules allows it.",
         f"author_ref: '{desk[0]}' is not in force; write '{desk[1]}', the latest on main.",
     ]
