@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio import workflow
 
+from process_worker.engine.calls import HttpCall
 from process_worker.engine.faults import Fault
+from process_worker.engine.ports import Request
 from process_worker.engine.state import Mailbox, State
 from process_worker.jq.evaluator import Evaluator
 from process_worker.workflow import workflows
@@ -139,9 +142,9 @@ async def test_one_activity_more_is_found_out(evaluator: Evaluator, monkeypatch:
 async def test_another_argument_is_found_out(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Replayed.perform
 
-    async def other(self: Replayed, request: Any) -> Any:
-        request.what["uri"] += "?other"
-        return await real(self, request)
+    async def other(self: Replayed, request: Request) -> Any:
+        assert isinstance(request.call, HttpCall)
+        return await real(self, replace(request, call=replace(request.call, uri="http://other.test/")))
 
     monkeypatch.setattr(Replayed, "perform", other)
     with pytest.raises(AssertionError, match="activity 2"):

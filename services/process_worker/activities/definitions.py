@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.functions import Caller
 from process_worker.activities.outside.refusals import as_fault, is_for_now
 from process_worker.door.schedules import Schedules
 from process_worker.engine.bounds import measure
@@ -78,7 +79,8 @@ class Activities:
         """Call, emit, or fetch."""
         with _final():
             async with _alive():
-                output = await self.calls.perform(asked)
+                caller = Caller(UUID(asked.key), asked.behalf)
+                output = await self.calls.perform(asked.call, caller, asked.frozen)
             measure(output)
             return steps.Performed(output)
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from process_worker.activities.outside.calls import Calls
+from process_worker.activities.outside.functions import Caller
 from process_worker.activities.outside.refusals import as_fault, is_for_now
 from process_worker.door.commands import CallCapability, Called
-from process_worker.door.freeze import freeze_capability
+from process_worker.door.freeze import FrozenCapability, freeze_capability
+from process_worker.engine.calls import CapabilityCall
 from process_worker.engine.faults import Fault, standard
 from process_worker.engine.ports import Busy
 from process_worker.records.ledger import Ledger, answering
-from process_worker.workflow.steps import Behalf, Perform
+from process_worker.workflow.steps import Behalf
 from refinery_core.errors import Overloaded, RefineryError
 from refinery_core.serving.capacity import Capacity
 from refinery_core.vibe.documents import Document, DocumentFault, from_value
@@ -39,25 +41,21 @@ class Capabilities:
         self.room.take(streaming=False)
         try:
             frozen = await freeze_capability(self.ledger, command)
-            asked = Perform(
-                kind="capability",
-                pointer="",
-                key=str(command.request_id),
-                what={"ref": frozen.capability_ref, "arguments": command.input.value},
-                behalf=Behalf(frozen.author_ref, command.branch, frozen.capability_ref, record_ref=""),
-                frozen=frozen.references,
-            )
             try:
-                return Called(frozen.capability_ref, output=await self._output(asked))
+                return Called(frozen.capability_ref, output=await self._output(command, frozen))
             except Fault as fault:
                 return Called(frozen.capability_ref, problem=fault.problem)
         finally:
             self.room.give_back(streaming=False)
 
-    async def _output(self, asked: Perform) -> Document:
+    async def _output(self, command: CallCapability, frozen: FrozenCapability) -> Document:
+        call = CapabilityCall(frozen.capability_ref, command.input.value)
+        behalf = Behalf(frozen.author_ref, command.branch, frozen.capability_ref, record_ref="")
         try:
             with answering():
-                return from_value(await self.calls.perform(asked))
+                return from_value(
+                    await self.calls.perform(call, Caller(command.request_id, behalf), frozen.references)
+                )
         except DocumentFault as fault:
             raise standard("validation", f"the output is refused at {fault}") from None
         except Busy:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
+from process_worker.engine import calls
 from process_worker.engine.faults import Ended, standard
 from process_worker.engine.run import Run
 from process_worker.engine.scope import describe_time
@@ -27,8 +29,7 @@ async def call(run: Run, task: model.Call, x: Any, site: Site) -> Any:
         if then == END:
             raise Ended(output)
         return output
-    kind, what = await _READERS[type(called)](run, called, x, site)
-    return await run.ports.perform(run.request(kind, site, **what))
+    return await run.perform(await _READERS[type(called)](run, called, x, site), site)
 
 
 async def emit(run: Run, task: model.Emit, x: Any, site: Site) -> Any:
@@ -41,11 +42,9 @@ async def emit(run: Run, task: model.Emit, x: Any, site: Site) -> Any:
         if name == "author_ref" and isinstance(value, str) and value.startswith(SCHEME):
             value = run.frozen(value, task.pointer)
         event[name] = value
-    request = run.request("emit", site)
-    event.setdefault("id", request.key)
+    event.setdefault("id", run.key(site))
     event.setdefault("time", describe_time(run.ports.now_us())["iso8601"])
-    request.what["event"] = event
-    await run.ports.perform(request)
+    await run.perform(calls.Emit(event), site)
     return event
 
 
@@ -53,26 +52,25 @@ async def run_process(run: Run, task: model.Run, x: Any, site: Site) -> Any:
     """Run another process; the output is its result, if that is waited for."""
     arguments = await run.calculator.fill(task.arguments, x, site.scope, task.pointer)
     ref = run.frozen(task.process, task.pointer)
-    request = run.request("process", site, ref=ref, input=arguments, wait=task.await_)
-    result = await run.ports.perform(request)
+    result = await run.perform(calls.RunProcess(ref, arguments, task.await_), site)
     return result if task.await_ and task.returns else x
 
 
-async def _http(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _http(run: Run, called: model.HttpCall, x: Any, site: Site) -> calls.HttpCall:
     fill, scope, at = run.calculator.fill, site.scope, site.document
-    return "http", {
-        "method": called.method,
-        "uri": await _uri(run, called.endpoint, x, site),
-        "headers": await _fields(run, "headers", called.headers, x, site),
-        "query": await _fields(run, "query", called.query, x, site),
-        **({"body": await fill(called.body, x, scope, at)} if called.body else {}),
-        "answer": called.answer.value,
-        "redirect": called.redirect,
-        "authentication": _authentication(run, called.endpoint.authentication, x, site),
-    }
+    return calls.HttpCall(
+        method=called.method,
+        uri=await _uri(run, called.endpoint, x, site),
+        headers=await _fields(run, "headers", called.headers, x, site),
+        query=await _fields(run, "query", called.query, x, site),
+        body=await fill(called.body, x, scope, at) if called.body else calls.ABSENT,
+        answer=called.answer.value,
+        redirect=called.redirect,
+        authentication=_authentication(run, called.endpoint.authentication, x, site),
+    )
 
 
-async def _fields(run: Run, what: str, template: Template | None, x: Any, site: Site) -> Any:
+async def _fields(run: Run, what: str, template: Template | None, x: Any, site: Site) -> dict[str, Any]:
     """Values by their names; none where there is nothing."""
     if template is None:
         return {}
@@ -82,52 +80,50 @@ async def _fields(run: Run, what: str, template: Template | None, x: Any, site: 
     return fields or {}
 
 
-async def _openapi(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
-    at, document = site.document, called.document
-    of_document = None
-    if isinstance(document, AugUri):
-        source = {"ref": run.frozen(document, at)}
+async def _openapi(run: Run, called: model.OpenApiCall, x: Any, site: Site) -> calls.OpenApiCall:
+    document: calls.StoredDocument | calls.WebDocument
+    if isinstance(called.document, AugUri):
+        document, proof = calls.StoredDocument(run.frozen(called.document, site.document)), None
     else:
-        source = {"uri": await _uri(run, document, x, site)}
-        of_document = _authentication(run, document.authentication, x, site)
-    return "openapi", {
-        "document": source,
-        "document_authentication": of_document,
-        "operation": called.operation,
-        "parameters": await _fields(run, "parameters", called.parameters, x, site),
-        "answer": called.answer.value,
-        "redirect": called.redirect,
-        "authentication": _authentication(run, called.authentication, x, site),
-    }
+        document = calls.WebDocument(await _uri(run, called.document, x, site))
+        proof = _authentication(run, called.document.authentication, x, site)
+    return calls.OpenApiCall(
+        document=document,
+        document_authentication=proof,
+        operation=called.operation,
+        parameters=await _fields(run, "parameters", called.parameters, x, site),
+        answer=called.answer.value,
+        redirect=called.redirect,
+        authentication=_authentication(run, called.authentication, x, site),
+    )
 
 
-async def _grpc(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
-    at = site.document
-    return "grpc", {
-        "service": called.service,
-        "method": called.method,
-        "host": called.host,
-        "port": called.port,
-        "descriptor": None if called.descriptor is None else run.frozen(called.descriptor, at),
-        "arguments": await _fields(run, "arguments", called.arguments, x, site),
-        "authentication": _authentication(run, called.authentication, x, site),
-    }
+async def _grpc(run: Run, called: model.GrpcCall, x: Any, site: Site) -> calls.GrpcCall:
+    return calls.GrpcCall(
+        service=called.service,
+        method=called.method,
+        host=called.host,
+        port=called.port,
+        descriptor=None if called.descriptor is None else run.frozen(called.descriptor, site.document),
+        arguments=await _fields(run, "arguments", called.arguments, x, site),
+        authentication=_authentication(run, called.authentication, x, site),
+    )
 
 
-async def _capability(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _capability(run: Run, called: model.CapabilityCall, x: Any, site: Site) -> calls.CapabilityCall:
     arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
     ref = run.frozen(called.capability, site.document)
     if ref not in run.state.called:
         run.state.called.append(ref)
-    return "capability", {"ref": ref, "arguments": arguments}
+    return calls.CapabilityCall(ref, arguments)
 
 
-async def _python(run: Run, called: Any, x: Any, site: Site) -> tuple[str, dict[str, Any]]:
+async def _python(run: Run, called: model.PythonCall, x: Any, site: Site) -> calls.PythonCall:
     arguments = await run.calculator.fill(called.arguments, x, site.scope, site.document)
-    return "python", {"function": called.function, "arguments": arguments}
+    return calls.PythonCall(called.function, arguments)
 
 
-_READERS = {
+_READERS: dict[type[model.AnyCall], Callable[[Run, Any, Any, Site], Awaitable[calls.Call]]] = {
     model.HttpCall: _http,
     model.OpenApiCall: _openapi,
     model.GrpcCall: _grpc,
@@ -156,21 +152,21 @@ async def _uri(run: Run, endpoint: Endpoint, x: Any, site: Site) -> str:
 
 def _authentication(
     run: Run, authentication: Authentication | None, x: Any, site: Site
-) -> dict[str, Any] | None:
-    """How to prove who calls. It is not filled in here: what it gives must not be kept."""
+) -> calls.Authentication | None:
+    """The credentials of a call. They are filled in by the activity: no secret may get into a history."""
     if authentication is None:
         return None
     if authentication.secret is not None:
-        return {"scheme": authentication.scheme, "secret": authentication.secret}
+        return calls.NamedSecret(authentication.scheme, authentication.secret)
     assert authentication.values is not None
     values: dict[str, Any] = authentication.values.value
     read = frozenset().union(*(v.variables for v in values.values() if isinstance(v, Expression)))
     expressions = {k: v.source for k, v in values.items() if isinstance(v, Expression)}
-    return {
-        "scheme": authentication.scheme,
-        "texts": {k: v for k, v in values.items() if not isinstance(v, Expression)},
-        "expressions": expressions,
-        "input": x if expressions else None,
-        "variables": run.calculator.known(read, site.scope),
-        "secrets": sorted(run.process.secrets) if "secrets" in read else [],
-    }
+    return calls.Values(
+        scheme=authentication.scheme,
+        texts={k: v for k, v in values.items() if not isinstance(v, Expression)},
+        expressions=expressions,
+        input=x if expressions else None,
+        variables=run.calculator.known(read, site.scope),
+        secrets=sorted(run.process.secrets) if "secrets" in read else [],
+    )

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from process_worker.engine import kinds
+from process_worker.engine.calls import Call, RunProcess
 from process_worker.engine.contract import Delivery
 from process_worker.engine.faults import Ended, Fault, Interrupted, standard
 from process_worker.engine.keys import commit_key
@@ -203,10 +204,13 @@ class Interpreter:
 
     # --- What others ask ------------------------------------------------------------------
 
-    def request(self, kind: str, site: Site, **what: Any) -> Request:
-        """Name one thing to be done outside."""
-        key = commit_key(self.setting.workflow, site.key, site.visit)
-        return Request(kind, site.shown, str(key), what)
+    def key(self, site: Site) -> str:
+        """The name of what is done at a place."""
+        return str(commit_key(self.setting.workflow, site.key, site.visit))
+
+    async def perform(self, call: Call | RunProcess, site: Site) -> Any:
+        """Have a call made, and give what came of it."""
+        return await self.ports.perform(Request(site.shown, self.key(site), call))
 
     def frozen(self, uri: object, at: str) -> str:
         """The ref that a reference stands for in this execution."""

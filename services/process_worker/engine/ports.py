@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from process_worker.engine.calls import Call, RunProcess
 from refinery_core.process.parts import Expression
 
 
@@ -28,16 +29,15 @@ class Starved(Busy):
 @dataclass(frozen=True)
 class Request:
     """
-    One thing to be done outside, once: `what` depends on `kind`, and is plain JSON.
+    One thing to be done outside, once.
 
     `pointer` says where in the execution it stands, for people. `key` is a UUID that is the same however
     often the same step of the same execution is tried, and never the same for another step.
     """
 
-    kind: str
     pointer: str
     key: str
-    what: dict[str, Any] = field(default_factory=dict)
+    call: Call | RunProcess
 
 
 class Ports(Protocol):

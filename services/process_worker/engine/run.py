@@ -6,7 +6,8 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from process_worker.engine.ports import Ports, Request
+from process_worker.engine.calls import Call, RunProcess
+from process_worker.engine.ports import Ports
 from process_worker.engine.scope import Calculator, Scope
 from process_worker.engine.site import Site
 from process_worker.engine.state import State
@@ -50,8 +51,11 @@ class Run(Protocol):
     async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
         """Reshape and check an output."""
 
-    def request(self, kind: str, site: Site, **what: Any) -> Request:
-        """Name one thing to be done outside."""
+    def key(self, site: Site) -> str:
+        """The name of what is done at a place."""
+
+    async def perform(self, call: Call | RunProcess, site: Site) -> Any:
+        """Have a call made, and give what came of it."""
 
     def frozen(self, uri: object, at: str) -> str:
         """The ref that a reference stands for in this execution."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -13,6 +14,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import FailureError
 
+from process_worker.engine.calls import CapabilityCall, Fetch, RunProcess
 from process_worker.engine.faults import standard
 from process_worker.engine.ports import Busy, EvaluationFault, Killed, Request
 from process_worker.workflow import steps
@@ -157,16 +159,11 @@ class Replayed:
 
     async def perform(self, request: Request) -> Any:
         """Call, emit, or run a process."""
-        if request.kind == "process":
-            return await self._run_process(request)
-        asked = steps.Perform(
-            kind=request.kind,
-            pointer=request.pointer,
-            key=request.key,
-            what=request.what,
-            behalf=self.behalf,
-            frozen=self.capabilities.get(request.what.get("ref", ""), {}),
-        )
+        call = request.call
+        if isinstance(call, RunProcess):
+            return await self._run_process(request, call)
+        frozen = self.capabilities.get(call.ref, {}) if isinstance(call, CapabilityCall) else {}
+        asked = steps.Perform.of(request, call, self.behalf, frozen)
         await self._make_room(asked)
         performing = workflow.execute_activity(
             steps.PERFORM,
@@ -191,13 +188,11 @@ class Replayed:
                 self._bytes = 0
             self._bytes += size
 
-    async def _run_process(self, request: Request) -> Any:
-        ref = request.what["ref"]
+    async def _run_process(self, request: Request, call: RunProcess) -> Any:
         if self._start.depth >= _DEEPEST:
             raise standard("runtime", f"processes run each other more than {_DEEPEST} deep")
-        start, memo = await self._begin(request, ref)
+        start, memo = await self._begin(request, call)
         await self._make_room(start)
-        wait: bool = request.what["wait"]
         policy = workflow.ParentClosePolicy
         child = await faulting(
             workflow.start_child_workflow(
@@ -205,25 +200,24 @@ class Replayed:
                 start,
                 id=f"{WORKFLOW_ID_PREFIX}{request.key}",
                 result_type=Result,
-                parent_close_policy=policy.REQUEST_CANCEL if wait else policy.ABANDON,
+                parent_close_policy=policy.REQUEST_CANCEL if call.wait else policy.ABANDON,
                 static_summary=request.pointer,
                 memo=memo,
-                search_attributes=TypedSearchAttributes([SearchAttributePair(PROCESS_KEY, ref)]),
+                search_attributes=TypedSearchAttributes([SearchAttributePair(PROCESS_KEY, call.ref)]),
             )
         )
-        if not wait:
+        if not call.wait:
             return None
         result: Result = await faulting(child)
         self._consumed(result.result_ref)
-        fetch = Request("fetch", request.pointer, request.key, {"ref": result.result_ref})
-        return await self.perform(fetch)
+        return await self.perform(replace(request, call=Fetch(result.result_ref)))
 
-    async def _begin(self, request: Request, ref: str) -> tuple[Start, dict[str, str]]:
+    async def _begin(self, request: Request, call: RunProcess) -> tuple[Start, dict[str, str]]:
         begin = steps.Begin(
             key=request.key,
-            process_ref=ref,
-            result_id=f"{Ref.parse(ref).id}/results/{request.key}",
-            input=request.what["input"],
+            process_ref=call.ref,
+            result_id=f"{Ref.parse(call.ref).id}/results/{request.key}",
+            input=call.input,
             behalf=self.behalf,
             frozen=self._start.frozen,
         )
@@ -239,7 +233,7 @@ class Replayed:
         begun: steps.Begun = await faulting(beginning)
         memo = {RECORD_MEMO: begun.record_ref, START_MEMO: begun.start_time}
         start = Start(
-            process_ref=ref,
+            process_ref=call.ref,
             record_ref=begun.record_ref,
             author_ref=self._start.author_ref,
             branch=self._start.branch,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from process_worker.engine.calls import Call, read, written
+from process_worker.engine.ports import Request
+
 LOAD: Final = "load"
 EVALUATE: Final = "evaluate"
 PERFORM: Final = "perform"
@@ -77,7 +80,11 @@ class Behalf:
 
 @dataclass(frozen=True)
 class Perform:
-    """Do one thing outside; see `ports.Request`. `frozen` is what a capability's references stand for."""
+    """
+    Do one thing outside; see `ports.Request`. `kind` and `what` are the call, as `calls.written` writes it.
+
+    `frozen` is what the references of a called capability stand for.
+    """
 
     kind: str
     pointer: str
@@ -85,6 +92,21 @@ class Perform:
     what: dict[str, Any]
     behalf: Behalf
     frozen: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, request: Request, call: Call, behalf: Behalf, frozen: dict[str, str]) -> Perform:
+        """Write a request."""
+        return cls(call.KIND, request.pointer, request.key, written(call), behalf, frozen)
+
+    @property
+    def call(self) -> Call:
+        """
+        The call.
+
+        Raises:
+            Fault: this worker does not know its kind.
+        """
+        return read(self.kind, self.what)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -12,7 +13,9 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError
 
+from process_worker.engine.calls import HttpCall
 from process_worker.engine.contract import Delivery
+from process_worker.engine.ports import Request
 from process_worker.jq.evaluator import Evaluator
 from process_worker.jq.parent import Child
 from process_worker.workflow.messages import DELIVER
@@ -168,9 +171,9 @@ async def test_another_engine_is_found_out(
         with pytest.raises(workflow.NondeterminismError):
             await replay(executor.client, handle, evaluator)
 
-    async def other(self: Replayed, request: Any) -> Any:
-        request.what["uri"] += "?other"
-        return await real(self, request)
+    async def other(self: Replayed, request: Request) -> Any:
+        assert isinstance(request.call, HttpCall)
+        return await real(self, replace(request, call=replace(request.call, uri="http://other.test/")))
 
     with monkeypatch.context() as patched:
         patched.setattr(Replayed, "perform", other)

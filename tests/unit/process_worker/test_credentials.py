@@ -15,6 +15,7 @@ from process_worker.activities.outside.credentials import Credentials
 from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.secrets import Secrets
 from process_worker.activities.outside.tokens import Tokens
+from process_worker.engine.calls import NamedSecret, Values
 from process_worker.engine.faults import Fault, standard
 from process_worker.jq.evaluator import Evaluator
 from tests.cases.web import Web, web
@@ -47,7 +48,7 @@ def credentials(evaluator: Evaluator) -> Credentials:
     return Credentials(Secrets(SECRETS, evaluator), Tokens(Gateway.of("127.0.0.1")))
 
 
-def oauth2(served: Web, scheme: str = "oauth2", **texts: str) -> dict[str, Any]:
+def oauth2(served: Web, scheme: str = "oauth2", **texts: str) -> Values:
     """An authentication as the engine gives it."""
     client = {
         "authority": served.base,
@@ -55,7 +56,7 @@ def oauth2(served: Web, scheme: str = "oauth2", **texts: str) -> dict[str, Any]:
         "client.id": "me",
         "client.secret": "s&?",
     }
-    return {"scheme": scheme, "texts": client | texts, "expressions": {}}
+    return Values(scheme, texts=client | texts, expressions={})
 
 
 def form(body: bytes) -> dict[str, list[str]]:
@@ -65,22 +66,21 @@ def form(body: bytes) -> dict[str, list[str]]:
 async def test_secrets_become_headers_and_nothing_else(credentials: Credentials) -> None:
     assert await credentials.headers(None) == {}
     for name, token in (("token", "abc"), ("digits", "123456"), ("null", "null")):
-        named = {"scheme": "bearer", "secret": name}
+        named = NamedSecret("bearer", name)
         assert await credentials.headers(named) == {"Authorization": f"Bearer {token}"}
     basic = "Basic " + base64.b64encode(b"u:p").decode()
-    assert await credentials.headers({"scheme": "basic", "secret": "login"}) == {"Authorization": basic}
-    filled = {
-        "scheme": "bearer",
-        "texts": {},
-        "expressions": {"token": "$secrets.token + $input.end"},
-        "input": None,
-        "variables": {"input": {"end": "!"}},
-        "secrets": ["token"],
-    }
+    assert await credentials.headers(NamedSecret("basic", "login")) == {"Authorization": basic}
+    filled = Values(
+        scheme="bearer",
+        texts={},
+        expressions={"token": "$secrets.token + $input.end"},
+        variables={"input": {"end": "!"}},
+        secrets=["token"],
+    )
     assert await credentials.headers(filled) == {"Authorization": "Bearer abc!"}
-    for wrong in ({"scheme": "bearer", "secret": "nobody"}, {"scheme": "bearer", "secret": "login"}):
+    for wrong in (NamedSecret("bearer", "nobody"), NamedSecret("bearer", "login")):
         with pytest.raises(Fault) as caught:
-            await credentials.headers({**wrong})
+            await credentials.headers(wrong)
         assert "abc" not in str(caught.value)
 
 
@@ -165,7 +165,7 @@ async def test_a_secret_can_say_all_of_it(evaluator: Evaluator, served: Web) -> 
     kept = {"authority": served.base, "grant": "client_credentials", "client": client, "scopes": ["a", "b"]}
     secrets = Secrets({"REFINERY_SECRET_API": json.dumps(kept)}, evaluator)
     credentials = Credentials(secrets, Tokens(Gateway.of("127.0.0.1")))
-    named = {"scheme": "oauth2", "secret": "api"}
+    named = NamedSecret("oauth2", "api")
     assert await credentials.headers(named) == {"Authorization": "Bearer t1"}
     assert form(served.bodies[0])["scope"] == ["a b"]
 

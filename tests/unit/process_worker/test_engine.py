@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from process_worker.engine.calls import HttpCall, Values
 from process_worker.engine.contract import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery
 from process_worker.engine.faults import Fault, Interrupted
 from process_worker.engine.interpreter import Interpreter
@@ -280,14 +281,15 @@ def test_secrets_never_enter_what_an_execution_keeps(evaluator: Evaluator) -> No
     world = World(evaluator, {"/x": [(200, 1)]})
     scenario = Scenario("call", [{"a": call}], top={"use": use}, input={"suffix": "!"})
     fly(carry_out(scenario, world))
-    assert world.requests[0].what["authentication"] == {
-        "scheme": "bearer",
-        "texts": {},
-        "expressions": {"token": "$secrets.token + $input.suffix"},
-        "input": {"suffix": "!"},
-        "variables": {"input": {"suffix": "!"}},
-        "secrets": ["token"],
-    }
+    assert isinstance(world.requests[0].call, HttpCall)
+    assert world.requests[0].call.authentication == Values(
+        scheme="bearer",
+        texts={},
+        expressions={"token": "$secrets.token + $input.suffix"},
+        input={"suffix": "!"},
+        variables={"input": {"suffix": "!"}},
+        secrets=["token"],
+    )
 
 
 def test_the_trace_tells_what_happened(evaluator: Evaluator) -> None:

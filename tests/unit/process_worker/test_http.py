@@ -14,6 +14,7 @@ import pytest
 
 from process_worker.activities.outside.gateway import Asked, Gateway, Reply, _converse, _exchange
 from process_worker.activities.outside.http import asked_of, output_of
+from process_worker.engine.calls import HttpCall
 from process_worker.engine.faults import Fault
 from tests.cases.ports import free_port
 from tests.cases.waiting import PATIENCE, until
@@ -27,25 +28,25 @@ async def served() -> AsyncIterator[Web]:
         yield served
 
 
-def call(uri: str, **more: Any) -> dict[str, Any]:
-    return {"method": "GET", "uri": uri, "answer": "content", "redirect": False, **more}
+def get(uri: str, **more: Any) -> HttpCall:
+    return HttpCall(**{"method": "GET", "uri": uri, **more})
 
 
-async def carry_out(gateway: Gateway, what: dict[str, Any]) -> Any:
-    asked = asked_of(what, what.get("authorization", {}), "the-key")
-    return output_of(what, asked, await gateway.send(asked, follow=what["redirect"]))
+async def carry_out(gateway: Gateway, call: HttpCall, authorization: dict[str, str] | None = None) -> Any:
+    asked = asked_of(call, authorization or {}, "the-key")
+    return output_of(call, asked, await gateway.send(asked, follow=call.redirect))
 
 
 async def status_of(gateway: Gateway, uri: str, **more: Any) -> int:
     with pytest.raises(Fault) as caught:
-        await carry_out(gateway, call(uri, **more))
+        await carry_out(gateway, get(uri, **more))
     return caught.value.problem.status
 
 
 async def test_a_host_that_is_allowed_is_called(served: Web) -> None:
     host = served.base.removeprefix("http://")
     for allowed in (host, "127.0.0.1", f"example.com, {host}"):
-        assert await carry_out(Gateway.of(allowed), call(f"{served.base}/x")) == {"n": 1}
+        assert await carry_out(Gateway.of(allowed), get(f"{served.base}/x")) == {"n": 1}
     assert served.headers[0]["idempotency-key"] == "the-key"
 
 
@@ -85,7 +86,7 @@ async def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_looke
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look, raising=False)
     gateway = Gateway.of("name.test,127.0.0.1")
-    assert await carry_out(gateway, call(f"http://name.test:{port}/x")) == {"n": 1}
+    assert await carry_out(gateway, get(f"http://name.test:{port}/x")) == {"n": 1}
     assert looks == ["name.test"]
     assert served.headers[0]["host"] == f"name.test:{port}"
 
@@ -111,8 +112,8 @@ async def test_a_redirect_is_an_error_unless_it_may_be_followed(served: Web) -> 
 
 async def test_a_redirect_that_leads_nowhere_is_an_answer_where_it_may_be_followed(served: Web) -> None:
     served.script({"/unchanged": [(304, None)]})
-    what = call(f"{served.base}/unchanged", redirect=True, answer="response")
-    assert (await carry_out(Gateway.of("127.0.0.1"), what))["statusCode"] == 304
+    call = get(f"{served.base}/unchanged", redirect=True, answer="response")
+    assert (await carry_out(Gateway.of("127.0.0.1"), call))["statusCode"] == 304
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,8 @@ async def test_a_redirect_is_followed_as_browsers_follow_it(
     status: int, method: str, then: str, served: Web
 ) -> None:
     served.script({"/a/moved": [(status, "../x?b=1#part")]})
-    what = call(f"{served.base}/a/moved", method=method, body={"n": 1}, redirect=True)
-    await carry_out(Gateway.of("127.0.0.1"), what)
+    call = get(f"{served.base}/a/moved", method=method, body={"n": 1}, redirect=True)
+    await carry_out(Gateway.of("127.0.0.1"), call)
     assert (served.asked, served.methods) == (["/a/moved", "/x?b=1"], [method, then])
     kept = then == method
     assert served.bodies[1] == (b'{"n":1}' if kept else b"")
@@ -164,8 +165,8 @@ async def test_who_a_redirect_leads_to_does_not_get_the_secret_of_another(served
         other.script({"/x": [(200, 1)], "/moved": [(307, "/x")]})
         served.script({"/moved": [(307, "/there")], "/there": [(307, f"{other.base}/moved")]})
         authorization = {"Authorization": "Bearer abc"}
-        what = call(f"{served.base}/moved", redirect=True, authorization=authorization)
-        assert await carry_out(Gateway.of("127.0.0.1"), what) == 1
+        call = get(f"{served.base}/moved", redirect=True)
+        assert await carry_out(Gateway.of("127.0.0.1"), call, authorization) == 1
         assert [headers.get("authorization") for headers in served.headers] == ["bearer abc", "bearer abc"]
         assert ["authorization" in headers for headers in other.headers] == [False, False]
 
@@ -178,8 +179,8 @@ async def test_redirects_come_to_an_end(served: Web) -> None:
 
 async def test_what_is_sent_is_what_was_said(served: Web) -> None:
     gateway = Gateway.of("127.0.0.1")
-    what = call(f"{served.base}/x?a=1", query={"b": "ü ", "c": 2}, headers={"X-One": 1}, body={"n": [1]})
-    await carry_out(gateway, {**what, "method": "POST"})
+    asked: Any = {"query": {"b": "ü ", "c": 2}, "headers": {"X-One": 1}, "body": {"n": [1]}}
+    await carry_out(gateway, get(f"{served.base}/x?a=1", method="POST", **asked))
     assert served.asked == ["/x?a=1&b=%C3%BC+&c=2"]
     assert served.headers[0]["x-one"] == "1"
     assert served.headers[0]["content-type"] == "application/json"
@@ -187,7 +188,7 @@ async def test_what_is_sent_is_what_was_said(served: Web) -> None:
 
 
 async def test_a_list_in_a_query_is_sent_item_by_item(served: Web) -> None:
-    await carry_out(Gateway.of("127.0.0.1"), call(f"{served.base}/x", query={"a": [1, "b", True], "c": None}))
+    await carry_out(Gateway.of("127.0.0.1"), get(f"{served.base}/x", query={"a": [1, "b", True], "c": None}))
     assert served.asked == ["/x?a=1&a=b&a=true&c="]
 
 
@@ -198,7 +199,7 @@ async def test_a_header_cannot_smuggle_another(served: Web) -> None:
 
 
 async def test_a_query_is_no_part_of_a_fragment(served: Web) -> None:
-    await carry_out(Gateway.of("127.0.0.1"), call(f"{served.base}/x?a=1#part", query={"b": 2}))
+    await carry_out(Gateway.of("127.0.0.1"), get(f"{served.base}/x?a=1#part", query={"b": 2}))
     assert served.asked == ["/x?a=1&b=2"]
 
 
@@ -212,21 +213,21 @@ async def test_a_query_is_no_part_of_a_fragment(served: Web) -> None:
 )
 def test_a_text_is_read_in_its_charset(kind: str, content: bytes, text: str) -> None:
     asked = Asked("GET", "http://x.test/")
-    assert output_of(call("http://x.test/"), asked, Reply(200, {"content-type": kind}, content)) == text
+    assert output_of(get("http://x.test/"), asked, Reply(200, {"content-type": kind}, content)) == text
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=nobody-knows"])
 def test_a_text_that_cannot_be_read_is_a_clear_fault(kind: str) -> None:
     reply = Reply(200, {"content-type": kind}, b"\xe9")
     with pytest.raises(Fault) as caught:
-        output_of(call("http://x.test/"), Asked("GET", "http://x.test/"), reply)
+        output_of(get("http://x.test/"), Asked("GET", "http://x.test/"), reply)
     assert caught.value.problem.status == 502
 
 
 async def test_bytes_come_in_base64(served: Web) -> None:
     gateway = Gateway.of("127.0.0.1")
-    assert await carry_out(gateway, call(f"{served.base}/bytes")) == "AAE="
-    raw = await carry_out(gateway, call(f"{served.base}/x", answer="raw"))
+    assert await carry_out(gateway, get(f"{served.base}/bytes")) == "AAE="
+    raw = await carry_out(gateway, get(f"{served.base}/x", answer="raw"))
     assert base64.b64decode(raw) == b'{"n":1}'
 
 

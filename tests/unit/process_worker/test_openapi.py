@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from process_worker.activities.outside.openapi import request_of
+from process_worker.engine.calls import ABSENT, HttpCall, OpenApiCall, StoredDocument
 from process_worker.engine.faults import Fault
 
 LIMIT = {"name": "limit", "in": "query"}
@@ -26,39 +27,36 @@ PETS: dict[str, Any] = {
 }
 
 
-def ask(operation: str, document: Any = PETS, base: str | None = None, **parameters: Any) -> dict[str, Any]:
-    what = {"operation": operation, "parameters": parameters, "answer": "content", "redirect": False}
-    return request_of(document, what, base)
+def ask(operation: str, document: Any = PETS, base: str | None = None, **parameters: Any) -> HttpCall:
+    return request_of(document, OpenApiCall(StoredDocument("main@x?1"), operation, parameters), base)
 
 
 def test_parameters_go_where_the_document_says() -> None:
     asked = ask("getPet", id="a/b", limit=5)
-    assert (asked["method"], asked["uri"]) == ("GET", "https://pets.test/v1/pets/a%2Fb")
-    assert asked["query"] == {"limit": 5}
-    assert "body" not in asked
+    assert (asked.method, asked.uri) == ("GET", "https://pets.test/v1/pets/a%2Fb")
+    assert asked.query == {"limit": 5}
+    assert asked.body is ABSENT
 
 
 def test_what_is_no_parameter_is_the_body() -> None:
-    assert ask("putPet", id=1, **{"X-Who": "me"}, name="Rex")["body"] == {"name": "Rex"}
+    assert ask("putPet", id=1, **{"X-Who": "me"}, name="Rex").body == {"name": "Rex"}
     asked = ask("putPet", id=1, **{"X-Who": "me"}, body=[1])
-    assert (asked["body"], asked["headers"]) == ([1], {"X-Who": "me"})
+    assert (asked.body, asked.headers) == ([1], {"X-Who": "me"})
 
 
 def test_a_relative_server_is_relative_to_the_document() -> None:
     document = {**PETS, "servers": [{"url": "../api"}]}
-    assert (
-        ask("getPet", document, "https://x.test/docs/pets.json", id=1)["uri"] == "https://x.test/api/pets/1"
-    )
+    assert ask("getPet", document, "https://x.test/docs/pets.json", id=1).uri == "https://x.test/api/pets/1"
 
 
 def test_documents_of_the_second_version_are_read() -> None:
     paths = {"/x": {"post": {"operationId": "x", "parameters": [{"name": "b", "in": "body"}]}}}
     document = {"swagger": "2.0", "host": "x.test", "basePath": "/v2", "schemes": ["http"], "paths": paths}
     asked = ask("x", document, b={"n": 1})
-    assert (asked["uri"], asked["body"]) == ("http://x.test/v2/x", {"n": 1})
+    assert (asked.uri, asked.body) == ("http://x.test/v2/x", {"n": 1})
 
 
-def ask_with(parameter: dict[str, Any], value: Any, **more: Any) -> dict[str, Any]:
+def ask_with(parameter: dict[str, Any], value: Any, **more: Any) -> HttpCall:
     operation = {"operationId": "x", "parameters": [{"name": "p", **parameter}], **more}
     document = {"servers": [{"url": "https://x.test"}], "paths": {"/x/{p}": {"get": operation}}}
     return ask("x", document, p=value)
@@ -69,7 +67,7 @@ def ask_with(parameter: dict[str, Any], value: Any, **more: Any) -> dict[str, An
     [("a b", "a%20b"), (True, "true"), (1.5, "1.5"), ([1, "a/b", None], "1,a%2Fb,"), ("ü", "%C3%BC")],
 )
 def test_a_value_in_a_path_is_written_as_text(value: Any, path: str) -> None:
-    assert ask_with({"in": "path"}, value)["uri"] == f"https://x.test/x/{path}"
+    assert ask_with({"in": "path"}, value).uri == f"https://x.test/x/{path}"
 
 
 @pytest.mark.parametrize(
@@ -87,11 +85,11 @@ def test_a_value_in_a_path_is_written_as_text(value: Any, path: str) -> None:
 def test_lists_and_objects_in_a_query_are_written_in_their_style(
     parameter: dict[str, Any], value: Any, query: dict[str, Any]
 ) -> None:
-    assert ask_with({"in": "query", **parameter}, value)["query"] == query
+    assert ask_with({"in": "query", **parameter}, value).query == query
 
 
 def test_a_list_in_a_header_is_joined() -> None:
-    assert ask_with({"in": "header"}, ["a", 1])["headers"] == {"p": "a,1"}
+    assert ask_with({"in": "header"}, ["a", 1]).headers == {"p": "a,1"}
 
 
 def test_a_form_is_sent_where_the_operation_takes_one_and_no_json() -> None:
@@ -101,22 +99,22 @@ def test_a_form_is_sent_where_the_operation_takes_one_and_no_json() -> None:
         "paths": {"/x": {"post": {"operationId": "x", "requestBody": {"content": kinds}}}},
     }
     asked = ask("x", document, a="b c", n=[1, 2])
-    assert asked["body"] == "a=b+c&n=1&n=2"
-    assert asked["headers"] == {"Content-Type": "application/x-www-form-urlencoded"}
+    assert asked.body == "a=b+c&n=1&n=2"
+    assert asked.headers == {"Content-Type": "application/x-www-form-urlencoded"}
     kinds["application/json; charset=utf-8"] = {}
-    assert ask("x", document, a="b")["body"] == {"a": "b"}
+    assert ask("x", document, a="b").body == {"a": "b"}
 
 
 def test_form_fields_of_the_second_version_are_a_form() -> None:
     parameters = [{"name": "a", "in": "formData", "type": "string"}]
     paths = {"/x": {"post": {"operationId": "x", "parameters": parameters}}}
     asked = ask("x", {"swagger": "2.0", "host": "x.test", "paths": paths}, a="ü")
-    assert (asked["uri"], asked["body"]) == ("https://x.test/x", "a=%C3%BC")
+    assert (asked.uri, asked.body) == ("https://x.test/x", "a=%C3%BC")
 
 
 def test_variables_of_a_server_have_their_defaults() -> None:
     server = {"url": "https://{region}.x.test", "variables": {"region": {"default": "eu"}}}
-    assert ask("getPet", {**PETS, "servers": [server]}, id=1)["uri"] == "https://eu.x.test/pets/1"
+    assert ask("getPet", {**PETS, "servers": [server]}, id=1).uri == "https://eu.x.test/pets/1"
 
 
 @pytest.mark.parametrize(
@@ -142,9 +140,9 @@ def test_an_operation_has_its_own_word_about_parameters_and_servers() -> None:
     }
     document = {"servers": [{"url": "https://all.test"}], "paths": {"/x/{id}": {"$ref": "#/shared/item"}}}
     document |= {"shared": {"item": item}}
-    assert ask("x", document, id=1)["uri"] == "https://item.test/x/1"
+    assert ask("x", document, id=1).uri == "https://item.test/x/1"
     item["get"]["servers"] = [{"url": "https://own.test"}]
-    assert ask("x", document, id=1)["uri"] == "https://own.test/x/1"
+    assert ask("x", document, id=1).uri == "https://own.test/x/1"
 
 
 @pytest.mark.parametrize("value", [None, "", [], "..", "."])

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.rpc import call
+from process_worker.engine.calls import GrpcCall
 from process_worker.engine.faults import Fault
 
 HEALTH = "grpc.health.v1.Health"
@@ -44,8 +45,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[tuple[int, Any]]:
     server.stop(None).wait()
 
 
-def ask(port: int, method: str = "Check", **arguments: Any) -> dict[str, Any]:
-    return {"service": HEALTH, "method": method, "host": "127.0.0.1", "port": port, "arguments": arguments}
+def ask(port: int, method: str = "Check", **arguments: Any) -> GrpcCall:
+    return GrpcCall(HEALTH, method, "127.0.0.1", port, arguments)
 
 
 async def test_a_method_is_called(server: tuple[int, Any]) -> None:
@@ -122,8 +123,8 @@ async def answered(file: descriptor_pb2.FileDescriptorProto, kind: str, content:
     any_pb2.DESCRIPTOR.CopyToProto(any_pb2_file)
     files = FileDescriptorSet(file=[any_pb2_file, file]).SerializeToString()
     try:
-        what = {**ask(port, "Get"), "service": "tests.Odd"}
-        return await call(LOOPBACK, what, {}, {"base64": base64.b64encode(files).decode()})
+        odd = GrpcCall("tests.Odd", "Get", "127.0.0.1", port)
+        return await call(LOOPBACK, odd, {}, {"base64": base64.b64encode(files).decode()})
     finally:
         server.stop(None).wait()
         assert len(asked) == 1

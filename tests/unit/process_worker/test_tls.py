@@ -8,6 +8,7 @@ import pytest
 
 from process_worker.activities.outside.gateway import Asked, Gateway
 from process_worker.activities.outside.rpc import call
+from process_worker.engine.calls import GrpcCall
 from process_worker.engine.faults import Fault
 from refinery_core.settings import CannotStart
 from tests.cases.tls import Authority, behind_tls
@@ -38,9 +39,8 @@ async def get(gateway: Gateway, address: str, host: str = "127.0.0.1") -> int:
 
 async def check(gateway: Gateway, address: str, host: str = "127.0.0.1") -> Any:
     port = int(address.rpartition(":")[2])
-    what = {"service": HEALTH, "method": "Check", "host": host, "port": port, "arguments": {}}
     try:
-        return await call(gateway, what, {}, None)
+        return await call(gateway, GrpcCall(HEALTH, "Check", host, port), {}, None)
     except Fault as fault:
         return fault.problem.status
 

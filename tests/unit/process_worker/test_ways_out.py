@@ -18,6 +18,7 @@ from process_worker.activities.outside.gateway import Gateway, _is_among
 from process_worker.activities.outside.http import asked_of, output_of
 from process_worker.activities.outside.openapi import request_of
 from process_worker.activities.outside.rpc import call as call_grpc
+from process_worker.engine.calls import GrpcCall, HttpCall, OpenApiCall, WebDocument
 from process_worker.engine.faults import Fault
 from refinery_core.settings import CannotStart
 from tests.cases.waiting import PATIENCE
@@ -56,9 +57,12 @@ def port_of(served: Web) -> int:
 
 
 async def carry_out(gateway: Gateway, uri: str, **more: Any) -> Any:
-    what = {"method": "GET", "uri": uri, "answer": "content", "redirect": False, **more}
-    asked = asked_of(what, {}, "the-key")
-    return output_of(what, asked, await gateway.send(asked))
+    return await send(gateway, HttpCall("GET", uri, **more))
+
+
+async def send(gateway: Gateway, call: HttpCall) -> Any:
+    asked = asked_of(call, {}, "the-key")
+    return output_of(call, asked, await gateway.send(asked))
 
 
 async def refused(work: Awaitable[Any]) -> int:
@@ -93,8 +97,7 @@ async def test_no_name_leads_to_an_address_that_is_not_public(
     leads_to(monkeypatch, address)
     gateway = Gateway.of("name.test")
     assert await refused(carry_out(gateway, "http://name.test/")) == 403
-    what = {"host": "name.test", "port": 80, "service": "a.B", "method": "C", "arguments": {}}
-    assert await refused(call_grpc(gateway, what, {}, None)) == 403
+    assert await refused(call_grpc(gateway, GrpcCall("a.B", "C", "name.test", 80), {}, None)) == 403
     assert connects == []
 
 
@@ -142,11 +145,11 @@ async def test_a_server_of_an_openapi_document_is_called_only_if_it_is_allowed(
         "servers": [{"url": server.replace("{port}", str(port_of(served)))}],
         "paths": {"/x": {"get": {"operationId": "x"}}},
     }
-    what = {"operation": "x", "parameters": {}, "answer": "content", "redirect": False}
+    source = "https://name.test/openapi.json"
 
     async def call() -> Any:
-        asked = request_of(document, what, "https://name.test/openapi.json")
-        return await carry_out(Gateway.of("name.test"), **asked)
+        asked = request_of(document, OpenApiCall(WebDocument(source), "x"), source)
+        return await send(Gateway.of("name.test"), asked)
 
     assert await refused(call()) in {400, 403}
     assert (connects, served.connections) == ([], 0)
@@ -318,9 +321,8 @@ async def test_an_answer_that_is_too_much_is_a_clear_fault(answer: Answer) -> No
 async def test_a_grpc_server_that_never_answers_holds_no_thread() -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     with socket.create_server(("127.0.0.1", 0)) as silent:  # The kernel accepts, and nobody reads.
-        what = {"host": "127.0.0.1", "port": silent.getsockname()[1]}
-        what |= {"service": "a.B", "method": "C", "arguments": {}}
+        call = GrpcCall("a.B", "C", "127.0.0.1", silent.getsockname()[1])
         gateway = Gateway(frozenset({"127.0.0.1"}), seconds=0.3)
-        assert await refused(call_grpc(gateway, what, {}, None)) == 408
+        assert await refused(call_grpc(gateway, call, {}, None)) == 408
         async with asyncio.timeout(PATIENCE):
             await asyncio.to_thread(lambda: None)

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from process_worker.engine.calls import HttpCall, RunProcess
 from process_worker.engine.faults import standard
 from process_worker.engine.ports import EvaluationFault, Killed, Request
 from process_worker.jq.evaluator import Evaluator
@@ -62,7 +63,8 @@ class World:
 
     @property
     def called(self) -> list[str]:
-        return [urlsplit(request.what["uri"]).path for request in self.requests if request.kind == "http"]
+        calls = [request.call for request in self.requests]
+        return [urlsplit(call.uri).path for call in calls if isinstance(call, HttpCall)]
 
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -75,13 +77,14 @@ class World:
     async def perform(self, request: Request) -> Any:
         self.requests.append(request)
         await asyncio.sleep(0.001)
-        if request.kind != "http":
-            return request.what.get("input")
-        script = self._answers[urlsplit(request.what["uri"]).path]
+        call = request.call
+        if not isinstance(call, HttpCall):
+            return call.input if isinstance(call, RunProcess) else None
+        script = self._answers[urlsplit(call.uri).path]
         status, content = script.pop(0) if len(script) > 1 else script[0]
         if status >= 300:
             raise standard("communication", f"the server answered {status}", status=status)
-        if request.what["answer"] == "response":
+        if call.answer == "response":
             return {"statusCode": status, "content": content}
         return content
 

@@ -6,22 +6,33 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from process_worker.activities.outside import functions, http, openapi, rpc
 from process_worker.activities.outside.credentials import Credentials
 from process_worker.activities.outside.documents import Documents
+from process_worker.activities.outside.functions import Caller
 from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.secrets import Secrets
 from process_worker.activities.outside.tokens import Tokens
+from process_worker.engine.calls import (
+    Call,
+    CapabilityCall,
+    Emit,
+    Fetch,
+    GrpcCall,
+    HttpCall,
+    OpenApiCall,
+    PythonCall,
+    RunProcess,
+    StoredDocument,
+)
 from process_worker.engine.faults import Fault, standard
 from process_worker.engine.interpreter import Interpreter
 from process_worker.engine.ports import Busy, EvaluationFault, Killed, Request
 from process_worker.engine.run import Setting
 from process_worker.jq.evaluator import Evaluator
-from process_worker.workflow.steps import Perform
 from refinery_client import Refinery
 from refinery_core.process.checker import ProcessFault, read_capability
 from refinery_core.process.model import Capability, Process
@@ -50,36 +61,29 @@ class Calls:
             functions={**functions.installed(), **functions.LedgerFunctions(refinery).by_name()},
         )
 
-    async def perform(self, asked: Perform) -> Any:
+    async def perform(self, call: Call, caller: Caller, frozen: Mapping[str, str] | None = None) -> Any:
         """
-        Do it.
+        Make a call. `frozen` is what the references of a called capability stand for.
 
         Raises:
             Fault: it failed for good.
             RefineryError: the ledger refused it.
         """
-        match asked.kind:
-            case "http":
-                return await self._http(asked)
-            case "openapi":
-                return await self._openapi(asked)
-            case "grpc":
-                authorization = await self.credentials.headers(asked.what["authentication"])
-                ref = asked.what["descriptor"]
-                descriptor = None if ref is None else await self.documents.solution(ref)
-                with self.credentials.shown(authorization):
-                    return await rpc.call(self.gateway, asked.what, authorization, descriptor)
-            case "capability":
-                return await self._capability(asked)
-            case "python":
-                caller = functions.Caller(UUID(asked.key), asked.behalf)
-                name, arguments = asked.what["function"], asked.what["arguments"]
-                return await functions.call(self.functions, name, arguments, caller)
-            case "emit":
-                return await self.documents.emit(asked)
-            case "fetch":
-                return await self.documents.solution(asked.what["ref"])
-        raise standard("configuration", f"a call of {asked.kind} is not supported by this worker")
+        match call:
+            case HttpCall():
+                return await self._http(call, caller)
+            case OpenApiCall():
+                return await self._http(await self._operation(call, caller), caller)
+            case GrpcCall():
+                return await self._grpc(call)
+            case CapabilityCall():
+                return await self._capability(call, caller, frozen or {})
+            case PythonCall():
+                return await functions.call(self.functions, call.function, call.arguments, caller)
+            case Emit():
+                return await self.documents.emit(call.event, caller)
+            case Fetch():
+                return await self.documents.solution(call.ref)
 
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -97,29 +101,27 @@ class Calls:
         except Killed as killed:
             raise EvaluationFault(f"${{ {expressions[0].source} }}: {killed}") from None
 
-    async def _http(self, asked: Perform) -> Any:
-        authorization = await self.credentials.headers(asked.what["authentication"])
-        request = http.asked_of(asked.what, authorization, asked.key)
+    async def _http(self, call: HttpCall, caller: Caller) -> Any:
+        authorization = await self.credentials.headers(call.authentication)
+        request = http.asked_of(call, authorization, str(caller.key))
         with self.credentials.shown(authorization):
-            reply = await self.gateway.send(request, follow=asked.what["redirect"])
-            return http.output_of(asked.what, request, reply)
+            reply = await self.gateway.send(request, follow=call.redirect)
+            return http.output_of(call, request, reply)
 
-    async def _openapi(self, asked: Perform) -> Any:
-        source, base = asked.what["document"], asked.what["document"].get("uri")
-        if base is None:
-            document = await self.documents.solution(source["ref"])
-        else:
-            get = {"method": "GET", "uri": base, "answer": "content", "redirect": False}
-            authorization = await self.credentials.headers(asked.what["document_authentication"])
-            request = http.asked_of(get, authorization, asked.key)
-            with self.credentials.shown(authorization):
-                document = http.output_of(get, request, await self.gateway.send(request))
-        what = openapi.request_of(document, asked.what, base)
-        what["authentication"] = asked.what["authentication"]
-        return await self._http(replace(asked, what=what))
+    async def _operation(self, call: OpenApiCall, caller: Caller) -> HttpCall:
+        if isinstance(call.document, StoredDocument):
+            return openapi.request_of(await self.documents.solution(call.document.ref), call, None)
+        get = HttpCall("GET", call.document.uri, authentication=call.document_authentication)
+        return openapi.request_of(await self._http(get, caller), call, get.uri)
 
-    async def _capability(self, asked: Perform) -> Any:
-        vibe = await self.documents.vibe(asked.what["ref"])
+    async def _grpc(self, call: GrpcCall) -> Any:
+        authorization = await self.credentials.headers(call.authentication)
+        descriptor = None if call.descriptor is None else await self.documents.solution(call.descriptor)
+        with self.credentials.shown(authorization):
+            return await rpc.call(self.gateway, call, authorization, descriptor)
+
+    async def _capability(self, call: CapabilityCall, caller: Caller, frozen: Mapping[str, str]) -> Any:
+        vibe = await self.documents.vibe(call.ref)
         if vibe.type is not VibeType.CAPABILITY:
             raise standard("configuration", f"'{vibe.ref}' is a {vibe.type}, not a CAPABILITY")
         try:
@@ -127,13 +129,13 @@ class Calls:
         except ProcessFault as fault:
             raise standard("configuration", f"the capability '{vibe.ref}' is refused at {fault}") from None
         setting = Setting(
-            workflow=asked.key,
-            input=asked.what["arguments"],
-            frozen=asked.frozen,
-            bundles=await self.documents.bundles(capability.schemas, asked.frozen),
+            workflow=str(caller.key),
+            input=call.arguments,
+            frozen=frozen,
+            bundles=await self.documents.bundles(capability.schemas, frozen),
         )
         try:
-            return await Interpreter(_alone(capability), _Ports(self, asked), setting).run()
+            return await Interpreter(_alone(capability), _Ports(self, caller), setting).run()
         except Fault as fault:
             # Where in the capability it was says nothing to the process.
             problem = fault.problem
@@ -156,7 +158,7 @@ class _Ports:
     """The engine's ports outside the workflow: nothing is recorded, and all of it may be done again."""
 
     calls: Calls
-    asked: Perform
+    caller: Caller
 
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -164,9 +166,9 @@ class _Ports:
         return await self.calls.evaluate(expressions, value, variables)
 
     async def perform(self, request: Request) -> Any:
+        assert not isinstance(request.call, RunProcess)  # The checker refuses a capability that runs one.
         # A capability is one call, so the key of the one is the key of the other.
-        asked = Perform(request.kind, request.pointer, self.asked.key, request.what, self.asked.behalf)
-        return await self.calls.perform(asked)
+        return await self.calls.perform(request.call, self.caller)
 
     async def pause(self, milliseconds: int, pointer: str) -> None:  # noqa: ARG002 -- the port's shape
         await asyncio.sleep(milliseconds / 1_000)

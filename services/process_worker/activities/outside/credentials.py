@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from process_worker.activities.outside.secrets import Secrets
 from process_worker.activities.outside.tokens import Tokens
+from process_worker.engine.calls import Authentication
 from process_worker.engine.faults import Fault, standard
 
 _HEADER: Final = "Authorization"
@@ -23,7 +24,7 @@ class Credentials:
     secrets: Secrets
     tokens: Tokens
 
-    async def headers(self, authentication: Mapping[str, Any] | None) -> dict[str, str]:
+    async def headers(self, authentication: Authentication | None) -> dict[str, str]:
         """
         The header that proves who calls.
 
@@ -32,7 +33,7 @@ class Credentials:
         """
         if authentication is None:
             return {}
-        values, scheme = await self.secrets.values(authentication), authentication["scheme"]
+        values, scheme = await self.secrets.values(authentication), authentication.scheme
         if scheme == "bearer":
             token = values.get("token") if isinstance(values, dict) else values
             return {_HEADER: f"Bearer {_text(token)}"}

@@ -8,11 +8,12 @@ from uuid import UUID
 
 import orjson
 
+from process_worker.activities.outside.functions import Caller
 from process_worker.engine.faults import standard
 from process_worker.records import execution as records
 from process_worker.workflow.keys import result_key
 from process_worker.workflow.messages import WORKFLOW_ID_PREFIX
-from process_worker.workflow.steps import Begin, Begun, Commit, Load, Loaded, Perform
+from process_worker.workflow.steps import Begin, Begun, Commit, Load, Loaded
 from refinery_client import ABSENT, Draft, Refinery, Vibe
 from refinery_core.errors import InvalidDocument, RefinementNotFound, SolutionInvalid
 from refinery_core.kept import Kept
@@ -177,15 +178,15 @@ class Documents:
         )
         return refined.vibes[0].ref
 
-    async def emit(self, asked: Perform) -> str:
+    async def emit(self, event: dict[str, Any], caller: Caller) -> str:
         """Commit an event that a process sends; whoever watches the ledger sees it."""
-        behalf, event = asked.behalf, asked.what["event"]
+        behalf = caller.behalf
         folder = Ref.parse(behalf.record_ref).id if behalf.record_ref else WORKFLOW_ID_PREFIX.rstrip("/")
         refined = await self._refinery.refine(
-            request_id=UUID(asked.key),
+            request_id=caller.key,
             author_ref=behalf.author_ref,
             branch=behalf.branch,
-            drafts=[Draft(type=VibeType.RECORD, id=f"{folder}/emitted/{asked.key}", solution=event)],
+            drafts=[Draft(type=VibeType.RECORD, id=f"{folder}/emitted/{caller.key}", solution=event)],
             target_refs=[ref for ref in [behalf.record_ref] if ref],
             instruction_refs=[behalf.process_ref],
         )

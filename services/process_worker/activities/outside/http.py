@@ -13,6 +13,7 @@ from urllib.parse import urldefrag, urlencode, urlsplit
 import orjson
 
 from process_worker.activities.outside.gateway import Asked, Reply
+from process_worker.engine.calls import ABSENT, HttpCall
 from process_worker.engine.faults import standard
 from refinery_core.vibe.documents import MAX_BYTES, DocumentFault, parse
 
@@ -24,51 +25,50 @@ _OWN_HEADERS: Final = frozenset(
 _IS_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
-def asked_of(what: Mapping[str, Any], authorization: Mapping[str, str], key: str) -> Asked:
+def asked_of(call: HttpCall, authorization: Mapping[str, str], key: str) -> Asked:
     """
-    Make a request of an `http` call. The key lets a server see that it has answered this before.
+    Make a request of a call. The key lets a server see that it has answered this before.
 
     Raises:
         Fault: it has a header that it cannot have.
     """
-    uri, _ = urldefrag(what["uri"])
-    if what.get("query"):
-        uri = f"{uri}{'&' if '?' in uri else '?'}{form(what['query'])}"
-    headers = {name: _header(value) for name, value in (what.get("headers") or {}).items()}
+    uri, _ = urldefrag(call.uri)
+    if call.query:
+        uri = f"{uri}{'&' if '?' in uri else '?'}{form(call.query)}"
+    headers = {name: _header(value) for name, value in call.headers.items()}
     if odd := next((name for name in headers if not _IS_TOKEN(name)), None):
         raise standard("configuration", f"'{odd}' is no name of a header")
     known = {name.lower() for name in headers}
     if own := sorted(known & _OWN_HEADERS):
         raise standard("configuration", f"the header '{own[0]}' cannot be set")
     content = None
-    if "body" in what:
-        body = what["body"]
+    if (body := call.body) is not ABSENT:
         content = body.encode() if isinstance(body, str) else orjson.dumps(body)
         if "content-type" not in known:
             headers["Content-Type"] = "text/plain" if isinstance(body, str) else "application/json"
     if "idempotency-key" not in known:
         headers["Idempotency-Key"] = key
-    return Asked(what["method"], uri, {**headers, **authorization}, content)
+    return Asked(call.method, uri, {**headers, **authorization}, content)
 
 
-def output_of(what: Mapping[str, Any], asked: Asked, reply: Reply) -> Any:
+def output_of(call: HttpCall, asked: Asked, reply: Reply) -> Any:
     """
     What the task gives for an answer.
 
     Raises:
         Fault: the answer says that it failed, or cannot be read.
     """
-    highest = 399 if what["redirect"] else 299
+    highest = 399 if call.redirect else 299
     if not 200 <= reply.status <= highest:
         detail = f"{asked.method} {urlsplit(asked.uri).hostname} was answered with {reply.status}"
         title = http.client.responses.get(reply.status, "")
         raise standard("communication", detail, title=title, status=reply.status)
     if len(reply.content) > MAX_BYTES:
         raise standard("communication", f"the answer is larger than {MAX_BYTES} bytes", status=502)
-    if what["answer"] == "raw":
+    if call.answer == "raw":
         return base64.b64encode(reply.content).decode()
     content = _content(reply)
-    if what["answer"] == "content":
+    if call.answer == "content":
         return content
     public = {name: value for name, value in asked.headers.items() if name.lower() != "authorization"}
     request = {"method": asked.method.lower(), "uri": asked.uri, "headers": public}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 from process_worker.activities.outside.http import form, plain
+from process_worker.engine.calls import ABSENT, HttpCall, OpenApiCall
 from process_worker.engine.faults import Fault, standard
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
@@ -15,9 +16,9 @@ _PLACES: Final = ("path", "query", "header", "formData", _BODY)
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
-def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
+def request_of(document: Any, call: OpenApiCall, base: str | None) -> HttpCall:
     """
-    Write a call of an operation as an `http` call.
+    Write a call of an operation as an HTTP call.
 
     `base` is where the document is from, which a relative server is relative to. What is no parameter of
     the operation is a member of its body; an argument named `body` is the whole of it.
@@ -26,38 +27,39 @@ def request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict
         Fault: there is no such operation, or it lacks a parameter, or the document is none.
     """
     try:
-        return _request_of(document, what, base)
+        return _request_of(document, call, base)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise _refused("this is no OpenAPI document, or one with a mistake in it") from None
 
 
-def _request_of(document: Any, what: Mapping[str, Any], base: str | None) -> dict[str, Any]:
-    method, path, item, operation = _operation(document, what["operation"])
-    arguments = dict(what["parameters"])
+def _request_of(document: Any, call: OpenApiCall, base: str | None) -> HttpCall:
+    method, path, item, operation = _operation(document, call.operation)
+    arguments = dict(call.parameters)
     placed = _placed(_parameters(document, item, operation), arguments)
-    whole = placed[_BODY]
+    body = placed[_BODY].get(_BODY, ABSENT)
     if "requestBody" in operation and arguments:
-        whole = {_BODY: arguments.get(_BODY, arguments)}
+        body = arguments.get(_BODY, arguments)
         if _is_form(_inside_or_itself(document, operation["requestBody"])):
-            placed["formData"] = whole[_BODY]
+            placed["formData"] = body
     elif arguments:
         raise _refused(f"the operation has no parameter '{next(iter(arguments))}'")
     if placed["formData"]:
-        whole = {_BODY: form(placed["formData"])}
+        body = form(placed["formData"])
         placed["header"]["Content-Type"] = _FORM
     for name, value in placed["path"].items():
         if value in {"", ".", ".."}:
             raise _refused(f"the parameter '{name}' is a part of the path, and cannot be '{value}'")
         path = path.replace(f"{{{name}}}", quote(value, safe=","))
-    return {
-        "method": method.upper(),
-        "uri": _server(document, item, operation, base).rstrip("/") + path,
-        "headers": placed["header"],
-        "query": placed["query"],
-        **whole,
-        "answer": what["answer"],
-        "redirect": what["redirect"],
-    }
+    return HttpCall(
+        method=method.upper(),
+        uri=_server(document, item, operation, base).rstrip("/") + path,
+        headers=placed["header"],
+        query=placed["query"],
+        body=body,
+        answer=call.answer,
+        redirect=call.redirect,
+        authentication=call.authentication,
+    )
 
 
 def _placed(parameters: Iterable[dict[str, Any]], arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from process_worker.activities.outside.gateway import Gateway
+from process_worker.engine.calls import GrpcCall
 from process_worker.engine.faults import Fault, standard
 from refinery_core.vibe.documents import MAX_BYTES
 
@@ -40,9 +41,7 @@ _STATUSES: Final = {
 """As HTTP would have them, where they are not 500."""
 
 
-async def call(
-    gateway: Gateway, what: Mapping[str, Any], authorization: Mapping[str, str], descriptor: Any
-) -> Any:
+async def call(gateway: Gateway, asked: GrpcCall, authorization: Mapping[str, str], descriptor: Any) -> Any:
     """
     Call a method; `descriptor` is `{"base64": …}`, a FileDescriptorSet, or None to ask the server.
 
@@ -51,7 +50,7 @@ async def call(
     Raises:
         Fault: it may not be called, there is no such method, or it failed.
     """
-    host, port = what["host"].lower(), what["port"] or _USUAL_PORT
+    host, port = asked.host.lower(), asked.port or _USUAL_PORT
     address = await gateway.address_of(host, port)
     target = f"ipv6:[{address}]:{port}" if ":" in address else f"ipv4:{address}:{port}"
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
@@ -59,7 +58,7 @@ async def call(
         with _channel(gateway, target, host, port) as channel:
             # A thread cannot be cancelled; the end of its channel ends what it waits for.
             async with asyncio.timeout(gateway.seconds):
-                return await asyncio.to_thread(_call, channel, what, metadata, descriptor)
+                return await asyncio.to_thread(_call, channel, asked, metadata, descriptor)
     except TimeoutError:
         raise standard("timeout", f"{host} did not answer in {gateway.seconds:g} seconds") from None
 
@@ -75,16 +74,14 @@ def _channel(gateway: Gateway, target: str, host: str, port: int) -> grpc.Channe
     return grpc.insecure_channel(target, options)
 
 
-def _call(
-    channel: grpc.Channel, what: Mapping[str, Any], metadata: tuple[tuple[str, str], ...], given: Any
-) -> Any:
+def _call(channel: grpc.Channel, asked: GrpcCall, metadata: tuple[tuple[str, str], ...], given: Any) -> Any:
     pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel) if given is None else _database(given))
     try:
-        method = _method(pool, what["service"], what["method"])
+        method = _method(pool, asked.service, asked.method)
         request = GetMessageClass(method.input_type)()
-        json_format.ParseDict(what["arguments"], request, descriptor_pool=pool)
+        json_format.ParseDict(asked.arguments, request, descriptor_pool=pool)
         ask: grpc.UnaryUnaryMultiCallable[Any, Any] = channel.unary_unary(
-            f"/{what['service']}/{what['method']}",
+            f"/{asked.service}/{asked.method}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )

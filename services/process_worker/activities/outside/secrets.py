@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from process_worker.engine.calls import Authentication, NamedSecret, Values
 from process_worker.engine.faults import standard
 from process_worker.engine.ports import Busy, EvaluationFault, Killed
 from process_worker.jq.evaluator import Evaluator
@@ -46,28 +47,25 @@ class Secrets:
         # A token may well look like a number.
         return value if isinstance(value, dict | list | str) else text
 
-    async def values(self, authentication: Mapping[str, Any]) -> Any:
-        """What an authentication says, filled in: a secret, or texts by their paths; see `engine.calling`."""
-        if "secret" in authentication:
-            return self.read(authentication["secret"])
-        return {**authentication["texts"], **await self._filled(authentication)}
+    async def values(self, authentication: Authentication) -> Any:
+        """Credentials, filled in: a secret, or texts by their paths."""
+        if isinstance(authentication, NamedSecret):
+            return self.read(authentication.secret)
+        return {**authentication.texts, **await self._filled(authentication)}
 
-    async def _filled(self, authentication: Mapping[str, Any]) -> dict[str, Any]:
-        if not authentication["expressions"]:
+    async def _filled(self, values: Values) -> dict[str, Any]:
+        if not values.expressions:
             return {}
-        variables = dict(authentication["variables"])
-        if authentication["secrets"]:
-            variables["secrets"] = {name: self.read(name) for name in authentication["secrets"]}
-        expressions = [
-            Expression(source, frozenset(variables)) for source in authentication["expressions"].values()
-        ]
-        read = authentication["input"]
+        variables = dict(values.variables)
+        if values.secrets:
+            variables["secrets"] = {name: self.read(name) for name in values.secrets}
+        expressions = [Expression(source, frozenset(variables)) for source in values.expressions.values()]
         try:
-            results = await self.evaluator.evaluate_patiently(expressions, read, variables)
+            results = await self.evaluator.evaluate_patiently(expressions, values.input, variables)
         except Busy:
             raise
         except (EvaluationFault, Killed):
             # What exactly is wrong might quote the secret.
             detail = "an expression in the authentication cannot be evaluated"
             raise standard("expression", detail) from None
-        return dict(zip(authentication["expressions"], results, strict=True))
+        return dict(zip(values.expressions, results, strict=True))
