@@ -8,7 +8,7 @@ from typing import Any
 from process_worker.door.commands import EventSent, SendEvent, State
 from process_worker.door.executions import Executions
 from process_worker.engine.contract import Delivery
-from process_worker.records import execution as records
+from process_worker.records.execution import event_id
 from process_worker.workflow.messages import MAX_INLINE_BYTES
 from refinery_client import Draft, Refined
 from refinery_core.errors import ExecutionEnded, InternalError, InvalidField, TooManyEvents
@@ -47,7 +47,7 @@ class Events:
         return EventSent(refined.vibes[0].ref, refined.replayed)
 
     async def _refine(self, command: SendEvent, record_ref: str) -> Refined:
-        id_ = records.event_id(command.execution_id, command.id)
+        id_ = event_id(command.execution_id, command.id)
         draft = Draft(type=VibeType.RECORD, id=id_, expected_revision=0, solution=_cloud_event(command))
         return await self.executions.ledger.refine(
             request_id=command.request_id,

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from process_worker.door.commands import (
@@ -18,14 +18,18 @@ from process_worker.door.commands import (
     State,
     Story,
 )
-from process_worker.door.freeze import freeze
 from process_worker.door.pages import fitting
-from process_worker.door.recording import commit_record
-from process_worker.records import execution as records
+from process_worker.door.recording import Recorded, find, record
+from process_worker.records.execution import (
+    ExecutionRecord,
+    is_termination,
+    terminated,
+    why_terminated,
+)
 from process_worker.records.ledger import Ledger
 from process_worker.temporal.client import Temporal
 from process_worker.workflow.keys import result_key, workflow_id
-from process_worker.workflow.messages import Start
+from refinery_client import ABSENT, Draft
 from refinery_core.errors import (
     ExecutionEnded,
     ExecutionForgotten,
@@ -35,7 +39,7 @@ from refinery_core.errors import (
     TemporalUnavailable,
 )
 from refinery_core.pages import unwrap_token, wrap_token
-from refinery_core.vibe.model import Refinement
+from refinery_core.vibe.model import Refinement, VibeType
 
 SOON: Final = timedelta(minutes=1)
 """
@@ -44,20 +48,6 @@ start it, or sends the same again because somebody died in between. After that i
 """
 _AT_ONCE: Final = 16
 """Outcomes that a list asks for at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An execution as the ledger knows it."""
-
-    refinement: Refinement
-    content: dict[str, Any]
-    start: Start
-
-    @property
-    def parent_ref(self) -> str | None:
-        """The RECORD of the execution that runs this one, and starts it; None where a client did."""
-        return self.content.get("parent_ref")
 
 
 @dataclass(frozen=True)
@@ -76,25 +66,13 @@ class Executions:
         Raises:
             RequestIdReused: something else was committed under this request_id.
         """
-        if await self.ledger.committed(command.request_id) is not None:
-            return await self._replay(command)
-        frozen = await freeze(self.ledger, command)
-        content = records.solution(command, frozen)
-        refined = await commit_record(
-            self.ledger, command, frozen, content, records.record_id(command.request_id)
-        )
-        if refined is None or refined.refinement is None or refined.replayed:
-            return await self._replay(command)
-        start = records.start(refined.vibes[0].ref, content)
-        begun = _begun(command.request_id, start, refined.refinement)
-        await self.temporal.start(command.request_id, start, begun.start_time)
-        return Started(begun, replayed=False)
-
-    async def _replay(self, command: ExecuteProcess) -> Started:
-        recorded = await self._recorded(command.request_id)
-        if recorded is None or recorded.content.get("asked") != records.asked(command):
-            raise RequestIdReused(request_id=command.request_id)
-        return Started(await self._stands(command.request_id, recorded, starts=True), replayed=True)
+        id_ = command.request_id
+        recorded, replayed = await record(self.ledger, ExecutionRecord, command)
+        if replayed:
+            return Started(await self._stands(id_, recorded, starts=True), replayed)
+        begun = _begun(id_, recorded)
+        await self.temporal.start(id_, recorded.record.start(recorded.ref), begun.start_time)
+        return Started(begun, replayed)
 
     async def get(self, execution_id: UUID) -> Story:
         """How far an execution is, or what it came to, with what happened last."""
@@ -119,7 +97,7 @@ class Executions:
             ExecutionForgotten: it left no result, so that only Temporal knew what became of it.
             ExecutionLost: it was never started, or Temporal lost what it knew; it can be executed again.
         """
-        recorded = await self._recorded(execution_id)
+        recorded = await find(self.ledger, ExecutionRecord, execution_id)
         if recorded is not None:
             return await self._stands(execution_id, recorded)
         found = await self.temporal.find(execution_id)
@@ -127,9 +105,11 @@ class Executions:
             raise ExecutionNotFound(id=execution_id)
         return await self._judged(found)
 
-    async def _stands(self, execution_id: UUID, recorded: Recorded, *, starts: bool = False) -> Execution:
+    async def _stands(
+        self, execution_id: UUID, recorded: Recorded[ExecutionRecord], *, starts: bool = False
+    ) -> Execution:
         """As above. Whoever only asks starts nothing: what was forgotten would happen once more."""
-        begun = _begun(execution_id, recorded.start, recorded.refinement)
+        begun = _begun(execution_id, recorded)
         end = await self._end(execution_id)
         if end is not None:
             ended = await self._ended(begun, end)
@@ -143,13 +123,13 @@ class Executions:
         age = datetime.now(UTC) - begun.start_time
         if age >= await self.temporal.remembers_for():
             raise ExecutionForgotten(id=execution_id, record_ref=begun.record_ref)
-        if recorded.parent_ref is not None:
-            # Whoever runs it is about to start it, or never will.
-            runs = await self._runs(recorded.parent_ref)
+        if recorded.record.parent_ref is not ABSENT:
+            # The execution that runs it is about to start it, or never will.
+            runs = await self._runs(recorded.record.parent_ref)
             return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
         if starts:
             # It was never started, or Temporal lost what it knew: what it committed is not committed twice.
-            await self.temporal.start(execution_id, recorded.start, begun.start_time)
+            await self.temporal.start(execution_id, recorded.record.start(recorded.ref), begun.start_time)
         elif age >= SOON:
             raise ExecutionLost(id=execution_id, record_ref=begun.record_ref)
         return begun
@@ -157,7 +137,7 @@ class Executions:
     async def _runs(self, record_ref: str) -> bool:
         """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
         try:
-            return (await self.stands(records.execution_id(record_ref))).state is State.RUNNING
+            return (await self.stands(ExecutionRecord.uuid_in(record_ref))).state is State.RUNNING
         except (ExecutionNotFound, ExecutionForgotten, ExecutionLost):
             return False
         except ValueError:
@@ -204,15 +184,16 @@ class Executions:
 
     async def _terminated(self, execution: Execution, reason: str, author_ref: str) -> Execution:
         """Commit that an execution was stopped, unless its result was there before."""
-        recorded = await self._recorded(execution.id)
+        recorded = await find(self.ledger, ExecutionRecord, execution.id)
         if recorded is None:
             return replace(execution, state=State.TERMINATED)  # The ledger never heard of it.
+        id_, content = ExecutionRecord.id_of(execution.id), terminated(recorded.content, reason)
         with suppress(RequestIdReused):
             await self.ledger.refine(
                 request_id=result_key(workflow_id(execution.id)),
                 author_ref=author_ref or recorded.refinement.author_ref,
-                branch=recorded.start.branch,
-                drafts=[records.terminated(execution.id, recorded.content, reason)],
+                branch=recorded.record.branch,
+                drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
                 target_refs=[execution.record_ref],
             )
         return await self._judged(replace(execution, state=State.TERMINATED))
@@ -238,30 +219,17 @@ class Executions:
 
     async def _ended(self, execution: Execution, end: Refinement) -> Execution:
         ref = end.vibe_refs[0]
-        if not records.is_termination(end):
+        if not is_termination(end):
             return replace(execution, state=State.COMPLETED, end_time=end.time, result_ref=ref, problem=None)
-        problem = records.why_terminated((await self.ledger.vibe(ref)).solution)
+        problem = why_terminated((await self.ledger.vibe(ref)).solution)
         return replace(execution, state=State.TERMINATED, end_time=end.time, problem=problem)
 
-    async def _recorded(self, execution_id: UUID) -> Recorded | None:
-        """What was committed under an execution's id; None where nothing was, or something else."""
-        refinement = await self.ledger.committed(execution_id)
-        if refinement is None:
-            return None
-        vibe = await self.ledger.vibe(refinement.vibe_refs[0])
-        if vibe.id != records.record_id(execution_id):
-            return None
-        try:
-            return Recorded(refinement, vibe.solution, records.start(vibe.ref, vibe.solution))
-        except (KeyError, TypeError):
-            return None  # Refined by hand.
 
-
-def _begun(execution_id: UUID, start: Start, refinement: Refinement) -> Execution:
+def _begun(execution_id: UUID, recorded: Recorded[ExecutionRecord]) -> Execution:
     return Execution(
         id=execution_id,
-        process_ref=start.process_ref,
+        process_ref=recorded.record.process_ref,
         state=State.RUNNING,
-        start_time=refinement.time,
-        record_ref=start.record_ref,
+        start_time=recorded.refinement.time,
+        record_ref=recorded.ref,
     )

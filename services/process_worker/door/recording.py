@@ -1,38 +1,84 @@
-"""Commits the RECORD that starts an execution or makes a schedule."""
+"""RECORDs of executions and schedules in the ledger: committed once for each request_id, and found again."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from process_worker.door.commands import ExecuteProcess
-from process_worker.door.freeze import Frozen, exact_refs
-from process_worker.records import execution as records
+from process_worker.door.freeze import Frozen, exact_refs, freeze
+from process_worker.records.execution import ExecutionRecord
 from process_worker.records.ledger import Ledger
+from process_worker.records.record import asked, invalid_input
+from process_worker.records.schedule import ScheduleRecord
 from refinery_client import Refined
 from refinery_core.errors import RequestIdReused, RevisionConflict, SolutionInvalid
+from refinery_core.vibe.model import Refinement
+
+R = TypeVar("R", ExecutionRecord, ScheduleRecord)
 
 
-async def commit_record(
-    ledger: Ledger, command: ExecuteProcess, frozen: Frozen, content: dict[str, Any], record_id: str
-) -> Refined | None:
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[R]):
+    """A RECORD in the ledger. `content` is its solution, with what only newer versions can read."""
+
+    ref: str
+    refinement: Refinement
+    content: dict[str, Any]
+    record: R
+
+
+async def find(ledger: Ledger, kind: type[R], id_: UUID) -> Recorded[R] | None:
+    """The RECORD that was committed under an id; None where nothing was, or something else."""
+    refinement = await ledger.committed(id_)
+    if refinement is None:
+        return None
+    vibe = await ledger.vibe(refinement.vibe_refs[0])
+    if vibe.id != kind.id_of(id_):
+        return None
+    try:
+        return Recorded(vibe.ref, refinement, vibe.solution, kind.from_solution(vibe.solution))
+    except TypeError:
+        return None  # Refined by hand.
+
+
+async def record(ledger: Ledger, kind: type[R], command: ExecuteProcess) -> tuple[Recorded[R], bool]:
     """
-    Commit the RECORD, once for each request_id; None where another request with that id came first.
+    Commit what a request asks for, once for each request_id, and say whether it had been committed before.
 
     Raises:
+        RequestIdReused: something else was committed under this request_id.
         SolutionInvalid: the input does not satisfy the schema of the process.
     """
+    if await ledger.committed(command.request_id) is None:
+        frozen = await freeze(ledger, command)
+        made = kind.of(command, frozen)
+        refined = await _commit(ledger, command, frozen, made)
+        if refined is not None and refined.refinement is not None and not refined.replayed:
+            return Recorded(refined.vibes[0].ref, refined.refinement, made.to_solution(), made), False
+    found = await find(ledger, kind, command.request_id)
+    if found is None or found.record.asked != asked(command):
+        raise RequestIdReused(request_id=command.request_id)
+    return found, True
+
+
+async def _commit(
+    ledger: Ledger, command: ExecuteProcess, frozen: Frozen, made: ExecutionRecord | ScheduleRecord
+) -> Refined | None:
+    """Commit a RECORD; None where the same request came at once, and was frozen at another moment."""
+    id_ = made.id_of(command.request_id)
     try:
         return await ledger.refine(
             request_id=command.request_id,
             author_ref=frozen.author_ref,
             branch=command.branch,
-            drafts=records.drafts(command.input, content, record_id, frozen.input_schema),
+            drafts=made.drafts(command.input, id_, frozen.input_schema),
             target_refs=(frozen.process_ref, *frozen.target_refs),
             instruction_refs=exact_refs(frozen),
             budget_refs=frozen.budget_refs,
         )
     except SolutionInvalid as refusal:
-        raise records.invalid_input(refusal) from refusal
+        raise invalid_input(refusal) from refusal
     except (RequestIdReused, RevisionConflict):
-        # Two of the same came at once, and read the floating references at two moments.
         return None

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from process_worker.door.commands import ExecuteProcess, Schedule, Scheduled, SchedulePage, ScheduleState
 from process_worker.door.executions import Executions
-from process_worker.door.freeze import freeze
 from process_worker.door.pages import fitting
-from process_worker.door.recording import commit_record
-from process_worker.records import execution as records
-from process_worker.records import schedule as schedule_records
+from process_worker.door.recording import Recorded, find, record
 from process_worker.records.ledger import Ledger
+from process_worker.records.schedule import ScheduleRecord, ended
 from process_worker.temporal.timetable import Timetable
 from process_worker.workflow.keys import end_key
-from refinery_client import Vibe
-from refinery_core.errors import (
-    RequestIdReused,
-    ScheduleEnded,
-    ScheduleNotFound,
-    TemporalUnavailable,
-)
+from refinery_client import ABSENT, Draft
+from refinery_core.errors import RequestIdReused, ScheduleEnded, ScheduleNotFound, TemporalUnavailable
 from refinery_core.pages import unwrap_token, wrap_token
-from refinery_core.vibe.model import Refinement
-from refinery_core.vibe.refs import Ref
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A schedule as the ledger knows it; `end` is there once it was ended."""
-
-    schedule: Schedule
-    record: Vibe
-    refinement: Refinement
-    end: Refinement | None
+from refinery_core.vibe.model import Refinement, VibeType
 
 
 @dataclass(frozen=True)
@@ -58,21 +40,8 @@ class Schedules:
             ProcessNotExecutable: it is no process, or has no schedule.
             RequestIdReused: something else was committed under this request_id.
         """
-        if await self.ledger.committed(command.request_id) is not None:
-            return await self._replay(command)
-        frozen = await freeze(self.ledger, command)
-        content = schedule_records.solution(command, frozen)
-        refined = await commit_record(
-            self.ledger, command, frozen, content, schedule_records.record_id(command.request_id)
-        )
-        scheduled = await self._replay(command)
-        return Scheduled(scheduled.schedule, replayed=refined is None or refined.replayed)
-
-    async def _replay(self, command: ExecuteProcess) -> Scheduled:
-        recorded = await self._recorded(command.request_id)
-        if recorded is None or recorded.record.solution["asked"] != records.asked(command):
-            raise RequestIdReused(request_id=command.request_id)
-        return Scheduled(await self._stands(recorded), replayed=True)
+        recorded, replayed = await record(self.ledger, ScheduleRecord, command)
+        return Scheduled(await self._stands(command.request_id, recorded), replayed)
 
     async def get(self, schedule_id: UUID) -> Schedule:
         """
@@ -81,7 +50,7 @@ class Schedules:
         Raises:
             ScheduleNotFound: the ledger does not know it.
         """
-        return await self._stands(await self._known(schedule_id))
+        return await self._stands(schedule_id, await self._known(schedule_id))
 
     async def list(self, process_ref: str, size: int, token: str) -> SchedulePage:
         """A page of the schedules that have not been ended."""
@@ -104,20 +73,30 @@ class Schedules:
     async def end(self, schedule_id: UUID, author_ref: str = "") -> None:
         """End a schedule: first in the ledger. Nothing happens where that was done before."""
         recorded = await self._known(schedule_id)
-        if recorded.end is None:
-            author = author_ref or recorded.refinement.author_ref
+        if await self._end(schedule_id) is None:
+            id_, content = ScheduleRecord.id_of(schedule_id), ended(recorded.content)
             with suppress(RequestIdReused):  # Somebody else has ended it meanwhile.
-                await schedule_records.end(self.ledger, schedule_id, recorded.record, author)
+                await self.ledger.refine(
+                    request_id=end_key(schedule_id),
+                    author_ref=author_ref or recorded.refinement.author_ref,
+                    branch=recorded.record.branch,
+                    drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
+                    target_refs=[recorded.ref],
+                )
         await self.timetable.end(schedule_id)
 
     async def fire(self, record_ref: str, execution_id: UUID) -> UUID | None:
         """Start the execution of one firing, once; None where the schedule was ended."""
-        schedule_id = UUID(Ref.parse(record_ref).id.removeprefix(schedule_records.FOLDER))
-        if await self.ledger.committed(end_key(schedule_id)) is not None:
-            # Who ended it died before Temporal heard of it.
-            await self.timetable.end(schedule_id)
+        id_ = ScheduleRecord.uuid_in(record_ref)
+        if await self._end(id_) is not None:
+            # The worker that ended it died before Temporal heard of it.
+            await self.timetable.end(id_)
             return None
-        command = await schedule_records.firing(self.ledger, record_ref, execution_id)
+        made = ScheduleRecord.from_solution((await self.ledger.vibe(record_ref)).solution)
+        input_ = made.input
+        if made.input_ref is not ABSENT:
+            input_ = (await self.ledger.vibe(made.input_ref)).solution
+        command = made.firing(record_ref, execution_id, input_)
         return (await self.executions.execute(command)).execution.id
 
     async def _running(self, schedule_id: UUID) -> None:
@@ -125,37 +104,28 @@ class Schedules:
         if (await self.get(schedule_id)).state is ScheduleState.ENDED:
             raise ScheduleEnded(id=schedule_id)
 
-    async def _stands(self, recorded: Recorded) -> Schedule:
-        made = recorded.schedule
-        if recorded.end is not None:
-            with suppress(TemporalUnavailable):  # Who ended it may have died before Temporal heard of it.
-                await self.timetable.end(made.id)
-            return schedule_records.ended(made, recorded.end)
-        found = await self.timetable.find(made.id)
+    async def _stands(self, schedule_id: UUID, recorded: Recorded[ScheduleRecord]) -> Schedule:
+        made = recorded.record.schedule(schedule_id, recorded.ref, recorded.refinement)
+        end = await self._end(schedule_id)
+        if end is not None:
+            with suppress(TemporalUnavailable):  # The worker that ended it may have died before it said so.
+                await self.timetable.end(schedule_id)
+            return replace(made, state=ScheduleState.ENDED, end_time=end.time)
+        found = await self.timetable.find(schedule_id)
         if found is None:
-            # Made in the ledger, and then somebody died.
+            # It was just made, or a worker died after making it.
             await self.timetable.start(made)
-            if await self.ledger.committed(end_key(made.id)) is not None:  # Meanwhile.
-                return await self.get(made.id)
-            found = await self.timetable.find(made.id)
+            if await self._end(schedule_id) is not None:  # Meanwhile.
+                return await self.get(schedule_id)
+            found = await self.timetable.find(schedule_id)
         return found or made
 
-    async def _known(self, schedule_id: UUID) -> Recorded:
-        recorded = await self._recorded(schedule_id)
+    async def _known(self, schedule_id: UUID) -> Recorded[ScheduleRecord]:
+        recorded = await find(self.ledger, ScheduleRecord, schedule_id)
         if recorded is None:
             raise ScheduleNotFound(id=schedule_id)
         return recorded
 
-    async def _recorded(self, schedule_id: UUID) -> Recorded | None:
-        """What was committed under a schedule's id; None where nothing was, or something else."""
-        refinement = await self.ledger.committed(schedule_id)
-        if refinement is None:
-            return None
-        record = await self.ledger.vibe(refinement.vibe_refs[0])
-        if record.id != schedule_records.record_id(schedule_id):
-            return None
-        try:
-            made = schedule_records.schedule(schedule_id, record, refinement)
-        except (AttributeError, KeyError, TypeError):
-            return None  # Refined by hand.
-        return Recorded(made, record, refinement, await self.ledger.committed(end_key(schedule_id)))
+    async def _end(self, schedule_id: UUID) -> Refinement | None:
+        """The end of a schedule in the ledger; None where it was not ended."""
+        return await self.ledger.committed(end_key(schedule_id))

@@ -2,105 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from process_worker.door.commands import ExecuteProcess, Schedule, ScheduleState
+from process_worker.door.commands import ExecuteProcess, Schedule
 from process_worker.door.freeze import Frozen
-from process_worker.records import execution as records
-from process_worker.records.ledger import Ledger
-from process_worker.workflow.keys import end_key
-from refinery_client import Draft, Vibe
+from process_worker.records.record import SCHEDULES, Record, asked, result_id
+from refinery_client import ABSENT, Absent
 from refinery_core.errors import ProcessNotExecutable
 from refinery_core.vibe import documents
-from refinery_core.vibe.model import Refinement, VibeType
-from refinery_core.vibe.refs import Ref
-
-FOLDER: Final = records.SCHEDULES_FOLDER
-_ENDED: Final = "ended"
+from refinery_core.vibe.model import Refinement
 
 
-def record_id(schedule_id: UUID) -> str:
-    """The id of the RECORD of a schedule."""
-    return f"{FOLDER}{schedule_id}"
-
-
-def solution(command: ExecuteProcess, frozen: Frozen) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRecord(Record):
     """
-    The content of the RECORD. References stand as they were sent: each firing freezes them anew.
+    The content of the RECORD of a schedule. References stand as they were sent: each firing freezes them.
 
-    Raises:
-        ProcessNotExecutable: the process has no schedule.
-        InvalidField: no result can have the id that they would have.
+    It has either `cron` or `every_milliseconds`.
     """
-    times = frozen.process.schedule
-    if times is None:
-        raise ProcessNotExecutable(ref=frozen.process_ref, problem="it has no schedule; execute it instead")
-    records.result_id(command, frozen)  # Refuses the one that each firing would have.
-    content = {
-        "asked": records.asked(command),
-        "process": command.process,
-        "process_ref": frozen.process_ref,
-        "author_ref": command.author_ref,
-        "branch": command.branch,
-        "result_id": command.result_id,
-        "target_refs": list(command.target_refs),
-        "budget_refs": list(command.budget_refs),
-        **({"cron": times.cron} if times.cron is not None else {"every_milliseconds": times.every}),
-    }
-    return records.with_input(content, command.input, record_id(command.request_id))
+
+    FOLDER: ClassVar[str] = SCHEDULES
+    process: str
+    cron: str | Absent = ABSENT
+    every_milliseconds: int | Absent = ABSENT
+
+    @classmethod
+    def of(cls, command: ExecuteProcess, frozen: Frozen) -> Self:
+        """
+        The content for a request.
+
+        Raises:
+            ProcessNotExecutable: the process has no schedule.
+            InvalidField: no result can have the id that the results of firings would have.
+        """
+        times = frozen.process.schedule
+        if times is None:
+            raise ProcessNotExecutable(
+                ref=frozen.process_ref, problem="it has no schedule; execute it instead"
+            )
+        result_id(command, frozen)  # Refuses the one that each firing would have.
+        record = cls(
+            asked=asked(command),
+            process=command.process,
+            process_ref=frozen.process_ref,
+            author_ref=command.author_ref,
+            branch=command.branch,
+            result_id=command.result_id,
+            target_refs=list(command.target_refs),
+            budget_refs=list(command.budget_refs),
+            cron=ABSENT if times.cron is None else times.cron,
+            every_milliseconds=ABSENT if times.every is None else times.every,
+        )
+        return record.with_input(command.input, cls.id_of(command.request_id))
+
+    def schedule(self, id_: UUID, record_ref: str, refinement: Refinement) -> Schedule:
+        """The schedule, as it was made."""
+        every = self.every_milliseconds
+        return Schedule(
+            id=id_,
+            process=self.process,
+            process_ref=self.process_ref,
+            record_ref=record_ref,
+            start_time=refinement.time,
+            cron=None if self.cron is ABSENT else self.cron,
+            every=None if every is ABSENT else timedelta(milliseconds=every),
+        )
+
+    def firing(self, record_ref: str, execution_id: UUID, input_: Any) -> ExecuteProcess:
+        """The request of a firing; the RECORD of the schedule becomes a target of what comes of it."""
+        return ExecuteProcess(
+            request_id=execution_id,
+            process=self.process,
+            author_ref=self.author_ref,
+            input=documents.from_value(input_),
+            target_refs=(*self.target_refs, record_ref),
+            budget_refs=tuple(self.budget_refs),
+            branch=self.branch,
+            result_id=self.result_id,
+        )
 
 
-def schedule(schedule_id: UUID, record: Vibe, refinement: Refinement) -> Schedule:
-    """The schedule that a RECORD makes."""
-    content = record.solution
-    every = content.get("every_milliseconds")
-    return Schedule(
-        id=schedule_id,
-        process=content["process"],
-        process_ref=content["process_ref"],
-        record_ref=record.ref,
-        start_time=refinement.time,
-        cron=content.get("cron"),
-        every=None if every is None else timedelta(milliseconds=every),
-    )
-
-
-async def firing(ledger: Ledger, record_ref: str, execution_id: UUID) -> ExecuteProcess:
-    """What a firing executes; the RECORD of the schedule becomes a target of what comes of it."""
-    content = (await ledger.vibe(record_ref)).solution
-    input_ref = content.get("input_ref")
-    input_ = content["input"] if input_ref is None else (await ledger.vibe(input_ref)).solution
-    return ExecuteProcess(
-        request_id=execution_id,
-        process=content["process"],
-        author_ref=content["author_ref"],
-        input=documents.from_value(input_),
-        target_refs=(*content["target_refs"], record_ref),
-        budget_refs=tuple(content["budget_refs"]),
-        branch=content["branch"],
-        result_id=content["result_id"],
-    )
-
-
-async def end(ledger: Ledger, schedule_id: UUID, record: Vibe, author_ref: str) -> None:
-    """Commit the end of a schedule, once, as the second revision of its RECORD."""
-    draft = Draft(
-        type=VibeType.RECORD,
-        id=record.id,
-        solution={**record.solution, _ENDED: True},
-    )
-    await ledger.refine(
-        request_id=end_key(schedule_id),
-        author_ref=author_ref,
-        branch=Ref.parse(record.ref).branch,
-        drafts=[draft],
-        target_refs=[record.ref],
-    )
-
-
-def ended(made: Schedule, end: Refinement) -> Schedule:
-    """A schedule that is over."""
-    return replace(made, state=ScheduleState.ENDED, end_time=end.time)
+def ended(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of the second revision of the RECORD of a schedule, which says that it ended."""
+    return {**content, "ended": True}

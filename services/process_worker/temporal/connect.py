@@ -23,8 +23,8 @@ from temporalio.runtime import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from process_worker.records.execution import FOLDER
 from process_worker.records.ledger import Ledger
+from process_worker.records.record import EXECUTIONS
 from process_worker.settings import Settings
 from process_worker.workflow.messages import PROCESS_KEY
 from refinery_client import Draft
@@ -88,7 +88,7 @@ async def see_author(ledger: Ledger, author_ref: str) -> None:
     Raises:
         CannotStart: the ledger would refuse it.
     """
-    draft = Draft(type=VibeType.RECORD, id=f"{FOLDER}payloads")
+    draft = Draft(type=VibeType.RECORD, id=f"{EXECUTIONS}payloads")
     try:
         await ledger.refinery.refine(author_ref=author_ref, drafts=[draft], validate_only=True)
     except RefineryError as refusal:

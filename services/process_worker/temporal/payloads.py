@@ -21,7 +21,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from process_worker.records.execution import FOLDER
+from process_worker.records.record import EXECUTIONS
 from process_worker.workflow.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
 from refinery_client import Draft, Refinery
 from refinery_core.errors import RequestIdReused
@@ -103,5 +103,5 @@ def _folder(context: StorageDriverStoreContext) -> str:
     target = context.target
     workflow = target.id if isinstance(target, StorageDriverWorkflowInfo) else None
     if workflow is None or not workflow.startswith(WORKFLOW_ID_PREFIX):
-        return FOLDER.rstrip("/")
-    return FOLDER + workflow.removeprefix(WORKFLOW_ID_PREFIX)
+        return EXECUTIONS.rstrip("/")
+    return EXECUTIONS + workflow.removeprefix(WORKFLOW_ID_PREFIX)

@@ -348,9 +348,14 @@ async def test_a_schedule_at_the_terminal(processes: Processes) -> None:
     assert "is not the id of a schedule" in (await command(processes, "schedule", "get", "x", expect=2)).err
 
 
+WRONG: dict[str, Any] = dict.fromkeys(
+    ("process", "process_ref", "author_ref", "branch", "result_id", "target_refs", "budget_refs", "frozen"), 1
+)
+
+
 async def test_what_was_refined_by_hand_in_the_place_of_a_record_is_none(processes: Processes) -> None:
     for folder, ask in (("executions", "GetExecution"), ("schedules", "GetSchedule")):
-        for solution in ([1], {"asked": 1}, {"process_ref": 1}):
+        for solution in ([1], {"asked": 1}, {"process_ref": 1}, WRONG):
             id_ = uuid.uuid4()
             forged = Draft(type=VibeType.RECORD, id=f"{folder}/{id_}", solution=solution)
             await processes.services.refine(forged, request_id=id_)

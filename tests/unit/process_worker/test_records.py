@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
@@ -10,15 +13,18 @@ import pytest
 from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen
 from process_worker.engine.keys import commit_key
-from process_worker.records import execution as records
-from process_worker.records import schedule as schedule_records
+from process_worker.records.execution import ExecutionRecord, terminated
+from process_worker.records.record import asked as asked_of
+from process_worker.records.schedule import ScheduleRecord
 from process_worker.workflow.keys import result_key, workflow_id
 from process_worker.workflow.messages import MAX_INLINE_BYTES
+from refinery_client import ABSENT, Draft
 from refinery_core.errors import InvalidField
 from refinery_core.fields import MAX_LINE
 from refinery_core.process.checker import read_process
 from refinery_core.process.model import Schedule
 from refinery_core.vibe.documents import from_value
+from refinery_core.vibe.model import VibeType
 
 ID = UUID("6f3e1c1e-8f0b-4c5a-9a55-0d2f7f5a3c11")
 PROCESS = read_process(
@@ -27,6 +33,7 @@ PROCESS = read_process(
         "do": [{"first": {"set": {"a": 1}}}],
     }
 )
+SCHEMA = {"$ref": "aug:main@p?1#/properties/input"}
 SCHEDULED = replace(PROCESS, schedule=Schedule(cron="0 6 * * *"))
 FROZEN = Frozen(
     PROCESS, "dev@processes/small?2", "main@roles/local?1", ("main@a?1",), (), {"aug:/b": "main@b?3"}
@@ -47,28 +54,78 @@ def command(input_: Any = None, **fields: Any) -> ExecuteProcess:
     return ExecuteProcess(**given | fields)
 
 
-def test_the_workflow_is_started_from_the_record_alone() -> None:
-    content = records.solution(command({"a": 1}), FROZEN)
-    start = records.start("dev@executions/x?1", content)
-    assert start.process_ref == FROZEN.process_ref
-    assert start.author_ref == FROZEN.author_ref
-    assert start.target_refs == ["main@a?1"]
-    assert start.frozen == {"aug:/b": "main@b?3"}
-    assert (start.input, start.input_ref) == ({"a": 1}, None)
-    assert start.result_id == f"processes/small/results/{ID}"
-    assert start.branch == "dev"
+DEEP: Any = 1
+for _ in range(64):
+    DEEP = [DEEP]
+GOLDEN: Final = json.loads(Path(__file__).with_suffix(".json").read_text())
+"""The drafts that the released worker makes: id, expected revision, schema and solution, to the byte."""
+NAMED: Final[dict[str, Any]] = {"result_id": "results/1", "budget_refs": ("aug:/b",)}
+ASKED: Final[dict[str, tuple[ExecuteProcess, Frozen]]] = {
+    "small": (command({"a": 1}), FROZEN),
+    "named": (command(**NAMED), replace(FROZEN, budget_refs=("main@b?3",))),
+    "checked": (command({"a": 1}, branch="main"), replace(FROZEN, input_schema=SCHEMA)),
+    "deep": (command(DEEP), replace(FROZEN, input_schema=SCHEMA)),
+}
+
+
+def shown(drafts: Iterable[Draft]) -> list[list[Any]]:
+    messages = [(each.expected_revision, each.message("x")) for each in drafts]
+    return [[made.id, expected, made.schema.json, made.solution.json] for expected, made in messages]
+
+
+def solution_of(draft: Draft) -> Any:
+    return json.loads(draft.message("x").solution.json)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_records_are_those_of_the_released_worker_to_the_byte(name: str) -> None:
+    asked, frozen = ASKED[name]
+    record = ExecutionRecord.of(asked, frozen)
+    drafts = record.drafts(asked.input, ExecutionRecord.id_of(ID), frozen.input_schema)
+    assert shown(drafts) == GOLDEN[f"execution: {name}"]
+    kept = ExecutionRecord.from_solution(solution_of(drafts[0]))
+    assert kept == record
+    assert asdict(kept.start("dev@executions/x?1")) == GOLDEN[f"start: {name}"]
+    made = ScheduleRecord.of(asked, replace(frozen, process=SCHEDULED))
+    drafts = made.drafts(asked.input, ScheduleRecord.id_of(ID), frozen.input_schema)
+    assert shown(drafts) == GOLDEN[f"schedule: {name}"]
+    assert ScheduleRecord.from_solution(solution_of(drafts[0])) == made
+
+
+def test_the_times_of_a_schedule_are_those_of_the_released_worker_to_the_byte() -> None:
+    every = replace(FROZEN, process=replace(PROCESS, schedule=Schedule(every=90_000)))
+    made = ScheduleRecord.of(command({"a": 1}), every)
+    drafts = made.drafts(command({"a": 1}).input, ScheduleRecord.id_of(ID))
+    assert shown(drafts) == GOLDEN["schedule: every"]
+    assert ScheduleRecord.from_solution(solution_of(drafts[0])) == made
+
+
+def test_the_end_of_an_execution_keeps_what_a_newer_worker_has_written() -> None:
+    content = ExecutionRecord.of(command({"a": 1}), FROZEN).to_solution()
+    ended = Draft(type=VibeType.RECORD, id=ExecutionRecord.id_of(ID), solution=terminated(content, "enough"))
+    assert shown([ended]) == GOLDEN["terminated"]
+    assert terminated({**content, "newer": 1}, "enough")["newer"] == 1
+    assert ExecutionRecord.from_solution({**content, "newer": 1}) == ExecutionRecord.from_solution(content)
+
+
+def test_a_record_with_a_member_of_another_kind_is_none_of_ours() -> None:
+    for kind in (ExecutionRecord, ScheduleRecord):
+        content = kind.of(command({"a": 1}), replace(FROZEN, process=SCHEDULED)).to_solution()
+        for name in content.keys() - {"input"}:
+            with pytest.raises(TypeError):
+                kind.from_solution({**content, name: 1})
+            if name not in {"asked", "cron"}:
+                with pytest.raises(TypeError):
+                    kind.from_solution({key: value for key, value in content.items() if key != name})
 
 
 def test_an_input_that_is_too_large_or_too_deep_is_a_record_of_its_own() -> None:
-    deep: Any = 1
-    for _ in range(64):
-        deep = [deep]
-    for input_ in ("x" * MAX_INLINE_BYTES, deep):
+    for input_ in ("x" * MAX_INLINE_BYTES, DEEP):
         asked = command(input_)
-        content = records.solution(asked, FROZEN)
-        assert "input" not in content
-        assert content["input_ref"] == f"dev@executions/{ID}/input?1"
-        record, stored = records.drafts(asked.input, content, records.record_id(ID))
+        made = ExecutionRecord.of(asked, FROZEN)
+        assert made.input is ABSENT
+        assert made.input_ref == f"dev@executions/{ID}/input?1"
+        record, stored = made.drafts(asked.input, ExecutionRecord.id_of(ID))
         assert (record.id, stored.id) == (f"executions/{ID}", f"executions/{ID}/input")
         assert stored.expected_revision == 0
 
@@ -77,25 +134,25 @@ def test_a_result_that_nobody_could_refer_to_is_refused_before_anything_happens(
     room = MAX_LINE - len(f"dev/results/{ID}")
     for length in (room, room + 1):
         frozen = replace(FROZEN, process_ref=f"dev@{'p' * length}?1", process=SCHEDULED)
-        for content in (records.solution, schedule_records.solution):
+        for kind in (ExecutionRecord, ScheduleRecord):
             with nullcontext() if length == room else pytest.raises(InvalidField, match=r"^result_id: "):
-                content(command(), frozen)
-            content(command(result_id="results/1"), frozen)
+                kind.of(command(), frozen)
+            kind.of(command(result_id="results/1"), frozen)
 
 
 @pytest.mark.parametrize("folder", ["executions", "schedules"])
 def test_a_result_in_the_place_of_a_record_is_refused_before_anything_happens(folder: str) -> None:
     frozen = replace(FROZEN, process_ref=f"dev@{folder}/p?1", process=SCHEDULED)
-    for content in (records.solution, schedule_records.solution):
+    for kind in (ExecutionRecord, ScheduleRecord):
         for result_id in (f"{folder}/{ID}", None):
             with pytest.raises(InvalidField, match=rf"^result_id: is under '{folder}/'"):
-                content(command(result_id=result_id), frozen)
-        content(command(result_id=folder), frozen)
+                kind.of(command(result_id=result_id), frozen)
+        kind.of(command(result_id=folder), frozen)
 
 
 def test_two_requests_are_the_same_only_if_all_that_was_sent_is_the_same() -> None:
-    asked = records.asked(command())
-    assert records.asked(command()) == asked
+    asked = asked_of(command())
+    assert asked_of(command()) == asked
     changes: list[dict[str, Any]] = [
         {"input_": {"a": 1}},
         {"process": "aug:/processes/other"},
@@ -106,7 +163,7 @@ def test_two_requests_are_the_same_only_if_all_that_was_sent_is_the_same() -> No
         {"result_id": "results/1"},
     ]
     for change in changes:
-        assert records.asked(command(**change)) != asked
+        assert asked_of(command(**change)) != asked
 
 
 def test_commits_have_the_same_key_however_often_they_are_tried_and_no_other_has_it() -> None:

@@ -10,7 +10,8 @@ import orjson
 
 from process_worker.activities.outside.functions import Caller
 from process_worker.engine.faults import standard
-from process_worker.records import execution as records
+from process_worker.records.execution import ExecutionRecord, is_termination
+from process_worker.records.record import check_result_id, invalid_input
 from process_worker.workflow.keys import result_key
 from process_worker.workflow.messages import WORKFLOW_ID_PREFIX
 from process_worker.workflow.steps import Begin, Begun, Commit, Load, Loaded
@@ -86,7 +87,7 @@ class Documents:
             end = await self._refinery.get_refinement(request_id=result_key(workflow))
         except RefinementNotFound:
             return
-        if records.is_termination(end):
+        if is_termination(end):
             raise standard("runtime", "The execution was terminated.", title="Terminated")
 
     async def bundles(self, schemas: Sequence[Schema], frozen: Mapping[str, str]) -> dict[str, str]:
@@ -131,33 +132,33 @@ class Documents:
     async def begin(self, begin: Begin) -> Begun:
         """Record an execution that another one runs; the same again is the same again."""
         behalf, input_ = begin.behalf, _document(begin.input, "input")
-        records.check_result_id(behalf.branch, begin.result_id)
-        record = records.record_id(UUID(begin.key))
-        given = {
-            "process_ref": begin.process_ref,
-            "parent_ref": behalf.record_ref,
-            "author_ref": behalf.author_ref,
-            "branch": behalf.branch,
-            "result_id": begin.result_id,
-            "target_refs": [],
-            "budget_refs": [],
-            "frozen": begin.frozen,
-        }
-        content = records.with_input(given, input_, record)
+        check_result_id(behalf.branch, begin.result_id)
+        id_ = ExecutionRecord.id_of(UUID(begin.key))
+        record = ExecutionRecord(
+            process_ref=begin.process_ref,
+            parent_ref=behalf.record_ref,
+            author_ref=behalf.author_ref,
+            branch=behalf.branch,
+            result_id=begin.result_id,
+            target_refs=[],
+            budget_refs=[],
+            frozen=begin.frozen,
+        ).with_input(input_, id_)
         schema = (await self.vibe(begin.process_ref)).schema
         try:
             refined = await self._refinery.refine(
                 request_id=UUID(begin.key),
                 author_ref=behalf.author_ref,
                 branch=behalf.branch,
-                drafts=records.drafts(input_, content, record, schema_of(INPUT, begin.process_ref, schema)),
+                drafts=record.drafts(input_, id_, schema_of(INPUT, begin.process_ref, schema)),
                 target_refs=[begin.process_ref, behalf.record_ref],
                 instruction_refs=[behalf.process_ref],
             )
         except SolutionInvalid as refusal:
-            raise records.invalid_input(refusal) from refusal
+            raise invalid_input(refusal) from refusal
         time = "" if refined.refinement is None else refined.refinement.time.isoformat()
-        return Begun(refined.vibes[0].ref, content.get("input_ref"), time)
+        apart = None if record.input_ref is ABSENT else record.input_ref
+        return Begun(refined.vibes[0].ref, apart, time)
 
     async def commit(self, commit: Commit) -> str:
         """Commit the result of an execution, and give its ref; the same again gives the same again."""
