@@ -84,7 +84,7 @@ async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
         target_refs=tuple(map(found.ref, command.target_refs)),
         budget_refs=tuple(map(found.ref, command.budget_refs)),
         references=found.references,
-        input_schema=schema_of(INPUT, process_ref, (await ledger.vibe(process_ref)).schema),
+        input_schema=schema_of(INPUT, process_ref, found.schema),
     )
 
 
@@ -122,9 +122,10 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What everything meant at one moment."""
+    """Everything that was asked for, as it was at one moment; `schema` is that of the start."""
 
     document: Process | Capability
+    schema: Any
     meaning: Mapping[str, Vibe]
     wanted: Mapping[str, str]
 
@@ -151,9 +152,10 @@ async def _find(ledger: Ledger, question: _Question) -> _Found:
         start = meaning[question.start]
         if start.type is not question.type:
             raise ProcessNotExecutable(ref=start.ref, problem=f"it is a {start.type}, not a {question.type}")
-        document, wanted = await documents.reach(start, meaning)
+        wanted = await documents.reach(start, meaning)
         if meaning.keys() >= set(wanted.values()):
-            return _Found(document, meaning, wanted)
+            whole, document = await documents.of(start)
+            return _Found(document, whole.schema, meaning, wanted)
         if len(wanted) > MAX_REFERENCES:
             problem = f"it leads to more than {MAX_REFERENCES} references"
             raise ProcessNotExecutable(ref=start.ref, problem=problem)
@@ -176,13 +178,11 @@ class _Documents:
     """The documents that references lead to. A ref always means the same, so each is read once."""
 
     ledger: Ledger
-    read: dict[str, Process | Capability] = field(default_factory=dict)
+    read: dict[str, tuple[Vibe, Process | Capability]] = field(default_factory=dict)
 
-    async def reach(
-        self, start: Vibe, meaning: Mapping[str, Vibe]
-    ) -> tuple[Process | Capability, dict[str, str]]:
+    async def reach(self, start: Vibe, meaning: Mapping[str, Vibe]) -> dict[str, str]:
         """
-        What is started from, and all references that it leads to as far as their meaning is known.
+        All references that a Vibe leads to, as far as their meaning is known.
 
         They are given as written, each with what is to be asked for: the same without its fragment.
         """
@@ -190,7 +190,8 @@ class _Documents:
         seen, ahead = {start.ref}, [start]
         while ahead:
             vibe = ahead.pop()
-            for reference in (await self._document(vibe)).references:
+            _, document = await self.of(vibe)
+            for reference in document.references:
                 asked = str(reference.uri.without_fragment)
                 reached[str(reference.uri)] = asked
                 met = meaning.get(asked)
@@ -200,11 +201,13 @@ class _Documents:
                 if met.ref not in seen and reference.use in (ReferenceUse.CAPABILITY, ReferenceUse.PROCESS):
                     seen.add(met.ref)
                     ahead.append(met)
-        return await self._document(start), reached
+        return reached
 
-    async def _document(self, vibe: Vibe) -> Process | Capability:
+    async def of(self, vibe: Vibe) -> tuple[Vibe, Process | Capability]:
+        """The whole Vibe, and what its solution says."""
         if vibe.ref not in self.read:
-            self.read[vibe.ref] = _read(await self.ledger.vibe(vibe.ref))
+            whole = await self.ledger.vibe(vibe.ref)
+            self.read[vibe.ref] = whole, _read(whole)
         return self.read[vibe.ref]
 
 

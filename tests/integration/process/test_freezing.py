@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from process_worker.records.ledger import Ledger
 from refinery.process.v1 import process_service_pb2 as pb
-from refinery_client import Draft
+from refinery_client import Draft, Vibe
 from refinery_core.fields import MAX_LINE
 from refinery_core.vibe.model import VibeType
 from tests.integration.process.conftest import Processes
@@ -147,3 +148,21 @@ async def test_schemas_that_are_too_large_together_are_a_clear_fault(processes: 
     ended = await finished(processes, await with_schemas(processes, 10, 5))
     assert ended.state is pb.EXECUTION_STATE_FAULTED
     assert ended.problem.detail == "the schemas have more than 4194304 bytes together"
+
+
+async def test_each_vibe_is_read_once(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    translate = await capability(processes, "capabilities/translate")
+    calls = [{f"t{at}": {"call": "aug:/capabilities/translate"}} for at in range(3)]
+    inner = await processes.process("processes/inner", calls)
+    run = {"run": {"workflow": {"name": "aug:/processes/inner"}}}
+    schema = {"properties": {"input": {"type": "object"}}}
+    outer = await processes.process("processes/outer", [{"i": run}, {"j": run}, *calls], schema=schema)
+    real, read = Ledger.vibe, list[str]()
+
+    async def counted(self: Ledger, ref: str) -> Vibe:
+        read.append(ref)
+        return await real(self, ref)
+
+    monkeypatch.setattr(Ledger, "vibe", counted)
+    await processes.stub.ExecuteProcess(asked("aug:/processes/outer"))
+    assert sorted(read) == sorted([translate, inner, outer])
