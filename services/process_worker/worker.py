@@ -94,7 +94,7 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
 @asynccontextmanager
 async def reaching(refinery: Refinery, gateway: Gateway, *, children: int = 2) -> AsyncIterator[Calls]:
     """Everything that can be called, by executions and alone, until the block is left; jq in `children`."""
-    # Calls wait in threads; by default there would be a handful of them, whoever waits.
+    # gRPC calls, functions and lookups of names wait in threads; by default there would be a handful.
     threads = ThreadPoolExecutor(2 * _ACTIVITIES + MAX_CALLS, "outside")
     asyncio.get_running_loop().set_default_executor(threads)
     with Evaluator(children) as evaluator:

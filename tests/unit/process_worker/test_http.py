@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import h11
 import pytest
 
-from process_worker.activities.outside.gateway import Asked, Gateway, Reply, _converse, _exchange
+from process_worker.activities.outside.exchange import Asked, Reply, _request, exchange
+from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.http import asked_of, output_of
 from process_worker.engine.calls import HttpCall
 from process_worker.engine.faults import Fault
@@ -248,38 +250,46 @@ async def test_who_no_longer_waits_hangs_up(served: Web) -> None:
     assert sending.cancelled()
 
 
-async def test_who_no_longer_waits_before_a_thread_is_free_leaves_nothing_open(served: Web) -> None:
+async def test_an_exchange_needs_no_thread_and_leaves_nothing_open(served: Web) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     let_go = threading.Event()
     held = asyncio.create_task(asyncio.to_thread(let_go.wait))
-    port = urlsplit(served.base).port or 0
+    asked, port = Asked("GET", f"{served.base}/x"), urlsplit(served.base).port or 0
     try:
-        asked = Asked("GET", f"{served.base}/x")
-        sending = asyncio.ensure_future(_converse(asked, "127.0.0.1", port, Gateway().tls))
-        await until(lambda: served.connections)
         before = open_files()
-        sending.cancel()
+        assert (await exchange(asked, "127.0.0.1", port, None)).status == 200
+        served.delay = 60
+        exchanging = asyncio.ensure_future(exchange(asked, "127.0.0.1", port, None))
+        await until(lambda: len(served.asked) == 2)
+        exchanging.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await sending
-        # The connection, what the thread was to have of it, and its other end.
-        await until(lambda: open_files() <= before - 3)
+            await exchanging
+        await until(lambda: open_files() == before)
     finally:
         let_go.set()
         await held
-    assert served.asked == []
 
 
 def open_files() -> int:
     return len([*Path("/dev/fd").iterdir()])
 
 
-async def test_who_no_longer_waits_sends_nothing(served: Web) -> None:
-    port = urlsplit(served.base).port or 0
-    line = socket.create_connection(("127.0.0.1", port))
-    line.shutdown(socket.SHUT_RDWR)
-    with pytest.raises(ConnectionError):
-        await asyncio.to_thread(_exchange, Asked("GET", served.base), line, port, Gateway().tls)
-    assert served.asked == []
+@pytest.mark.parametrize("value", ["a", "a b", "", " a ", "a\x7f"])
+async def test_a_header_is_sent_as_it_is_written(value: str, served: Web) -> None:
+    await carry_out(Gateway.of("127.0.0.1"), get(f"{served.base}/x", headers={"X-One": value}))
+    assert served.headers[0]["x-one"] == value.strip()
+
+
+def test_a_header_is_sent_in_latin_1() -> None:
+    asked = Asked("GET", "http://x.test/", {"X-One": "ü"})
+    assert b"\r\nX-One: \xfc\r\n" in _request(h11.Connection(h11.CLIENT), asked)
+
+
+@pytest.mark.parametrize(("method", "length"), [("GET", None), ("DELETE", None), ("POST", "0"), ("PUT", "0")])
+async def test_a_request_says_how_much_content_it_has(method: str, length: str | None, served: Web) -> None:
+    await carry_out(Gateway.of("127.0.0.1"), get(f"{served.base}/x", method=method))
+    assert served.headers[0].get("content-length") == length
+    assert served.headers[0]["accept-encoding"] == "identity"
 
 
 async def test_nothing_is_allowed_unless_it_is_said() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from process_worker.activities.outside.gateway import Asked, Gateway
+from process_worker.activities.outside.exchange import Asked
+from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.rpc import call
 from process_worker.engine.calls import GrpcCall
 from process_worker.engine.faults import Fault

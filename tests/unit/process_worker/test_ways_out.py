@@ -277,7 +277,7 @@ async def test_an_answer_that_drips_for_ever_is_hung_up_on(head: bytes, drop: by
     async with odd(lambda writer: _drip(writer, head, drop)) as (uri, ended):
         gateway = Gateway(frozenset({"127.0.0.1"}), seconds=0.3)
         async with asyncio.timeout(PATIENCE):
-            while not ended:  # The thread that read has let go of the connection, if it came so far.
+            while not ended:
                 with pytest.raises(Fault) as caught:
                     await carry_out(gateway, uri)
                 assert caught.value.problem.status == 408
@@ -308,12 +308,27 @@ async def _large_headers(writer: asyncio.StreamWriter) -> None:
     writer.write(HEAD + b"".join(b"X%d: %b\r\n" % (n, b"a" * 60_000) for n in range(20)) + b"\r\n")
 
 
+async def _silence(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _half(writer: asyncio.StreamWriter) -> None:
+    writer.write(HEAD + b"Content-Length: 4\r\n\r\nnu")
+
+
 async def _rubbish(writer: asyncio.StreamWriter) -> None:
     writer.write(b"\x00\xff" * 1_000)
 
 
-@pytest.mark.parametrize("answer", [_endless, _zipped, _long_header, _many_headers, _large_headers, _rubbish])
-async def test_an_answer_that_is_too_much_is_a_clear_fault(answer: Answer) -> None:
+async def _for_now(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 200 + HEAD + b"\r\n1")
+
+
+ODD = [_endless, _zipped, _long_header, _many_headers, _large_headers, _for_now, _rubbish, _silence, _half]
+
+
+@pytest.mark.parametrize("answer", ODD)
+async def test_an_answer_that_is_too_much_or_none_is_a_clear_fault(answer: Answer) -> None:
     async with odd(answer) as (uri, _):
         assert await refused(carry_out(Gateway.of("127.0.0.1"), uri)) in {502, 503}
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import http.client
 import ipaddress
 import re
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
-from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
+import h11
+
+from process_worker.activities.outside.exchange import Asked, Reply, exchange
 from process_worker.engine.faults import Fault, standard
 from refinery_core.settings import CannotStart, content_of
-from refinery_core.vibe.documents import MAX_BYTES
 
 SECONDS: Final = 60.0
 MAX_REDIRECTS: Final = 5
@@ -27,7 +27,6 @@ _NOT_PUBLIC: Final = tuple(
     for network in ("192.0.0.0/24", "::ffff:0:0:0/96", "64:ff9b:1::/48", "5f00::/16", "fec0::/10")
 )
 """Special purposes that not every Python knows of."""
-_MAX_HEADERS: Final = 64 << 10
 _PORTS: Final = {"http": 80, "https": 443}
 _PORT_END: Final = 65_536
 _GRPC_TLS: Final = "grpcs://"
@@ -37,25 +36,6 @@ _SEE_OTHER: Final = 303
 _REDIRECTS: Final = _MOVED | {_SEE_OTHER, 307, 308}
 _FOR_ONE_ORIGIN: Final = frozenset({"authorization", "cookie"})
 """Headers that are not for whoever a redirect leads to."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What was answered."""
-
-    status: int
-    headers: dict[str, str]
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request, with everything filled in."""
-
-    method: str
-    uri: str
-    headers: dict[str, str] = field(default_factory=dict)
-    content: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -138,13 +118,13 @@ class Gateway:
             raise standard("configuration", f"'{asked.uri}' is no http or https URI") from None
         address = await self.address_of(host, port)
         try:
-            return await _converse(asked, address, port, self.tls)
+            return await exchange(asked, address, port, self.tls if parts.scheme == "https" else None)
         except TimeoutError:
             raise
-        except (OSError, http.client.HTTPException) as fault:
+        except (OSError, h11.RemoteProtocolError) as fault:
             reason = str(fault) or type(fault).__name__
             raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
-        except ValueError:
+        except (ValueError, h11.LocalProtocolError):
             # What exactly is wrong might quote a secret.
             raise standard("configuration", "the request has a character that requests cannot have") from None
 
@@ -229,45 +209,3 @@ def _redirected(asked: Asked, reply: Reply) -> Asked | None:
 
 def _forbidden(detail: str) -> Fault:
     return standard("authorization", detail, title="Not allowed")
-
-
-async def _converse(asked: Asked, address: str, port: int, tls: ssl.SSLContext) -> Reply:
-    # The address that was looked at, not what the name might mean by now.
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    line = socket.socket(family, socket.SOCK_STREAM)
-    exchanging: list[socket.socket] = []
-    try:
-        line.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(line, (address, port))
-        exchanging.append(line.dup())
-        exchanging[0].settimeout(SECONDS)
-        return await asyncio.to_thread(lambda: _exchange(asked, exchanging.pop(), port, tls))
-    finally:
-        # The thread that takes it closes it; but there may have been none that was free.
-        with contextlib.suppress(IndexError):
-            exchanging.pop().close()
-        # The thread that waits for an answer, however slowly it drips, hears that there is no more.
-        with contextlib.suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
-        line.close()
-
-
-def _exchange(asked: Asked, line: socket.socket, port: int, tls: ssl.SSLContext) -> Reply:
-    parts = urlsplit(asked.uri)
-    host = parts.hostname or ""
-    connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
-    connection.sock = line
-    try:
-        if parts.scheme == "https":
-            connection.sock = tls.wrap_socket(connection.sock, server_hostname=host)
-        target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        headers = {"Host": parts.netloc.rpartition("@")[2], **asked.headers}
-        connection.request(asked.method, target, body=asked.content, headers=headers)
-        response = connection.getresponse()
-        content = response.read(MAX_BYTES + 1)
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_HEADERS:
-            raise http.client.HTTPException(f"its headers are larger than {_MAX_HEADERS} bytes")
-        return Reply(response.status, headers, content)
-    finally:
-        connection.close()

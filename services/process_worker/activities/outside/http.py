@@ -12,7 +12,7 @@ from urllib.parse import urldefrag, urlencode, urlsplit
 
 import orjson
 
-from process_worker.activities.outside.gateway import Asked, Reply
+from process_worker.activities.outside.exchange import Asked, Reply
 from process_worker.engine.calls import ABSENT, HttpCall
 from process_worker.engine.faults import standard
 from refinery_core.vibe.documents import MAX_BYTES, DocumentFault, parse

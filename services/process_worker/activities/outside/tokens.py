@@ -14,7 +14,8 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
-from process_worker.activities.outside.gateway import Asked, Gateway, Reply
+from process_worker.activities.outside.exchange import Asked, Reply
+from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.http import form
 from process_worker.engine.faults import Fault, standard
 
