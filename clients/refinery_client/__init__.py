@@ -29,12 +29,12 @@ from refinery_client.executions import (
     ExecutionStarted,
     ExecutionState,
     ExecutionStory,
-    Problem,
 )
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
 from refinery_core.vibe.roles import Verb
+from refinery_core.process.standard_errors import Problem
 
 __all__ = [
     "ABSENT",

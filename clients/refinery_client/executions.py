@@ -13,6 +13,7 @@ import orjson
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client.drafts import ABSENT
 from refinery_core import wire
+from refinery_core.process.standard_errors import Problem
 
 
 class ExecutionState(enum.StrEnum):
@@ -34,17 +35,6 @@ class ExecutionEventType(enum.StrEnum):
     TASK_RETRIED = "TASK_RETRIED"
     TASK_SKIPPED = "TASK_SKIPPED"
     EXECUTION_ENDED = "EXECUTION_ENDED"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error as RFC 7807 describes it; `instance` is a JSON pointer to the task."""
-
-    type: str
-    status: int
-    title: str
-    detail: str
-    instance: str
 
 
 @dataclass(frozen=True, slots=True)

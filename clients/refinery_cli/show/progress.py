@@ -17,7 +17,8 @@ from rich.text import Text
 
 from refinery_cli.show.output import Form, console, print_json, printable, say
 from refinery_cli.show.plain import moment, plain
-from refinery_client.executions import ExecutionEvent, ExecutionEventType, Problem
+from refinery_client.executions import ExecutionEvent, ExecutionEventType
+from refinery_core.process.standard_errors import Problem
 
 MAX_LINES: Final = 24
 _WORDS: Final = {

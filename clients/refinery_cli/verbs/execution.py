@@ -25,8 +25,9 @@ from refinery_cli.show.output import (
 from refinery_cli.show.plain import moment, plain
 from refinery_cli.show.progress import screen
 from refinery_client.connection import Refinery
-from refinery_client.executions import Execution, ExecutionEvent, ExecutionState, Problem
+from refinery_client.executions import Execution, ExecutionEvent, ExecutionState
 from refinery_core.errors import RefineryError
+from refinery_core.process.standard_errors import Problem
 from refinery_core.vibe.model import Context
 from refinery_local import LOCAL_ROLE
 

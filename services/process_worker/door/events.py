@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from process_worker.door.commands import EventSent, SendEvent, State
+from process_worker.door.commands import SendEvent
 from process_worker.door.executions import Executions
 from process_worker.engine.contract import Delivery
 from process_worker.records.execution import event_id
 from process_worker.workflow.messages import MAX_INLINE_BYTES
-from refinery_client import Draft, Refined
+from refinery_client import Draft, EventSent, ExecutionState, Refined
 from refinery_core.errors import ExecutionEnded, InternalError, InvalidField, TooManyEvents
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.refs import Ref
@@ -35,7 +35,7 @@ class Events:
             problem = f"is larger than {MAX_INLINE_BYTES} bytes; refine it, and send its ref"
             raise InvalidField(field="event.data", problem=problem)
         execution = await self.executions.stands(command.execution_id)
-        running = execution.state is State.RUNNING
+        running = execution.state is ExecutionState.RUNNING
         if await self.executions.ledger.committed(command.request_id) is None:
             if not running:
                 raise ExecutionEnded(id=command.execution_id, state=execution.state)

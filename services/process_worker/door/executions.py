@@ -9,15 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from process_worker.door.commands import (
-    ExecuteProcess,
-    Execution,
-    ExecutionFilter,
-    ExecutionPage,
-    Started,
-    State,
-    Story,
-)
+from process_worker.door.commands import ExecuteProcess, ExecutionFilter, ExecutionPage, Story
 from process_worker.door.pages import fitting
 from process_worker.door.recording import Recorded, find, record
 from process_worker.records.execution import (
@@ -29,7 +21,7 @@ from process_worker.records.execution import (
 from process_worker.records.ledger import Ledger
 from process_worker.temporal.client import Temporal
 from process_worker.workflow.keys import result_key, workflow_id
-from refinery_client import ABSENT, Draft
+from refinery_client import ABSENT, Draft, Execution, ExecutionStarted, ExecutionState
 from refinery_core.errors import (
     ExecutionEnded,
     ExecutionForgotten,
@@ -57,7 +49,7 @@ class Executions:
     ledger: Ledger
     temporal: Temporal
 
-    async def execute(self, command: ExecuteProcess) -> Started:
+    async def execute(self, command: ExecuteProcess) -> ExecutionStarted:
         """
         Start an execution, once for each request_id, and return when that is durable.
 
@@ -69,10 +61,10 @@ class Executions:
         id_ = command.request_id
         recorded, replayed = await record(self.ledger, ExecutionRecord, command)
         if replayed:
-            return Started(await self._stands(id_, recorded, starts=True), replayed)
+            return ExecutionStarted(await self._stands(id_, recorded, starts=True), replayed)
         begun = _begun(id_, recorded)
         await self.temporal.start(id_, recorded.record.start(recorded.ref), begun.start_time)
-        return Started(begun, replayed)
+        return ExecutionStarted(begun, replayed)
 
     async def get(self, execution_id: UUID) -> Story:
         """How far an execution is, or what it came to, with what happened last."""
@@ -80,10 +72,10 @@ class Executions:
         try:
             progress = await self.temporal.progress(execution_id, 0)
         except TemporalUnavailable:
-            if execution.state is State.RUNNING:
+            if execution.state is ExecutionState.RUNNING:
                 raise
             return Story(execution)  # What it came to is known; no worker is needed to tell.
-        if execution.state is not State.RUNNING:
+        if execution.state is not ExecutionState.RUNNING:
             return Story(execution, tuple(progress.events))
         tasks, listening = tuple(progress.tasks), tuple(progress.listening)
         return Story(replace(execution, tasks=tasks, listening=listening), tuple(progress.events))
@@ -113,7 +105,7 @@ class Executions:
         end = await self._end(execution_id)
         if end is not None:
             ended = await self._ended(begun, end)
-            if ended.state is State.TERMINATED:
+            if ended.state is ExecutionState.TERMINATED:
                 with suppress(TemporalUnavailable):  # Temporal may not have heard of it, or not known it yet.
                     await self.temporal.terminate(execution_id, "")
             return ended
@@ -126,7 +118,9 @@ class Executions:
         if recorded.record.parent_ref is not ABSENT:
             # The execution that runs it is about to start it, or never will.
             runs = await self._runs(recorded.record.parent_ref)
-            return begun if runs else replace(begun, state=State.CANCELLED, end_time=begun.start_time)
+            return (
+                begun if runs else replace(begun, state=ExecutionState.CANCELLED, end_time=begun.start_time)
+            )
         if starts:
             # It was never started, or Temporal lost what it knew: what it committed is not committed twice.
             await self.temporal.start(execution_id, recorded.record.start(recorded.ref), begun.start_time)
@@ -137,7 +131,7 @@ class Executions:
     async def _runs(self, record_ref: str) -> bool:
         """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
         try:
-            return (await self.stands(ExecutionRecord.uuid_in(record_ref))).state is State.RUNNING
+            return (await self.stands(ExecutionRecord.uuid_in(record_ref))).state is ExecutionState.RUNNING
         except (ExecutionNotFound, ExecutionForgotten, ExecutionLost):
             return False
         except ValueError:
@@ -163,11 +157,11 @@ class Executions:
     async def cancel(self, execution_id: UUID) -> None:
         """Ask an execution to stop; nothing happens where it did because it was asked before."""
         # Asked to cancel what has ended, Temporal says yes.
-        if (await self.stands(execution_id)).state is State.RUNNING and await self.temporal.cancel(
+        if (await self.stands(execution_id)).state is ExecutionState.RUNNING and await self.temporal.cancel(
             execution_id
         ):
             return
-        await self.refuse_ended(execution_id, unless=State.CANCELLED)
+        await self.refuse_ended(execution_id, unless=ExecutionState.CANCELLED)
 
     async def terminate(self, execution_id: UUID, reason: str, author_ref: str = "") -> None:
         """
@@ -176,9 +170,9 @@ class Executions:
         First in the ledger, in the place of its result: a commit that is under way is refused from then on.
         """
         execution = await self.stands(execution_id)
-        if execution.state is State.RUNNING:
+        if execution.state is ExecutionState.RUNNING:
             execution = await self._terminated(execution, reason, author_ref)
-        if execution.state is not State.TERMINATED:
+        if execution.state is not ExecutionState.TERMINATED:
             raise ExecutionEnded(id=execution_id, state=execution.state)
         await self.temporal.terminate(execution_id, reason)
 
@@ -186,7 +180,7 @@ class Executions:
         """Commit that an execution was stopped, unless its result was there before."""
         recorded = await find(self.ledger, ExecutionRecord, execution.id)
         if recorded is None:
-            return replace(execution, state=State.TERMINATED)  # The ledger never heard of it.
+            return replace(execution, state=ExecutionState.TERMINATED)  # The ledger never heard of it.
         id_, content = ExecutionRecord.id_of(execution.id), terminated(recorded.content, reason)
         with suppress(RequestIdReused):
             await self.ledger.refine(
@@ -196,12 +190,12 @@ class Executions:
                 drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
                 target_refs=[execution.record_ref],
             )
-        return await self._judged(replace(execution, state=State.TERMINATED))
+        return await self._judged(replace(execution, state=ExecutionState.TERMINATED))
 
-    async def refuse_ended(self, execution_id: UUID, *, unless: State | None = None) -> None:
+    async def refuse_ended(self, execution_id: UUID, *, unless: ExecutionState | None = None) -> None:
         """Say how an execution has ended that cannot be asked for anything any more."""
         execution = await self.stands(execution_id)
-        if execution.state is State.RUNNING:
+        if execution.state is ExecutionState.RUNNING:
             raise TemporalUnavailable(problem="it says that the execution has ended, and that it runs")
         if execution.state is not unless:
             raise ExecutionEnded(id=execution_id, state=execution.state)
@@ -212,24 +206,29 @@ class Executions:
 
     async def _judged(self, execution: Execution) -> Execution:
         """The same, as the ledger says that it ended: its word counts, not Temporal's."""
-        if execution.state in (State.RUNNING, State.COMPLETED):
+        if execution.state in (ExecutionState.RUNNING, ExecutionState.COMPLETED):
             return execution
         end = await self._end(execution.id)
         return execution if end is None else await self._ended(execution, end)
 
     async def _ended(self, execution: Execution, end: Refinement) -> Execution:
-        ref = end.vibe_refs[0]
+        ref, ended = end.vibe_refs[0], replace(execution, end_time=end.time)
         if not is_termination(end):
-            return replace(execution, state=State.COMPLETED, end_time=end.time, result_ref=ref, problem=None)
+            return replace(ended, state=ExecutionState.COMPLETED, result_ref=ref, problem=None)
         problem = why_terminated((await self.ledger.vibe(ref)).solution)
-        return replace(execution, state=State.TERMINATED, end_time=end.time, problem=problem)
+        return replace(ended, state=ExecutionState.TERMINATED, problem=problem)
 
 
 def _begun(execution_id: UUID, recorded: Recorded[ExecutionRecord]) -> Execution:
     return Execution(
         id=execution_id,
         process_ref=recorded.record.process_ref,
-        state=State.RUNNING,
+        state=ExecutionState.RUNNING,
         start_time=recorded.refinement.time,
+        end_time=None,
+        tasks=(),
+        listening=(),
+        result_ref=None,
+        problem=None,
         record_ref=recorded.ref,
     )

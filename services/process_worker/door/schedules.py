@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from process_worker.door.commands import ExecuteProcess, Schedule, Scheduled, SchedulePage, ScheduleState
+from process_worker.door.commands import ExecuteProcess, SchedulePage
 from process_worker.door.executions import Executions
 from process_worker.door.pages import fitting
 from process_worker.door.recording import Recorded, find, record
@@ -14,7 +14,7 @@ from process_worker.records.ledger import Ledger
 from process_worker.records.schedule import ScheduleRecord, ended
 from process_worker.temporal.timetable import Timetable
 from process_worker.workflow.keys import end_key
-from refinery_client import ABSENT, Draft
+from refinery_client import ABSENT, Draft, Schedule, Scheduled, ScheduleState
 from refinery_core.errors import RequestIdReused, ScheduleEnded, ScheduleNotFound, TemporalUnavailable
 from refinery_core.pages import unwrap_token, wrap_token
 from refinery_core.vibe.model import Refinement, VibeType

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator
 from typing import Final
 from uuid import UUID
 
-from process_worker.door.commands import Execution, News, State
+from process_worker.door.commands import News
 from process_worker.door.executions import Executions
 from process_worker.engine.contract import TaskEvent
 from process_worker.workflow.messages import Progress
+from refinery_client import Execution, ExecutionState
 from refinery_core.errors import TemporalUnavailable
 from refinery_core.serving.drain import Drain
 
@@ -44,10 +45,10 @@ async def watch(
 
 async def _ended(executions: Executions, execution: Execution) -> Execution:
     """Wait until an execution has ended. One that is about to be started, Temporal does not know yet."""
-    while execution.state is State.RUNNING:
+    while execution.state is ExecutionState.RUNNING:
         await executions.temporal.ended(execution.id)
         execution = await executions.stands(execution.id)
-        if execution.state is State.RUNNING:
+        if execution.state is ExecutionState.RUNNING:
             await asyncio.sleep(_LONGEST_PAUSE)
     return execution
 
@@ -56,7 +57,7 @@ async def _follow(
     executions: Executions, drain: Drain, execution: Execution, after: int, over: asyncio.Task[Execution]
 ) -> AsyncGenerator[News, None]:
     pause, heard = _FIRST_PAUSE, time.monotonic()
-    is_over = execution.state is not State.RUNNING
+    is_over = execution.state is not ExecutionState.RUNNING
     while True:
         progress = await drain.or_result(_progress(executions, execution.id, after, last=is_over))
         for event in progress.events:
@@ -93,7 +94,7 @@ def _end(execution: Execution, progress: Progress, after: int) -> TaskEvent | No
     for event in progress.events:
         if event.kind == ENDED:
             return event
-    says_so = progress.state not in ("", State.RUNNING)
+    says_so = progress.state not in ("", ExecutionState.RUNNING)
     number = progress.last_number if says_so else progress.last_number + 1
     if after >= number:
         return None

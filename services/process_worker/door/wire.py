@@ -10,25 +10,27 @@ from typing import Final
 from process_worker.door.commands import (
     CallCapability,
     Called,
-    EventSent,
     ExecuteProcess,
-    Execution,
     ExecutionFilter,
     ExecutionPage,
-    Firing,
     News,
-    Schedule,
-    Scheduled,
     SchedulePage,
-    ScheduleState,
     SendEvent,
-    Started,
-    State,
     Story,
 )
 from process_worker.door.freeze import MAX_INPUTS
-from process_worker.engine.contract import Problem, TaskEvent
+from process_worker.engine.contract import TaskEvent
 from refinery.process.v1 import process_service_pb2 as pb
+from refinery_client import (
+    EventSent,
+    Execution,
+    ExecutionStarted,
+    ExecutionState,
+    Firing,
+    Schedule,
+    Scheduled,
+    ScheduleState,
+)
 from refinery_core import wire
 from refinery_core.errors import InvalidField
 from refinery_core.fields import (
@@ -40,6 +42,7 @@ from refinery_core.fields import (
     reference_from,
     references_from,
 )
+from refinery_core.process.standard_errors import Problem
 from refinery_core.vibe.documents import from_value, parse
 from refinery_core.vibe.names import cut
 from refinery_core.wire import DocumentForm
@@ -56,8 +59,8 @@ _STORY_BYTES: Final = 3 << 20
 _FRAME_BYTES: Final = 8
 """What a message takes around each of its parts, at most."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in State}
-_STATES_BACK: Final[dict[int, State]] = {number: state for state, number in _STATES.items()}
+_STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in ExecutionState}
+_STATES_BACK: Final[dict[int, ExecutionState]] = {number: state for state, number in _STATES.items()}
 _SCHEDULE_STATES: Final = {
     state: pb.ScheduleState.Value(f"SCHEDULE_STATE_{state}") for state in ScheduleState
 }
@@ -169,7 +172,7 @@ def note(given: str, field: str) -> str:
 # --- Answers ------------------------------------------------------------------------------
 
 
-def started_message(started: Started, form: DocumentForm) -> pb.ExecuteProcessResponse:
+def started_message(started: ExecutionStarted, form: DocumentForm) -> pb.ExecuteProcessResponse:
     """Write an execution that was started."""
     return pb.ExecuteProcessResponse(
         execution=execution_message(started.execution, form), replayed=started.replayed

@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from refinery_core.process.standard_errors import Problem
+
 MAX_EVENTS: Final = 1_000
 """Events that an execution takes, and as many of what happened that it remembers."""
 
 MAX_EVENTS_BYTES: Final = 16 << 20
 """Of the events that an execution takes in one run: Temporal ends what has a history of 50 MiB."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """An error as RFC 7807 describes it; the detail of the ApplicationError of a faulted workflow."""
-
-    type: str
-    status: int
-    title: str = ""
-    detail: str = ""
-    instance: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-from process_worker.engine.contract import Problem
-from refinery_core.process.standard_errors import STATUSES, error_uri
+from refinery_core.process.standard_errors import STATUSES, Problem, error_uri
 
 CANCELLED = "urn:refinery:cancelled"
 """The type of the error that a process sees when it is asked to stop, and may catch to compensate."""

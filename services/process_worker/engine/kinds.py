@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from process_worker.engine import calling, listening, trying
-from process_worker.engine.contract import Problem
 from process_worker.engine.faults import Ended, Fault, standard
 from process_worker.engine.run import Run
 from process_worker.engine.site import Site
@@ -14,6 +13,7 @@ from process_worker.engine.state import Strand
 from process_worker.engine.together import Together
 from refinery_core.process import model
 from refinery_core.process.parts import END
+from refinery_core.process.standard_errors import Problem
 
 
 async def carry_out(run: Run, task: model.Task, x: Any, site: Site) -> tuple[Any, str]:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from process_worker.engine.contract import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery, Problem, TaskEvent
+from process_worker.engine.contract import MAX_EVENTS, MAX_EVENTS_BYTES, Delivery, TaskEvent
 from process_worker.engine.faults import Fault, cut, standard
+from refinery_core.process.standard_errors import Problem
 
 Event = dict[str, Any]
 """A CloudEvent, with `author_ref` and `event_ref` beside its attributes."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from process_worker.engine.contract import Problem
 from process_worker.engine.faults import CANCELLED, Fault, as_data, cancelled
 from process_worker.engine.run import Run
 from process_worker.engine.site import Site
 from refinery_core.process.model import Try
 from refinery_core.process.parts import Backoff, ErrorFilter, RetryPolicy
-from refinery_core.process.standard_errors import same_error_type
+from refinery_core.process.standard_errors import Problem, same_error_type
 
 _LONGEST_DELAY = 365 * 24 * 60 * 60 * 1_000
 

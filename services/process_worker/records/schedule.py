@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from process_worker.door.commands import ExecuteProcess, Schedule
+from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen
 from process_worker.records.record import SCHEDULES, Record, asked, result_id
-from refinery_client import ABSENT, Absent
+from refinery_client import ABSENT, Absent, Schedule, ScheduleState
 from refinery_core.errors import ProcessNotExecutable
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Refinement
@@ -63,12 +63,17 @@ class ScheduleRecord(Record):
         every = self.every_milliseconds
         return Schedule(
             id=id_,
+            state=ScheduleState.ACTIVE,
             process=self.process,
             process_ref=self.process_ref,
             record_ref=record_ref,
             start_time=refinement.time,
             cron=None if self.cron is ABSENT else self.cron,
             every=None if every is ABSENT else timedelta(milliseconds=every),
+            end_time=None,
+            next_times=(),
+            firings=(),
+            pause_reason="",
         )
 
     def firing(self, record_ref: str, execution_id: UUID, input_: Any) -> ExecuteProcess:

@@ -32,8 +32,8 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, FailureError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from process_worker.door.commands import Execution, ExecutionFilter, State
-from process_worker.engine.contract import Delivery, Problem
+from process_worker.door.commands import ExecutionFilter
+from process_worker.engine.contract import Delivery
 from process_worker.temporal.connect import prepare
 from process_worker.workflow.keys import execution_of, workflow_id
 from process_worker.workflow.messages import (
@@ -50,8 +50,9 @@ from process_worker.workflow.messages import (
     Result,
     Start,
 )
+from refinery_client import Execution, ExecutionState
 from refinery_core.errors import InvalidPageToken, TemporalUnavailable, TooManyEvents
-from refinery_core.process.standard_errors import STATUSES, error_uri
+from refinery_core.process.standard_errors import STATUSES, Problem, error_uri
 
 RPC: Final = timedelta(seconds=5)
 _PAUSE_SECONDS: Final = 1.0
@@ -66,21 +67,21 @@ _AWAY: Final = {
     RPCStatusCode.FAILED_PRECONDITION,  # The workflow's task fails: it cannot be asked until that is mended.
 }
 _STATES: Final = {
-    WorkflowExecutionStatus.RUNNING: State.RUNNING,
-    WorkflowExecutionStatus.CONTINUED_AS_NEW: State.RUNNING,
-    WorkflowExecutionStatus.COMPLETED: State.COMPLETED,
-    WorkflowExecutionStatus.FAILED: State.FAULTED,
-    WorkflowExecutionStatus.TIMED_OUT: State.FAULTED,
-    WorkflowExecutionStatus.CANCELED: State.CANCELLED,
-    WorkflowExecutionStatus.TERMINATED: State.TERMINATED,
+    WorkflowExecutionStatus.RUNNING: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: ExecutionState.COMPLETED,
+    WorkflowExecutionStatus.FAILED: ExecutionState.FAULTED,
+    WorkflowExecutionStatus.TIMED_OUT: ExecutionState.FAULTED,
+    WorkflowExecutionStatus.CANCELED: ExecutionState.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: ExecutionState.TERMINATED,
 }
 _STATUSES: Final = {
     None: "ExecutionStatus != 'ContinuedAsNew'",
-    State.RUNNING: "ExecutionStatus = 'Running'",
-    State.COMPLETED: "ExecutionStatus = 'Completed'",
-    State.FAULTED: "ExecutionStatus IN ('Failed', 'TimedOut')",
-    State.CANCELLED: "ExecutionStatus = 'Canceled'",
-    State.TERMINATED: "ExecutionStatus = 'Terminated'",
+    ExecutionState.RUNNING: "ExecutionStatus = 'Running'",
+    ExecutionState.COMPLETED: "ExecutionStatus = 'Completed'",
+    ExecutionState.FAULTED: "ExecutionStatus IN ('Failed', 'TimedOut')",
+    ExecutionState.CANCELLED: "ExecutionStatus = 'Canceled'",
+    ExecutionState.TERMINATED: "ExecutionStatus = 'Terminated'",
 }
 
 
@@ -138,7 +139,7 @@ class Temporal:
 
     async def with_outcome(self, execution: Execution) -> Execution | None:
         """Add what an execution that has ended came to; None where Temporal has forgotten it meanwhile."""
-        if execution.state not in {State.COMPLETED, State.FAULTED}:
+        if execution.state not in {ExecutionState.COMPLETED, ExecutionState.FAULTED}:
             return execution
         try:
             with answering():
@@ -291,8 +292,12 @@ async def _execution(found: WorkflowExecution) -> Execution:
         process_ref=found.typed_search_attributes.get(PROCESS_KEY, ""),
         state=_STATES[found.status],
         start_time=_moment(memo.get(START_MEMO)) or found.start_time,
-        record_ref=record if isinstance(record, str) else "",
         end_time=found.close_time,
+        tasks=(),
+        listening=(),
+        result_ref=None,
+        problem=None,
+        record_ref=record if isinstance(record, str) else "",
     )
 
 

@@ -13,10 +13,10 @@ import temporalio.client as temporal
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from process_worker.door.commands import Firing, Schedule, ScheduleState
 from process_worker.temporal.client import RPC, answering
 from process_worker.workflow.keys import firing_key, schedule_of, temporal_schedule_id
 from process_worker.workflow.messages import FIRE, PROCESS_KEY, TASK_QUEUE, Fire, Fired
+from refinery_client import Firing, Schedule, ScheduleState
 from refinery_core.errors import InvalidPageToken
 
 _MEMO: Final = "schedule"
@@ -127,7 +127,7 @@ class Timetable:
     async def _firing(self, fired: temporal.ScheduleActionResult) -> Firing:
         """A firing; where it was refused, or came after the end of the schedule, without an execution."""
         workflow = _workflow_id(fired)
-        firing = Firing(fired.scheduled_at, firing_key(workflow))
+        firing = Firing(fired.scheduled_at, firing_key(workflow), problem="")
         handle = self.client.get_workflow_handle(workflow, result_type=Fired)
         try:
             with answering():
@@ -190,7 +190,9 @@ def _schedule(
         every=None if every is None else timedelta(seconds=every),
         state=ScheduleState.PAUSED if state.paused else ScheduleState.ACTIVE,
         pause_reason=note if state.paused and note != _UNSAID else "",
+        end_time=None,
         next_times=() if state.paused else tuple(next_times[:_SHOWN]),
+        firings=(),
     )
 
 

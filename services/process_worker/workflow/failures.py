@@ -15,9 +15,9 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from process_worker.engine.contract import Problem
 from process_worker.engine.faults import Fault, cancelled, standard
 from process_worker.engine.together import is_cancelled
+from refinery_core.process.standard_errors import Problem
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from temporalio.common import SearchAttributeKey
 
-from process_worker.engine.contract import Problem, TaskEvent
+from process_worker.engine.contract import TaskEvent
+from refinery_core.process.standard_errors import Problem
 
 WORKFLOW: Final = "ExecuteProcess"
 """The workflow type. Its id is WORKFLOW_ID_PREFIX + the execution's id, a UUID."""

@@ -11,7 +11,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 from process_worker.engine.bounds import fitting
-from process_worker.engine.contract import Delivery, Problem
+from process_worker.engine.contract import Delivery
 from process_worker.engine.faults import Fault, Interrupted, cut, standard
 from process_worker.engine.interpreter import Interpreter
 from process_worker.engine.run import Setting
@@ -33,6 +33,7 @@ from process_worker.workflow.replayed import AT_ONCE, PATIENT, SHORT, Replayed
 from refinery_core.process.checker import ProcessFault, read_process
 from refinery_core.process.model import Process
 from refinery_core.process.parts import Schema
+from refinery_core.process.standard_errors import Problem
 
 _TASKS_BYTES, _LISTENING_BYTES, _EVENTS_BYTES = 64 << 10, 256 << 10, 1 << 20
 """Of an answer, for which Temporal has two MiB."""

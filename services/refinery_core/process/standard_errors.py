@@ -1,8 +1,21 @@
-"""The errors that the language itself knows, under both families of names that were published for them."""
+"""Errors of a process: their form, and the standard ones, under both families of published names."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as RFC 7807 describes it; `instance` is a JSON pointer to the task."""
+
+    type: str
+    status: int
+    title: str = ""
+    detail: str = ""
+    instance: str = ""
+
 
 STATUSES = {
     "configuration": 400,

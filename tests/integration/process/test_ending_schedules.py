@@ -133,7 +133,7 @@ async def test_who_asks_how_a_schedule_stands_while_it_is_ended_does_not_bring_i
     async def ends_meanwhile(self: Timetable, schedule_id: UUID) -> Schedule | None:
         monkeypatch.setattr(Timetable, "find", find)
         await client.end_schedule(schedule_id)
-        return await find(self, schedule_id)  # type: ignore[return-value]
+        return await find(self, schedule_id)
 
     monkeypatch.setattr(Timetable, "find", ends_meanwhile)
     assert (await client.get_schedule(made.id)).state is ScheduleState.ENDED
@@ -152,7 +152,7 @@ async def test_a_schedule_that_is_ended_meanwhile_is_neither_paused_nor_resumed(
         monkeypatch.setattr(Timetable, "find", find)
         found = await find(self, schedule_id)
         await client.end_schedule(schedule_id)
-        return found  # type: ignore[return-value]
+        return found
 
     monkeypatch.setattr(Timetable, "find", ends_then)
     with pytest.raises(ScheduleEnded):

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from process_worker.door import pages
-from process_worker.door.commands import Execution, State
 from process_worker.temporal.client import Temporal
 from process_worker.workflow.keys import workflow_id
 from process_worker.workflow.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
 from refinery.process.v1 import process_service_pb2 as pb
-from refinery_client import Refinery
+from refinery_client import Execution, ExecutionState, Refinery
 from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
@@ -81,8 +80,8 @@ async def test_what_temporal_forgets_while_it_is_listed_is_left_out(
     async def page(temporal: Temporal, *arguments: Any) -> Any:
         found, following = await real(temporal, *arguments)
         ended = [
-            Execution(uuid.uuid4(), AUTHOR, state, datetime.now(UTC), AUTHOR)
-            for state in (State.COMPLETED, State.FAULTED)
+            Execution(uuid.uuid4(), AUTHOR, state, datetime.now(UTC), None, (), (), None, None, AUTHOR)
+            for state in (ExecutionState.COMPLETED, ExecutionState.FAULTED)
         ]
         return [*found, *ended], following
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from temporalio.exceptions import ApplicationError, FailureError
 
-from process_worker.engine.contract import Problem
 from process_worker.workflow.failures import fault_of
+from refinery_core.process.standard_errors import Problem
 
 
 def test_a_fault_of_a_newer_worker_is_read_as_far_as_it_is_known() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,15 +9,9 @@ import orjson
 import pytest
 
 from process_worker.door import pages, wire
-from process_worker.door.commands import (
-    Execution,
-    ExecutionPage,
-    Schedule,
-    SchedulePage,
-    ScheduleState,
-    State,
-)
-from process_worker.engine.contract import Problem
+from process_worker.door.commands import ExecutionPage, SchedulePage
+from refinery_client import Execution, ExecutionState, Schedule, ScheduleState
+from refinery_core.process.standard_errors import Problem
 from refinery_core.wire import MAX_MESSAGE_BYTES, DocumentForm
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)
@@ -25,11 +20,17 @@ REF = f"main@{'p' * 500}?1"
 LOUD = Execution(
     id=UUID(int=1),
     process_ref=REF,
-    state=State.FAULTED,
+    state=ExecutionState.FAULTED,
     start_time=TIME,
     record_ref=REF,
     end_time=TIME,
+    tasks=(),
+    listening=(),
+    result_ref=None,
     problem=Problem("https://x.test/" + "t" * 985, -1, GRIN * 1_000, GRIN * 1_000, GRIN * 1_000),
+)
+QUIET = replace(
+    LOUD, process_ref="", state=ExecutionState.RUNNING, record_ref="", end_time=None, problem=None
 )
 PAUSED = Schedule(
     id=UUID(int=1),
@@ -37,8 +38,11 @@ PAUSED = Schedule(
     process_ref=REF,
     record_ref=REF,
     start_time=TIME,
+    cron=None,
     every=timedelta(seconds=1),
     state=ScheduleState.PAUSED,
+    end_time=None,
+    firings=(),
     next_times=(TIME,) * 10,
     pause_reason=GRIN * 1_024,
 )
@@ -61,7 +65,7 @@ async def test_a_page_ends_where_an_answer_has_no_more_room(monkeypatch: pytest.
     assert await page(["a" * 20], 5) == (["a" * 20], None)
 
 
-@pytest.mark.parametrize("item", [LOUD, PAUSED, Execution(UUID(int=1), "", State.RUNNING, TIME, "")])
+@pytest.mark.parametrize("item", [LOUD, PAUSED, QUIET])
 def test_no_message_is_larger_than_what_is_counted(item: Execution | Schedule) -> None:
     if isinstance(item, Execution):
         message = wire.execution_message(item, DocumentForm.JSON).ByteSize()

@@ -7,13 +7,14 @@ from uuid import UUID
 import pytest
 
 from process_worker.door import wire
-from process_worker.door.commands import Called, Execution, State
-from process_worker.engine.contract import Problem, TaskEvent
+from process_worker.door.commands import Called
+from process_worker.engine.contract import TaskEvent
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
-from refinery_client import ABSENT
+from refinery_client import ABSENT, Execution, ExecutionState
 from refinery_client.executions import called_from, event_from, execution_from
 from refinery_core.errors import RefineryError
+from refinery_core.process.standard_errors import Problem
 from refinery_core.vibe.documents import from_value
 from refinery_core.wire import DocumentForm
 
@@ -56,12 +57,13 @@ def test_an_execution_arrives_as_it_was_sent() -> None:
     execution = Execution(
         id=ID,
         process_ref="main@p?1",
-        state=State.FAULTED,
+        state=ExecutionState.FAULTED,
         start_time=TIME,
         record_ref="main@executions/x?1",
         end_time=TIME,
         tasks=("/do/0/a",),
         listening=({"one": {"with": {"type": "t"}}},),
+        result_ref=None,
         problem=problem,
     )
     for form in DocumentForm:
