@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from google.protobuf.duration_pb2 import Duration
@@ -53,6 +53,8 @@ from process_worker.workflow.messages import (
 from refinery_client import Execution, ExecutionState
 from refinery_core.errors import InvalidPageToken, TemporalUnavailable, TooManyEvents
 from refinery_core.process.standard_errors import STATUSES, Problem, error_uri
+
+T = TypeVar("T")
 
 RPC: Final = timedelta(seconds=5)
 _PAUSE_SECONDS: Final = 1.0
@@ -128,50 +130,32 @@ class Temporal:
 
     async def find(self, execution_id: UUID) -> Execution | None:
         """An execution without its tasks; None where Temporal knows nothing of it."""
-        try:
-            with answering():
-                found = await self._handle(execution_id).describe(rpc_timeout=RPC)
-                return await self.with_outcome(await _execution(found))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        found = await known(self._handle(execution_id).describe(rpc_timeout=RPC))
+        return None if found is None else await self.with_outcome(await _execution(found))
 
     async def with_outcome(self, execution: Execution) -> Execution | None:
         """Add what an execution that has ended came to; None where Temporal has forgotten it meanwhile."""
         if execution.state not in {ExecutionState.COMPLETED, ExecutionState.FAULTED}:
             return execution
         try:
-            with answering():
-                result = await self._handle(execution.id).result(rpc_timeout=RPC)
+            result = await known(self._handle(execution.id).result(rpc_timeout=RPC))
         except WorkflowFailureError as failure:
             return replace(execution, problem=_problem(failure.cause))
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
-        return replace(execution, result_ref=result.result_ref)
+        return None if result is None else replace(execution, result_ref=result.result_ref)
 
     async def progress(self, execution_id: UUID, after_number: int) -> Progress:
         """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
-        try:
-            with answering():
-                progress = page = await self._progress(execution_id, after_number)
-                while page.events and page.events[-1].number < progress.last_number:
-                    page = await self._progress(execution_id, page.events[-1].number)
-                    progress.events.extend(page.events)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return Progress(state="")
-            raise
+        progress = page = await self._progress(execution_id, after_number)
+        while page.events and page.events[-1].number < progress.last_number:
+            page = await self._progress(execution_id, page.events[-1].number)
+            progress.events.extend(page.events)
         return progress
 
     async def _progress(self, execution_id: UUID, after_number: int) -> Progress:
-        """With as many events as fit in an answer."""
-        progress: Progress = await self._handle(execution_id).query(
-            PROGRESS, ProgressAsked(after_number), result_type=Progress, rpc_timeout=RPC
-        )
-        return progress
+        """The same, with as many events as fit in an answer."""
+        asked = ProgressAsked(after_number)
+        query = self._handle(execution_id).query(PROGRESS, asked, result_type=Progress, rpc_timeout=RPC)
+        return await known(query) or Progress(state="")
 
     async def ended(self, execution_id: UUID) -> None:
         """Return when an execution has ended, however, or Temporal knows nothing of it."""
@@ -194,18 +178,13 @@ class Temporal:
         Raises:
             TooManyEvents: it takes no more.
         """
+        update = self._handle(execution_id).execute_update(
+            DELIVER, delivery, id=str(request_id), result_type=bool, rpc_timeout=RPC
+        )
         try:
-            with answering():
-                await self._handle(execution_id).execute_update(
-                    DELIVER, delivery, id=str(request_id), result_type=bool, rpc_timeout=RPC
-                )
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
+            return await known(update) is not None
         except WorkflowUpdateFailedError as error:
             raise TooManyEvents(id=execution_id) from error
-        return True
 
     async def has_room(self, execution_id: UUID) -> bool:
         """Whether an execution takes one more event, as far as is known."""
@@ -213,13 +192,11 @@ class Temporal:
 
     async def cancel(self, execution_id: UUID) -> bool:
         """Ask an execution to stop; False where it has ended."""
-        return await self._unless_ended(self._handle(execution_id).cancel(rpc_timeout=RPC))
+        return await done(self._handle(execution_id).cancel(rpc_timeout=RPC))
 
     async def terminate(self, execution_id: UUID, reason: str) -> bool:
         """Stop an execution; False where it has ended."""
-        return await self._unless_ended(
-            self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC)
-        )
+        return await done(self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC))
 
     async def page(
         self, filter_: ExecutionFilter, size: int, token: bytes | None
@@ -249,15 +226,26 @@ class Temporal:
     def _handle(self, execution_id: UUID) -> WorkflowHandle[Any, Result]:
         return self.client.get_workflow_handle(workflow_id(execution_id), result_type=Result)
 
-    async def _unless_ended(self, call: Coroutine[Any, Any, None]) -> bool:
-        try:
-            with answering():
-                await call
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
+
+async def known(call: Awaitable[T]) -> T | None:
+    """Await an answer of Temporal; None where it does not know what it is asked about."""
+    try:
+        with answering():
+            return await call
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def done(call: Awaitable[None]) -> bool:
+    """Await a command of Temporal; False where it does not know, or no longer runs, what that is for."""
+
+    async def doing() -> bool:
+        await call
         return True
+
+    return bool(await known(doing()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import temporalio.client as temporal
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from process_worker.temporal.client import RPC, answering
+from process_worker.temporal.client import RPC, answering, done, known
 from process_worker.workflow.keys import firing_key, schedule_of, temporal_schedule_id
 from process_worker.workflow.messages import FIRE, PROCESS_KEY, TASK_QUEUE, Fire, Fired
 from refinery_client import Firing, Schedule, ScheduleState
@@ -62,13 +62,9 @@ class Timetable:
 
     async def find(self, schedule_id: UUID) -> Schedule | None:
         """How a schedule stands, with its firings; None where Temporal does not know it."""
-        try:
-            with answering():
-                found = await self._handle(schedule_id).describe(rpc_timeout=RPC)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        found = await known(self._handle(schedule_id).describe(rpc_timeout=RPC))
+        if found is None:
+            return None
         schedule = _schedule(
             schedule_id,
             await found.memo(),
@@ -99,50 +95,34 @@ class Timetable:
     async def pause(self, schedule_id: UUID, reason: str) -> bool:
         """Have a schedule skip its times; False where there is none. Without a reason, that before stays."""
         found = None if reason else await self.find(schedule_id)
-        return await self._asked(
-            schedule_id, "pause", note=reason or (found and found.pause_reason) or _UNSAID
-        )
+        note = reason or (found and found.pause_reason) or _UNSAID
+        return await done(self._handle(schedule_id).pause(note=note, rpc_timeout=RPC))
 
     async def resume(self, schedule_id: UUID) -> bool:
         """Have a schedule go on; False where there is none."""
-        return await self._asked(schedule_id, "unpause")
+        return await done(self._handle(schedule_id).unpause(rpc_timeout=RPC))
 
     async def end(self, schedule_id: UUID) -> bool:
         """Forget a schedule; False where there is none."""
-        return await self._asked(schedule_id, "delete")
+        return await done(self._handle(schedule_id).delete(rpc_timeout=RPC))
 
     def _handle(self, schedule_id: UUID) -> temporal.ScheduleHandle:
         return self.client.get_schedule_handle(temporal_schedule_id(schedule_id))
-
-    async def _asked(self, schedule_id: UUID, verb: str, **options: Any) -> bool:
-        try:
-            with answering():
-                await getattr(self._handle(schedule_id), verb)(rpc_timeout=RPC, **options)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return True
 
     async def _firing(self, fired: temporal.ScheduleActionResult) -> Firing:
         """A firing; where it was refused, or came after the end of the schedule, without an execution."""
         workflow = _workflow_id(fired)
         firing = Firing(fired.scheduled_at, firing_key(workflow), problem="")
         handle = self.client.get_workflow_handle(workflow, result_type=Fired)
+        found = await known(handle.describe(rpc_timeout=RPC))
+        if found is None or found.status is temporal.WorkflowExecutionStatus.RUNNING:
+            return firing
         try:
-            with answering():
-                found = await handle.describe(rpc_timeout=RPC)
-                if found.status is temporal.WorkflowExecutionStatus.RUNNING:
-                    return firing
-                result = await handle.result(rpc_timeout=RPC)
+            result = await known(handle.result(rpc_timeout=RPC))
         except temporal.WorkflowFailureError as failure:
             cause: Any = getattr(failure.cause, "cause", None) or failure.cause
             return replace(firing, execution_id=None, problem=getattr(cause, "message", str(cause)))
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return firing  # Temporal has forgotten what became of it.
-        return firing if result.execution_id else replace(firing, execution_id=None)
+        return replace(firing, execution_id=None) if result and not result.execution_id else firing
 
 
 def _times(schedule: Schedule) -> temporal.ScheduleSpec:
