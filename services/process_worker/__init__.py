@@ -1,1 +1,1 @@
-"""Carries out Process Vibes: durably on Temporal, with one result in the ledger."""
+"""The process worker: executes Process Vibes on Temporal, each with one result in the ledger."""

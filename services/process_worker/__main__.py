@@ -24,10 +24,9 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, run, serve
 from refinery_core.settings import from_environment
 
-# Activities that are under way get their own time after the calls: `worker.GRACE`. What Temporal's SDK still
-# waits for after both is done again by another worker.
+# After the calls, activities under way have `worker.GRACE` to end; another worker repeats the others.
 _PATIENCE: Final = Patience(grace_seconds=10, end_seconds=23)
-# Less than callers are given to wait for us, so that they hear from us who does not answer.
+# Shorter than our callers' deadlines, so that they hear from us which service does not answer.
 _CALL_SECONDS: Final = 10.0
 
 

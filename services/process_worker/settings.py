@@ -1,4 +1,4 @@
-"""What the process worker reads from its environment."""
+"""The settings that the process worker reads from its environment."""
 
 from __future__ import annotations
 

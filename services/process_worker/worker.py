@@ -1,4 +1,4 @@
-"""Builds the worker: its workflows, their activities, and what they need."""
+"""The worker: its workflows and activities, and their dependencies."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _ACTIVITIES: Final = 100
 _CACHED: Final = 1_000
 GRACE: Final = timedelta(seconds=10)
 _BEATS: Final = timedelta(seconds=2)
-"""How long a sign of life may lie before Temporal is told; by default, nearly as long as it is waited for."""
+"""The time for which the SDK may hold a heartbeat back; by default, nearly its timeout."""
 _ACTIVATION_SECONDS: Final = 60
-"""After which what a workflow computes at one go is a deadlock; Temporal gives the task away before."""
+"""Seconds of one activation that count as a deadlock; Temporal gives the task away before."""
 _STICKY: Final = timedelta(seconds=4)
-"""How long the worker that was last at it is waited for, before another one takes over."""
+"""The time for which a workflow task waits for the worker that had the last one."""
 
 
 class Lending(Interceptor):
-    """Lends workflows what they may use at once, because it gives the same answer whenever it is asked."""
+    """Gives workflows the evaluator, which they may call directly, because it is deterministic."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
@@ -52,14 +52,14 @@ class Lending(Interceptor):
         self,
         input: WorkflowInterceptorClassInput,  # noqa: A002 -- the SDK's word
     ) -> type[WorkflowInboundInterceptor] | None:
-        """Add the functions; nothing is intercepted."""
+        """Add the evaluator; nothing is intercepted."""
         functions_: dict[str, Any] = {EVALUATE: self._evaluator.evaluate}
         input.unsafe_extern_functions.update(functions_)
         return None
 
 
 def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
-    """Build the worker; nothing runs before it is entered, and leaving it finishes what is under way."""
+    """Build the worker. It runs while it is entered; leaving it finishes the work under way."""
     activities, firings = Activities(calls), ScheduleActivities(schedules)
     worker = Worker(
         client,
@@ -84,8 +84,8 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
         sticky_queue_schedule_to_start_timeout=_STICKY,
         graceful_shutdown_timeout=GRACE,
     )
-    # The SDK's own bound is two seconds on the clock, and no setting. On a busy machine innocent tasks fail
-    # by that, again and again, and what they leave may never be evicted.
+    # The SDK's own bound is two seconds on the clock, and no setting. On a busy machine innocent tasks exceed
+    # it again and again, and their workflows may never be evicted from the cache.
     assert worker._workflow_worker is not None  # noqa: SLF001
     worker._workflow_worker._deadlock_timeout_seconds = _ACTIVATION_SECONDS  # noqa: SLF001
     return worker
@@ -93,7 +93,7 @@ def build(client: Client, calls: Calls, schedules: Schedules) -> Worker:
 
 @asynccontextmanager
 async def reaching(refinery: Refinery, gateway: Gateway, *, children: int = 2) -> AsyncIterator[Calls]:
-    """Everything that can be called, by executions and alone, until the block is left; jq in `children`."""
+    """The calls of executions and callers, until the block is left; jq runs in `children` processes."""
     # gRPC calls, functions and lookups of names wait in threads; by default there would be a handful.
     threads = ThreadPoolExecutor(2 * _ACTIVITIES + MAX_CALLS, "outside")
     asyncio.get_running_loop().set_default_executor(threads)

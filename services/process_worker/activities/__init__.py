@@ -1,1 +1,1 @@
-"""Activities: they touch the world, once or again."""
+"""Activities: steps of an execution that touch the world, and may be repeated."""

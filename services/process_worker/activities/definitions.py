@@ -1,4 +1,4 @@
-"""What the workflow cannot do itself: read, evaluate once more, call, commit. Each may be done again."""
+"""The activities: read, evaluate, call and commit for a workflow. Each may be repeated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log = structlog.get_logger("refinery.activities")
 
 _BEAT_SECONDS: Final = 2.0
 _ATTEMPTS: Final = 4
-"""After which what nobody foresaw is final."""
+"""Attempts after which an unforeseen error is final."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Activities:
 
     @activity.defn(name=steps.EVALUATE)
     async def evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
-        """Evaluate what the workflow could not wait for."""
+        """Evaluate expressions that took too long for the workflow."""
         return await _before_this_worker_ends(self._evaluate(asked))
 
     async def _evaluate(self, asked: steps.Evaluate) -> steps.Evaluated:
@@ -72,11 +72,11 @@ class Activities:
 
     @activity.defn(name=steps.BREATHE)
     async def breathe(self) -> None:
-        """Nothing: the workflow lets go for a moment."""
+        """Do nothing: the workflow yields."""
 
     @activity.defn(name=steps.PERFORM)
     async def perform(self, asked: steps.Perform) -> steps.Performed:
-        """Call, emit, or fetch."""
+        """Make a call."""
         with _final():
             async with _alive():
                 caller = Caller(UUID(asked.key), asked.behalf)
@@ -86,7 +86,7 @@ class Activities:
 
     @activity.defn(name=steps.BEGIN)
     async def begin(self, begin: steps.Begin) -> steps.Begun:
-        """Record an execution that another one runs."""
+        """Record the execution of a process that another one runs."""
         with _final():
             return await self.calls.documents.begin(begin)
 
@@ -99,7 +99,7 @@ class Activities:
 
 @dataclass(frozen=True)
 class ScheduleActivities:
-    """What the firings of schedules do."""
+    """The activities of the firings of schedules."""
 
     schedules: Schedules
 
@@ -115,17 +115,17 @@ class ScheduleActivities:
                 refusal.message,
                 type=refusal.reason,
                 non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,  # `schedule get` says it.
+                category=ApplicationErrorCategory.BENIGN,  # GetSchedule shows it.
             ) from None
         return Fired(None if started is None else str(started))
 
 
 async def _before_this_worker_ends(work: Coroutine[Any, Any, T]) -> T:
     """
-    Do what a local activity does, as long as this worker works.
+    Do the work of a local activity, until this worker shuts down.
 
-    A local activity that is tried again holds its workflow task, and the task holds the worker, which would
-    not end. A retry that is far enough away ends the task, and whoever takes the next one tries again.
+    Retries of a local activity hold its workflow task, and the task holds the worker, which would not end. A
+    retry that is far enough away ends the task, and the worker that takes the next one retries.
     """
     try:
         return await result_before(activity.wait_for_worker_shutdown(), work)
@@ -140,7 +140,7 @@ async def _before_this_worker_ends(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def _final() -> Iterator[None]:
-    """What is final is said as a fault, with its problem; what is not is tried again."""
+    """Turn final errors into faults, with their problems; Temporal retries the others."""
     try:
         yield
     except Fault as fault:
@@ -150,7 +150,7 @@ def _final() -> Iterator[None]:
             raise
         raise _failure(as_fault(refusal), refusal.reason) from None
     except Exception as error:
-        # Nobody foresaw it: it may be gone with this worker, or come again for ever.
+        # An unforeseen error: it may go away with this worker, or come again for ever.
         waits = isinstance(error, Busy) and not isinstance(error, Starved)
         if waits or activity.info().attempt < _ATTEMPTS:
             raise
@@ -169,13 +169,13 @@ def _failure(fault: Fault, kind: str) -> ApplicationError:
         asdict(fault.problem),
         type=kind,
         non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,  # The process's affair, not the operator's.
+        category=ApplicationErrorCategory.BENIGN,  # The process has to deal with it, not the operator.
     )
 
 
 @asynccontextmanager
 async def _alive() -> AsyncIterator[None]:
-    """Say again and again that somebody is at it, so that another one may begin when nobody is."""
+    """Heartbeat, so that Temporal starts another attempt if this worker dies."""
 
     async def beat() -> None:
         while True:

@@ -1,1 +1,1 @@
-"""The gRPC door of the service: methods, read, answered and refused."""
+"""The gRPC service: its methods, and the commands behind them."""

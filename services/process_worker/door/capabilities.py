@@ -1,4 +1,4 @@
-"""Capabilities, called alone: what the worker does for an execution, done while the caller waits."""
+"""Capabilities called alone: the call of an execution, made while the caller waits."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.vibe.documents import Document, DocumentFault, from_value
 
 MAX_CALLS: Final = 100
-"""Calls at a time: they share their threads with those of executions."""
+"""Concurrent calls; they share their threads with those of executions."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Nothing is kept of a call: it ends with its caller, or with what came of it."""
+    """Calls of capabilities. Nothing is recorded: a call ends with its output, or with its caller."""
 
     ledger: Ledger
     calls: Calls
@@ -33,10 +33,10 @@ class Capabilities:
 
     async def call(self, command: CallCapability) -> Called:
         """
-        Call a capability once; what goes wrong in it is a problem, not a refusal.
+        Call a capability once; its own errors are a problem in the answer, not a refusal.
 
         Raises:
-            Overloaded: so many are being called that this one would have to wait.
+            Overloaded: MAX_CALLS are under way.
         """
         self.room.take(streaming=False)
         try:

@@ -1,4 +1,4 @@
-"""What the service is asked for and what it answers: frozen, without protobuf."""
+"""The requests and answers of the service: frozen, without protobuf."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from refinery_core.vibe.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class ExecuteProcess:
-    """What to carry out, once or by its schedule, with references as they were sent."""
+    """A request to execute a process, once or by its schedule, with references as they were sent."""
 
     request_id: UUID
     process: str
@@ -28,7 +28,7 @@ class ExecuteProcess:
 
 @dataclass(frozen=True, slots=True)
 class CallCapability:
-    """What to call alone, with references as they were sent."""
+    """A request to call a capability, with references as they were sent."""
 
     request_id: UUID
     capability: str
@@ -39,7 +39,7 @@ class CallCapability:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What came of a call: either an output or a problem."""
+    """The outcome of a call: either an output or a problem."""
 
     capability_ref: str
     output: Document | None = None
@@ -48,7 +48,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An execution, and what happened in it as far back as it is kept."""
+    """An execution, and its last events."""
 
     execution: Execution
     events: tuple[TaskEvent, ...] = ()
@@ -56,7 +56,7 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions to list; empty means any."""
+    """A filter of executions; empty members match all."""
 
     process_ref: str = ""
     state: ExecutionState | None = None
@@ -64,7 +64,7 @@ class ExecutionFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionPage:
-    """A part of a list, and the token that goes on; empty where nothing does."""
+    """A page of a list, and the token of the next one; empty on the last one."""
 
     executions: tuple[Execution, ...]
     next_page_token: str
@@ -72,7 +72,7 @@ class ExecutionPage:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a watch sends: an event, or a heartbeat; the execution with the first and the last."""
+    """One message of a watch: an event or a heartbeat; the first and the last carry the execution."""
 
     event: TaskEvent | None = None
     execution: Execution | None = None
@@ -95,7 +95,7 @@ class SendEvent:
 
 @dataclass(frozen=True, slots=True)
 class SchedulePage:
-    """A part of a list, and the token that goes on; empty where nothing does."""
+    """A page of a list, and the token of the next one; empty on the last one."""
 
     schedules: tuple[Schedule, ...]
     next_page_token: str

@@ -1,4 +1,4 @@
-"""Events for executions: first a RECORD in the ledger, then heard by the workflow."""
+"""Events for executions: recorded in the ledger, then delivered to the workflow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from refinery_core.vibe.refs import Ref
 
 @dataclass(frozen=True)
 class Events:
-    """What happens outside, and is to be heard inside."""
+    """The events that callers send to executions."""
 
     executions: Executions
 
     async def send(self, command: SendEvent) -> EventSent:
         """
-        Record an event and hand it over; both happen once, however often it is sent.
+        Record an event and deliver it; both happen once, however often it is sent.
 
         Raises:
             ExecutionEnded: the execution is over, and this event was not sent before that.

@@ -1,4 +1,4 @@
-"""Executions: start them once, find them for ever, list them, stop them."""
+"""Executions: started once, found for ever, listed, cancelled and terminated."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from refinery_core.vibe.model import Refinement, VibeType
 
 SOON: Final = timedelta(minutes=1)
 """
-How long what was recorded, and is unknown to Temporal, is said to run: whoever recorded it is about to
-start it, or sends the same again because somebody died in between. After that it is taken for lost.
+The time for which an execution that is recorded, and unknown to Temporal, is said to run: its recorder is
+about to start it, or retries because a worker died in between. After that it counts as lost.
 """
 _AT_ONCE: Final = 16
-"""Outcomes that a list asks for at a time."""
+"""Concurrent requests for the outcomes in a list."""
 
 
 @dataclass(frozen=True)
 class Executions:
-    """The ledger says what was started and what came of it; Temporal says how far it is."""
+    """Executions: the ledger has their start and their end; Temporal has their progress."""
 
     ledger: Ledger
     temporal: Temporal
@@ -53,7 +53,7 @@ class Executions:
         """
         Start an execution, once for each request_id, and return when that is durable.
 
-        A request that was recorded but not started, because somebody died in between, is started now.
+        A request that was recorded but not started, because a worker died in between, is started now.
 
         Raises:
             RequestIdReused: something else was committed under this request_id.
@@ -67,14 +67,14 @@ class Executions:
         return ExecutionStarted(begun, replayed)
 
     async def get(self, execution_id: UUID) -> Story:
-        """How far an execution is, or what it came to, with what happened last."""
+        """An execution with its tasks and its last events."""
         execution = await self.stands(execution_id)
         try:
             progress = await self.temporal.progress(execution_id, 0)
         except TemporalUnavailable:
             if execution.state is ExecutionState.RUNNING:
                 raise
-            return Story(execution)  # What it came to is known; no worker is needed to tell.
+            return Story(execution)  # Its end is known without a worker.
         if execution.state is not ExecutionState.RUNNING:
             return Story(execution, tuple(progress.events))
         tasks, listening = tuple(progress.tasks), tuple(progress.listening)
@@ -82,12 +82,12 @@ class Executions:
 
     async def stands(self, execution_id: UUID) -> Execution:
         """
-        How an execution stands, without its tasks. What it came to, the ledger knows for ever.
+        An execution without its tasks. The ledger knows its end for ever.
 
         Raises:
             ExecutionNotFound: neither Temporal nor the ledger knows it.
-            ExecutionForgotten: it left no result, so that only Temporal knew what became of it.
-            ExecutionLost: it was never started, or Temporal lost what it knew; it can be executed again.
+            ExecutionForgotten: it left no result, and Temporal no longer remembers it.
+            ExecutionLost: it was never started, or Temporal lost it; it can be executed again.
         """
         recorded = await find(self.ledger, ExecutionRecord, execution_id)
         if recorded is not None:
@@ -100,13 +100,15 @@ class Executions:
     async def _stands(
         self, execution_id: UUID, recorded: Recorded[ExecutionRecord], *, starts: bool = False
     ) -> Execution:
-        """As above. Whoever only asks starts nothing: what was forgotten would happen once more."""
+        """The same for a RECORD. A mere question starts nothing: a forgotten execution would run again."""
         begun = _begun(execution_id, recorded)
         end = await self._end(execution_id)
         if end is not None:
             ended = await self._ended(begun, end)
             if ended.state is ExecutionState.TERMINATED:
-                with suppress(TemporalUnavailable):  # Temporal may not have heard of it, or not known it yet.
+                with suppress(
+                    TemporalUnavailable
+                ):  # Temporal may not have been told, or may not have known it yet.
                     await self.temporal.terminate(execution_id, "")
             return ended
         found = await self.temporal.find(execution_id)
@@ -122,14 +124,14 @@ class Executions:
                 begun if runs else replace(begun, state=ExecutionState.CANCELLED, end_time=begun.start_time)
             )
         if starts:
-            # It was never started, or Temporal lost what it knew: what it committed is not committed twice.
+            # It was never started, or Temporal lost it: its commits are not repeated, thanks to their keys.
             await self.temporal.start(execution_id, recorded.record.start(recorded.ref), begun.start_time)
         elif age >= SOON:
             raise ExecutionLost(id=execution_id, record_ref=begun.record_ref)
         return begun
 
     async def _runs(self, record_ref: str) -> bool:
-        """Whether the execution of a RECORD runs; one that was started without a RECORD may."""
+        """Whether the execution of a RECORD runs; True where there is no RECORD to ask about."""
         try:
             return (await self.stands(ExecutionRecord.uuid_in(record_ref))).state is ExecutionState.RUNNING
         except (ExecutionNotFound, ExecutionForgotten, ExecutionLost):
@@ -138,7 +140,7 @@ class Executions:
             return True
 
     async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
-        """A page of executions, without their tasks: first those that run, then those that ended last."""
+        """A page of executions, without their tasks: running ones first, then the latest to end."""
         after, places = unwrap_token(token, filter_), asyncio.Semaphore(_AT_ONCE)
 
         async def whole(execution: Execution) -> Execution | None:
@@ -155,8 +157,8 @@ class Executions:
         return ExecutionPage(tuple(page), wrap_token(filter_, following))
 
     async def cancel(self, execution_id: UUID) -> None:
-        """Ask an execution to stop; nothing happens where it did because it was asked before."""
-        # Asked to cancel what has ended, Temporal says yes.
+        """Cancel an execution; nothing happens where it was cancelled before."""
+        # Temporal accepts to cancel an execution that has ended.
         if (await self.stands(execution_id)).state is ExecutionState.RUNNING and await self.temporal.cancel(
             execution_id
         ):
@@ -165,9 +167,9 @@ class Executions:
 
     async def terminate(self, execution_id: UUID, reason: str, author_ref: str = "") -> None:
         """
-        Stop an execution at once; nothing happens where it was stopped before.
+        Terminate an execution; nothing happens where it was terminated before.
 
-        First in the ledger, in the place of its result: a commit that is under way is refused from then on.
+        The ledger comes first, under the key of the result: a commit under way is refused from then on.
         """
         execution = await self.stands(execution_id)
         if execution.state is ExecutionState.RUNNING:
@@ -177,10 +179,10 @@ class Executions:
         await self.temporal.terminate(execution_id, reason)
 
     async def _terminated(self, execution: Execution, reason: str, author_ref: str) -> Execution:
-        """Commit that an execution was stopped, unless its result was there before."""
+        """Commit the termination of an execution, unless its result was committed before."""
         recorded = await find(self.ledger, ExecutionRecord, execution.id)
         if recorded is None:
-            return replace(execution, state=ExecutionState.TERMINATED)  # The ledger never heard of it.
+            return replace(execution, state=ExecutionState.TERMINATED)  # It has no RECORD.
         id_, content = ExecutionRecord.id_of(execution.id), terminated(recorded.content, reason)
         with suppress(RequestIdReused):
             await self.ledger.refine(
@@ -193,7 +195,7 @@ class Executions:
         return await self._judged(replace(execution, state=ExecutionState.TERMINATED))
 
     async def refuse_ended(self, execution_id: UUID, *, unless: ExecutionState | None = None) -> None:
-        """Say how an execution has ended that cannot be asked for anything any more."""
+        """Refuse a command for an execution that has ended."""
         execution = await self.stands(execution_id)
         if execution.state is ExecutionState.RUNNING:
             raise TemporalUnavailable(problem="it says that the execution has ended, and that it runs")
@@ -201,11 +203,11 @@ class Executions:
             raise ExecutionEnded(id=execution_id, state=execution.state)
 
     async def _end(self, execution_id: UUID) -> Refinement | None:
-        """What was committed as the end of an execution: its result, or that it was terminated."""
+        """The refinement that ended an execution: its result, or its termination."""
         return await self.ledger.committed(result_key(workflow_id(execution_id)))
 
     async def _judged(self, execution: Execution) -> Execution:
-        """The same, as the ledger says that it ended: its word counts, not Temporal's."""
+        """The same execution, with the end that the ledger has: it overrules Temporal."""
         if execution.state in (ExecutionState.RUNNING, ExecutionState.COMPLETED):
             return execution
         end = await self._end(execution.id)

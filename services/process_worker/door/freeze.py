@@ -1,4 +1,4 @@
-"""Freezing: every reference of a request is read at one moment, through all that it leads to."""
+"""Freezing: reads all references of a request at one moment, and those that they lead to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from refinery_core.process.parts import Reference, ReferenceUse
 from refinery_core.vibe.model import VibeType
 
 MAX_INPUTS: Final = 400
-"""Targets and budgets together."""
+"""The number of targets and budgets together."""
 MAX_REFERENCES: Final = 500
 _ROUNDS: Final = 32
 
@@ -33,13 +33,13 @@ _TYPES: Final = {
     ReferenceUse.PROCESS: VibeType.PROCESS,
     ReferenceUse.ROLE: VibeType.ROLE,
 }
-"""What has to stand where; elsewhere anything may."""
+"""The types that references have to have; others may have any."""
 _AUTHORS: Final = (VibeType.ROLE, VibeType.PROCESS)
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What the references of an execution meant when it was started; `references` has them as written."""
+    """The exact refs of an execution, frozen when it starts; `references` has them by the text as written."""
 
     process: Process
     process_ref: str
@@ -48,12 +48,12 @@ class Frozen:
     budget_refs: tuple[str, ...]
     references: dict[str, str]
     input_schema: Any = None
-    """What the process's schema says of its input, by reference; None where it says nothing."""
+    """A schema that refers to the input in the process's schema; None where that has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenCapability:
-    """What the references of a call meant when it was made; `references` has them as written."""
+    """The exact refs of a call; `references` has them by the text as written."""
 
     capability_ref: str
     author_ref: str
@@ -62,13 +62,13 @@ class FrozenCapability:
 
 async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
     """
-    Read all references at one moment: those of the request, of the process, and of what it runs and calls.
+    Read all references at one moment: of the request, of the process, and of all that it runs and calls.
 
     Raises:
         VibeNotFound: there is no such process.
-        UnknownReference: something else that is named does not exist.
-        ProcessNotExecutable: it is no process, or something that it needs is not what it needs to be.
-        Contention: what is referred to kept changing.
+        UnknownReference: another reference leads to nothing.
+        ProcessNotExecutable: it is no process, or one of its references has the wrong type.
+        Contention: the references kept changing.
     """
     named = {"author_ref": command.author_ref}
     for name, references in (("target_refs", command.target_refs), ("budget_refs", command.budget_refs)):
@@ -94,10 +94,10 @@ async def freeze_capability(ledger: Ledger, command: CallCapability) -> FrozenCa
 
     Raises:
         VibeNotFound: there is no such capability.
-        UnknownReference: something else that is named does not exist.
+        UnknownReference: another reference leads to nothing.
         AuthorNotAllowed: the author is neither a Role nor a Process.
         ProcessNotExecutable: it is no capability.
-        Contention: what is referred to kept changing.
+        Contention: the references kept changing.
     """
     named = {"author_ref": command.author_ref}
     found = await _find(
@@ -111,7 +111,7 @@ async def freeze_capability(ledger: Ledger, command: CallCapability) -> FrozenCa
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What a request names: where to start, which leads to more, and what else, by its fields."""
+    """The references of a request: `start`, which leads to more, and the others by their fields."""
 
     field: str
     start: str
@@ -122,7 +122,7 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Everything that was asked for, as it was at one moment; `schema` is that of the start."""
+    """All references at one moment; `document` and `schema` are those of the start."""
 
     document: Process | Capability
     schema: Any
@@ -139,10 +139,9 @@ class _Found:
 
 async def _find(ledger: Ledger, question: _Question) -> _Found:
     """
-    Ask until nothing new is found.
+    Ask for all references, until the answer leads to no new ones.
 
-    One question is answered at one moment, so the last question asks for everything, and what it finds
-    leads to nothing new.
+    Each answer is of one moment, so the last one has everything.
     """
     documents = _Documents(ledger)
     wanted: dict[str, str] = {}
@@ -175,16 +174,16 @@ async def _vibes(ledger: Ledger, asked: list[str], question: _Question) -> list[
 
 @dataclass(frozen=True)
 class _Documents:
-    """The documents that references lead to. A ref always means the same, so each is read once."""
+    """The documents behind references, each read once."""
 
     ledger: Ledger
     read: dict[str, tuple[Vibe, Process | Capability]] = field(default_factory=dict)
 
     async def reach(self, start: Vibe, meaning: Mapping[str, Vibe]) -> dict[str, str]:
         """
-        All references that a Vibe leads to, as far as their meaning is known.
+        All references that a Vibe leads to, as far as their refs are known.
 
-        They are given as written, each with what is to be asked for: the same without its fragment.
+        Each is given as written, with the reference to ask for: the same without its fragment.
         """
         reached: dict[str, str] = {}
         seen, ahead = {start.ref}, [start]
@@ -204,7 +203,7 @@ class _Documents:
         return reached
 
     async def of(self, vibe: Vibe) -> tuple[Vibe, Process | Capability]:
-        """The whole Vibe, and what its solution says."""
+        """A Vibe with its documents, and the process or capability in it."""
         if vibe.ref not in self.read:
             whole = await self.ledger.vibe(vibe.ref)
             self.read[vibe.ref] = whole, _read(whole)
@@ -228,5 +227,5 @@ def _check_type(vibe: Vibe, reference: Reference, met: Vibe) -> None:
 
 
 def exact_refs(frozen: Frozen) -> list[str]:
-    """What a process is carried out under, beside itself: each once."""
+    """The refs that an execution is made under, beside the process: each once."""
     return sorted(set(frozen.references.values()) - {frozen.process_ref})

@@ -1,4 +1,4 @@
-"""Pages of what Temporal lists: as long as they were asked for, unless an answer has less room."""
+"""Pages of Temporal's lists: as long as the caller asked, or as an answer has room for."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ async def fitting(
     read: Callable[[int], Awaitable[tuple[Sequence[T], bytes | None]]], size: int
 ) -> tuple[Sequence[T], bytes | None]:
     """
-    Read a page of at most so many, and the token of the next one.
+    Read a page of at most `size` items, and the token of the next one.
 
-    Where they do not fit, fewer are read: only Temporal can say where what follows them begins.
+    If they do not fit in an answer, fewer are read again: only Temporal can make the token after them.
     """
     while True:
         items, following = await read(size)
@@ -29,7 +29,7 @@ async def fitting(
 
 
 def _fitting(items: Sequence[T]) -> int:
-    """How many fit; the first one always does. JSON is never shorter than the message."""
+    """The number of items that fit; the first one always does. JSON is never shorter than the message."""
     room = Room(PAGE_BYTES)
     sizes = (len(orjson.dumps(item, default=str)) for item in items)
     return next((count for count, size in enumerate(sizes) if not room.takes(size)), len(items))

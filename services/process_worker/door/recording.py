@@ -21,7 +21,7 @@ R = TypeVar("R", ExecutionRecord, ScheduleRecord)
 
 @dataclass(frozen=True, slots=True)
 class Recorded(Generic[R]):
-    """A RECORD in the ledger. `content` is its solution, with what only newer versions can read."""
+    """A RECORD in the ledger. `content` is its solution, with members of newer versions."""
 
     ref: str
     refinement: Refinement
@@ -45,7 +45,7 @@ async def find(ledger: Ledger, kind: type[R], id_: UUID) -> Recorded[R] | None:
 
 async def record(ledger: Ledger, kind: type[R], command: ExecuteProcess) -> tuple[Recorded[R], bool]:
     """
-    Commit what a request asks for, once for each request_id, and say whether it had been committed before.
+    Commit the RECORD for a request, once for each request_id; True if it had been committed before.
 
     Raises:
         RequestIdReused: something else was committed under this request_id.

@@ -1,4 +1,4 @@
-"""Schedules: made once, kept by Temporal, ended for good. The ledger says which there are."""
+"""Schedules: made once, kept by Temporal, ended for good; the ledger records both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from refinery_core.vibe.model import Refinement, VibeType
 
 @dataclass(frozen=True)
 class Schedules:
-    """The ledger says what was asked and that it is over; Temporal keeps the times."""
+    """Schedules: the ledger has their start and their end; Temporal keeps the times."""
 
     executions: Executions
     timetable: Timetable
@@ -45,7 +45,7 @@ class Schedules:
 
     async def get(self, schedule_id: UUID) -> Schedule:
         """
-        How a schedule stands.
+        A schedule with its next times and its firings.
 
         Raises:
             ScheduleNotFound: the ledger does not know it.
@@ -59,23 +59,23 @@ class Schedules:
         return SchedulePage(tuple(page), wrap_token(process_ref, following))
 
     async def pause(self, schedule_id: UUID, reason: str) -> None:
-        """Have a schedule skip its times."""
+        """Pause a schedule: it skips its times."""
         await self._running(schedule_id)
         if not await self.timetable.pause(schedule_id, reason):
             raise ScheduleEnded(id=schedule_id)  # Meanwhile.
 
     async def resume(self, schedule_id: UUID) -> None:
-        """Have a schedule go on."""
+        """Resume a schedule."""
         await self._running(schedule_id)
         if not await self.timetable.resume(schedule_id):
             raise ScheduleEnded(id=schedule_id)  # Meanwhile.
 
     async def end(self, schedule_id: UUID, author_ref: str = "") -> None:
-        """End a schedule: first in the ledger. Nothing happens where that was done before."""
+        """End a schedule, first in the ledger; nothing happens where it was ended before."""
         recorded = await self._known(schedule_id)
         if await self._end(schedule_id) is None:
             id_, content = ScheduleRecord.id_of(schedule_id), ended(recorded.content)
-            with suppress(RequestIdReused):  # Somebody else has ended it meanwhile.
+            with suppress(RequestIdReused):  # Another caller has ended it meanwhile.
                 await self.ledger.refine(
                     request_id=end_key(schedule_id),
                     author_ref=author_ref or recorded.refinement.author_ref,
@@ -100,7 +100,7 @@ class Schedules:
         return (await self.executions.execute(command)).execution.id
 
     async def _running(self, schedule_id: UUID) -> None:
-        """See that a schedule is there, also in Temporal."""
+        """Make sure that a schedule is there, also in Temporal."""
         if (await self.get(schedule_id)).state is ScheduleState.ENDED:
             raise ScheduleEnded(id=schedule_id)
 

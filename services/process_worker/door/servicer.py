@@ -1,4 +1,4 @@
-"""ProcessService: each method reads the request, asks, and writes the answer."""
+"""ProcessService: each method reads the request, runs the command, and writes the answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     async def GetExecution(
         self, request: pb.GetExecutionRequest, context: Context[Any, Any]
     ) -> pb.GetExecutionResponse:
-        """Say how far an execution is."""
+        """Get an execution."""
         form = document_form(context.invocation_metadata())
         return wire.story_message(await self.executions.get(uuid_from(request.id, "id")), form)
 
@@ -59,7 +59,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     async def WatchExecution(
         self, request: pb.WatchExecutionRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.WatchExecutionResponse]:
-        """Send what happens in an execution."""
+        """Watch an execution."""
         form = document_form(context.invocation_metadata())
         id_, after = uuid_from(request.id, "id"), wire.after_number(request)
         with self.drain.of_stream() as drain:
@@ -70,20 +70,20 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     async def SendEvent(
         self, request: pb.SendEventRequest, context: Context[Any, Any]
     ) -> pb.SendEventResponse:
-        """Give an event to an execution."""
+        """Send an event to an execution."""
         return wire.sent_message(await Events(self.executions).send(wire.send_event(request)))
 
     async def CancelExecution(
         self, request: pb.CancelExecutionRequest, context: Context[Any, Any]
     ) -> pb.CancelExecutionResponse:
-        """Ask an execution to stop."""
+        """Cancel an execution."""
         await self.executions.cancel(uuid_from(request.id, "id"))
         return pb.CancelExecutionResponse()
 
     async def TerminateExecution(
         self, request: pb.TerminateExecutionRequest, context: Context[Any, Any]
     ) -> pb.TerminateExecutionResponse:
-        """Stop an execution at once."""
+        """Terminate an execution."""
         id_, reason = uuid_from(request.id, "id"), wire.text(request.reason, "reason")
         await self.executions.terminate(id_, reason, wire.author_or_none(request.author_ref))
         return pb.TerminateExecutionResponse()
@@ -101,7 +101,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         request: pb.GetScheduleRequest,
         context: Context[Any, Any],
     ) -> pb.GetScheduleResponse:
-        """Say how a schedule stands."""
+        """Get a schedule."""
         found = await self.schedules.get(uuid_from(request.id, "id"))
         return pb.GetScheduleResponse(schedule=wire.schedule_message(found))
 
@@ -117,14 +117,14 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     async def PauseSchedule(
         self, request: pb.PauseScheduleRequest, context: Context[Any, Any]
     ) -> pb.PauseScheduleResponse:
-        """Have a schedule skip its times."""
+        """Pause a schedule."""
         await self.schedules.pause(uuid_from(request.id, "id"), wire.note(request.reason, "reason"))
         return pb.PauseScheduleResponse()
 
     async def ResumeSchedule(
         self, request: pb.ResumeScheduleRequest, context: Context[Any, Any]
     ) -> pb.ResumeScheduleResponse:
-        """Have a schedule go on."""
+        """Resume a schedule."""
         await self.schedules.resume(uuid_from(request.id, "id"))
         return pb.ResumeScheduleResponse()
 
@@ -138,6 +138,6 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
     async def CallCapability(
         self, request: pb.CallCapabilityRequest, context: Context[Any, Any]
     ) -> pb.CallCapabilityResponse:
-        """Call a capability alone."""
+        """Call a capability."""
         form = document_form(context.invocation_metadata())
         return wire.called_message(await self.capabilities.call(wire.call_capability(request)), form)

@@ -1,4 +1,4 @@
-"""Watches: what happened in an execution and what happens, each event once, until it ends."""
+"""Watches: the past and coming events of an execution, each once, until it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def watch(
     executions: Executions, drain: Drain, execution_id: UUID, after_number: int
 ) -> AsyncGenerator[News, None]:
     """
-    Send the events after a number, as far back as they are kept, and those to come.
+    Send the events after a number, as far back as they are kept, and the coming ones.
 
     Raises:
         Draining: the server stops, or the stream is old.
@@ -44,7 +44,7 @@ async def watch(
 
 
 async def _ended(executions: Executions, execution: Execution) -> Execution:
-    """Wait until an execution has ended. One that is about to be started, Temporal does not know yet."""
+    """Wait until an execution has ended. Temporal may not know it yet."""
     while execution.state is ExecutionState.RUNNING:
         await executions.temporal.ended(execution.id)
         execution = await executions.stands(execution.id)
@@ -76,7 +76,7 @@ async def _follow(
 
 
 async def _progress(executions: Executions, execution_id: UUID, after: int, *, last: bool) -> Progress:
-    """What is new: nothing, while nobody answers. The last time, it is worth waiting for somebody."""
+    """The progress; empty while no worker answers. The last question is repeated a few times."""
     for _ in range(_LAST_ATTEMPTS if last else 1):
         try:
             return await executions.temporal.progress(execution_id, after)
@@ -90,7 +90,7 @@ async def _pause(over: asyncio.Task[Execution], seconds: float) -> None:
 
 
 def _end(execution: Execution, progress: Progress, after: int) -> TaskEvent | None:
-    """The last event, unless it was seen; who is terminated, or forgotten, did not say it himself."""
+    """The last event, unless it was sent. It is made up for executions that were terminated or forgotten."""
     for event in progress.events:
         if event.kind == ENDED:
             return event

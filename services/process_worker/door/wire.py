@@ -1,4 +1,4 @@
-"""Where protobuf and the commands meet. Each field of a request is read here, strictly, once."""
+"""Conversion between protobuf and commands. Each field of a request is read here, strictly, once."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ from refinery_core.wire import DocumentForm
 
 MAX_TEXT: Final = 1_024
 MAX_NOTE_BYTES: Final = 1_000
-"""Temporal takes no more."""
+"""Temporal's limit."""
 MAX_ATTRIBUTES: Final = 20
 _IS_ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,20}").fullmatch
 _OWN_ATTRIBUTES: Final = frozenset({"specversion", "id", "type", "source", "subject", "data"})
-"""Those that an event has a field for."""
+"""Attributes that an event has a field for."""
 _STORY_BYTES: Final = 3 << 20
-"""Of the events in an answer; the execution has the rest of the message."""
+"""The size of the events in an answer; the execution has the rest of the message."""
 _FRAME_BYTES: Final = 8
-"""What a message takes around each of its parts, at most."""
+"""The bytes around each part of a message, at most."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {state: pb.ExecutionState.Value(f"EXECUTION_STATE_{state}") for state in ExecutionState}
 _STATES_BACK: Final[dict[int, ExecutionState]] = {number: state for state, number in _STATES.items()}
@@ -71,7 +71,7 @@ _EMPTY_OBJECT: Final = parse("{}")
 
 
 def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessRequest) -> ExecuteProcess:
-    """Read what to carry out, once or by schedule; raise the refusal that names the first field at fault."""
+    """Read a request to execute or to schedule; a refusal names the first field at fault."""
     inputs = len(request.target_refs) + len(request.budget_refs)
     if inputs > MAX_INPUTS:
         problem = f"and budget_refs take at most {MAX_INPUTS} together, not {inputs}"
@@ -92,7 +92,7 @@ def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessReques
 
 
 def call_capability(request: pb.CallCapabilityRequest) -> CallCapability:
-    """Read what to call."""
+    """Read a request to call a capability."""
     return CallCapability(
         request_id=wire.uuid_from(request.request_id, "request_id"),
         capability=str(reference_from(request.capability, "capability")),
@@ -103,14 +103,14 @@ def call_capability(request: pb.CallCapabilityRequest) -> CallCapability:
 
 
 def execution_filter(request: pb.ListExecutionsRequest) -> ExecutionFilter:
-    """Read which executions to list."""
+    """Read a filter of executions."""
     if request.state and request.state not in _STATES_BACK:
         raise InvalidField(field="state", problem=f"{request.state} is not a state")
     return ExecutionFilter(ref_from(request.process_ref, "process_ref"), _STATES_BACK.get(request.state))
 
 
 def after_number(request: pb.WatchExecutionRequest) -> int:
-    """Read from where to watch."""
+    """Read the number of the event to watch from."""
     return position_from(request.after_number, "after_number")
 
 
@@ -149,7 +149,7 @@ def _segment(text: str, field: str) -> str:
 
 
 def author_or_none(text: str) -> str:
-    """Read who says so; "" where nobody is named."""
+    """Read an optional author; "" where there is none."""
     return str(reference_from(text, "author_ref")) if text else ""
 
 
@@ -163,7 +163,7 @@ def text(text: str, field: str, *, required: bool = False) -> str:
 
 
 def note(given: str, field: str) -> str:
-    """Read a text that Temporal keeps as a note."""
+    """Read a text that becomes a note in Temporal."""
     if len(given.encode()) > MAX_NOTE_BYTES:
         raise InvalidField(field=field, problem=f"is longer than {MAX_NOTE_BYTES} bytes")
     return text(given, field)
@@ -180,7 +180,7 @@ def started_message(started: ExecutionStarted, form: DocumentForm) -> pb.Execute
 
 
 def story_message(story: Story, form: DocumentForm) -> pb.GetExecutionResponse:
-    """Write an execution, and what happened in it last, as far as a message has room."""
+    """Write an execution, and as many of its last events as a message has room for."""
     room, events = _STORY_BYTES, list[pb.ExecutionEvent]()
     for event in reversed(story.events):
         message = event_message(event)
@@ -202,7 +202,7 @@ def page_message(page: ExecutionPage, form: DocumentForm) -> pb.ListExecutionsRe
 
 
 def news_message(news: News, form: DocumentForm) -> pb.WatchExecutionResponse:
-    """Write what a watch sends."""
+    """Write a message of a watch."""
     return pb.WatchExecutionResponse(
         event=None if news.event is None else event_message(news.event),
         execution=None if news.execution is None else execution_message(news.execution, form),
@@ -210,12 +210,12 @@ def news_message(news: News, form: DocumentForm) -> pb.WatchExecutionResponse:
 
 
 def sent_message(sent: EventSent) -> pb.SendEventResponse:
-    """Write that an event was sent."""
+    """Write the answer to an event."""
     return pb.SendEventResponse(event_ref=sent.event_ref, replayed=sent.replayed)
 
 
 def called_message(called: Called, form: DocumentForm) -> pb.CallCapabilityResponse:
-    """Write what came of a call."""
+    """Write the outcome of a call."""
     message = pb.CallCapabilityResponse(capability_ref=called.capability_ref)
     if called.output is not None:
         wire.write_document(message.output, called.output.text, form)
@@ -288,7 +288,7 @@ def _firing(firing: Firing) -> pb.Firing:
 
 
 def event_message(event: TaskEvent) -> pb.ExecutionEvent:
-    """Write what happened."""
+    """Write an event of an execution."""
     message = pb.ExecutionEvent(
         number=event.number,
         type=pb.ExecutionEventType.Value(f"EXECUTION_EVENT_TYPE_{event.kind}"),

@@ -1,1 +1,1 @@
-"""Carries a process out: deterministic, and ignorant of Temporal; its ports do everything else."""
+"""The interpreter of processes: deterministic, and without Temporal; its ports do everything else."""

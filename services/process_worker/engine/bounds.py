@@ -1,4 +1,4 @@
-"""How large data may grow: values may share parts, and be far larger than they look."""
+"""Limits on the size of data: values may share parts, and be far larger than they look."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from refinery_core.vibe.documents import MAX_BYTES, MAX_DEPTH
 from refinery_core.vibe.numbers import is_integer
 
 MAX_SIZE: Final = 4 * MAX_BYTES
-"""Characters, roughly as JSON would have them."""
+"""Characters, roughly those of its JSON."""
 _SMALLEST: Final = 2
-"""A value and what parts it from the next."""
+"""Characters of a value and of the comma after it."""
 
 T = TypeVar("T")
 
 
 def fitting(items: Iterable[T], limit: int) -> list[T]:
-    """The first of these whose JSON has no more bytes together than the limit."""
+    """The first items whose JSON fits in the limit, in bytes."""
     found: list[T] = []
     for item in items:
-        # As Temporal's converter writes it: letters beyond ASCII are escaped.
+        # Temporal's converter escapes letters beyond ASCII, too.
         limit -= len(json.dumps(item, default=asdict)) + 1
         if limit < 0:
             break
@@ -33,10 +33,10 @@ def fitting(items: Iterable[T], limit: int) -> list[T]:
 
 def measure(value: Any, at: str = "") -> int:
     """
-    How large data is, in characters; `at` is the task to blame. The work is bounded, whatever the data.
+    The size of data, in characters; `at` is the task to blame. The work is bounded for any data.
 
     Raises:
-        Fault: it is too large, too deep, or no JSON.
+        Fault: the data is too large, too deep, or no JSON.
     """
     size, depth, level = 0, 0, [value]
     while level:

@@ -1,4 +1,4 @@
-"""Calls, emits and runs: fills in what is asked for, and hands it to the ports."""
+"""The tasks `call`, `emit` and `run`: fills in a call, and gives it to the ports."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from refinery_core.vibe.refs import SCHEME, AugUri
 
 
 async def call(run: Run, task: model.Call, x: Any, site: Site) -> Any:
-    """Call what the task calls."""
+    """Make the call of a task."""
     called = task.call
     if isinstance(called, model.FunctionCall):
         arguments = None
-        if not site.strand.resumes:  # Otherwise its frame has them; now they might come to something else.
+        if (
+            not site.strand.resumes
+        ):  # A resumed call has them in its frame; evaluating them again might give other values.
             arguments = await run.calculator.fill(called.arguments, x, site.scope, task.pointer)
         output, then = await run.task(called.function, arguments, site.task(called.function, 1))
         if then == END:
@@ -49,7 +51,7 @@ async def emit(run: Run, task: model.Emit, x: Any, site: Site) -> Any:
 
 
 async def run_process(run: Run, task: model.Run, x: Any, site: Site) -> Any:
-    """Run another process; the output is its result, if that is waited for."""
+    """Run another process; the output is its result, if the task waits for it."""
     arguments = await run.calculator.fill(task.arguments, x, site.scope, task.pointer)
     ref = run.frozen(task.process, task.pointer)
     result = await run.perform(calls.RunProcess(ref, arguments, task.await_), site)
@@ -71,7 +73,7 @@ async def _http(run: Run, called: model.HttpCall, x: Any, site: Site) -> calls.H
 
 
 async def _fields(run: Run, what: str, template: Template | None, x: Any, site: Site) -> dict[str, Any]:
-    """Values by their names; none where there is nothing."""
+    """Fill an object, such as the headers; an empty one where the task has none."""
     if template is None:
         return {}
     fields = await run.calculator.fill(template, x, site.scope, site.document)
@@ -133,7 +135,7 @@ _READERS: dict[type[model.AnyCall], Callable[[Run, Any, Any, Site], Awaitable[ca
 
 
 async def _uri(run: Run, endpoint: Endpoint, x: Any, site: Site) -> str:
-    """A URI; in a template, {name} stands for a member of the task's input."""
+    """Fill a URI; in a template, {name} stands for a member of the task's input."""
     if isinstance(endpoint.uri, Expression):
         return await run.calculator.text(endpoint.uri, x, site.scope, site.document)
 

@@ -1,4 +1,4 @@
-"""The messages that the engine takes in and gives out, on Temporal or elsewhere: frozen, JSON, additive."""
+"""The messages that go into the engine and out of it: frozen, JSON, and only growing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any, Final
 from refinery_core.process.standard_errors import Problem
 
 MAX_EVENTS: Final = 1_000
-"""Events that an execution takes, and as many of what happened that it remembers."""
+"""The number of events that an execution takes, and of things that happened that it remembers."""
 
 MAX_EVENTS_BYTES: Final = 16 << 20
-"""Of the events that an execution takes in one run: Temporal ends what has a history of 50 MiB."""
+"""The size of the events that an execution takes in one run: Temporal ends a history of 50 MiB."""
 
 
 @dataclass(frozen=True)
 class TaskEvent:
     """
-    One thing that happened. `kind` is TASK_STARTED, TASK_ENDED, TASK_FAULTED, TASK_RETRIED, TASK_SKIPPED
-    or EXECUTION_ENDED; `task` a JSON pointer with the indices of loops; `time_us` microseconds since the
-    Unix epoch.
+    One thing that happened in an execution.
+
+    `kind` is TASK_STARTED, TASK_ENDED, TASK_FAULTED, TASK_RETRIED, TASK_SKIPPED or EXECUTION_ENDED; `task` is
+    a JSON pointer with the indices of loops; `time_us` is microseconds since the Unix epoch.
     """
 
     number: int
@@ -41,4 +42,4 @@ class Delivery:
     event_ref: str
     data: Any = None
     attributes: dict[str, str] = field(default_factory=dict)
-    """All others, by their names."""
+    """The other attributes, by name."""

@@ -1,4 +1,4 @@
-"""Carries a process out: lists of tasks, and what every task goes through whatever its kind."""
+"""The interpreter: carries out lists of tasks, and the steps that tasks of every kind share."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Interpreter:
             },
         )
         self.stopping = False
-        """Whether the execution was asked to stop: then what is caught is caught to compensate."""
+        """Whether the execution was cancelled: then catches compensate."""
 
     async def run(self) -> Any:
         """
-        Carry it out, or go on where the state stands, and give the output.
+        Carry the process out, or resume it from its state, and return the output.
 
         Raises:
-            Fault: nobody caught it.
-            Interrupted: the ports are full; go on from its snapshot.
-            CancelledError: it was stopped, and has compensated.
+            Fault: no task caught it.
+            Interrupted: the ports are full; a new run goes on from its snapshot.
+            CancelledError: it was cancelled, and has compensated.
         """
         strand = self.state.strand
         resumed = strand.resumes
@@ -65,16 +65,16 @@ class Interpreter:
             output = await self.within(frame["end"], work, site)
         except Ended as ended:
             output = ended.output
-        if self.stopping:  # What was under way did not hear of it.
+        if self.stopping:  # The work under way did not notice.
             raise asyncio.CancelledError
         return await self._shape("output", self.process.output, output, Scope(), "/output")
 
     def deliver(self, delivery: Delivery) -> bool:
-        """Take an event in; False if it was there before."""
+        """Take an event in; False if it was delivered before."""
         return self.state.mailbox.deliver(delivery)
 
     def stop(self, work: asyncio.Task[Any]) -> None:
-        """Ask the execution to stop; what it catches then, it catches to compensate."""
+        """Cancel the execution; its catches compensate from now on."""
         if not self.stopping:
             self.stopping = True
             work.cancel()
@@ -82,16 +82,16 @@ class Interpreter:
     # --- Lists of tasks -------------------------------------------------------------------
 
     async def sequence(self, tasks: Sequence[Task], data: Any, site: Site) -> Any:
-        """Carry tasks out, one after the other or as they say, and give the last output."""
+        """Carry tasks out, in order or as `then` says, and return the last output."""
         resumed = site.strand.resumes
         frame = site.strand.enter({"i": 0, "d": data, "n": {}})
         try:
             while frame["i"] < len(tasks):
-                if not site.compensating and is_cancelled():  # What came before did not hear of it.
+                if not site.compensating and is_cancelled():  # The task before did not notice.
                     raise asyncio.CancelledError
                 task = tasks[frame["i"]]
                 if not (resumed and site.strand.resumes):
-                    if not resumed:  # Each run gets on by a task, at least.
+                    if not resumed:  # Each run carries out one task, at least.
                         self._interrupt_if_full(site)
                     frame["n"][str(frame["i"])] = frame["n"].get(str(frame["i"]), 0) + 1
                 resumed = False
@@ -113,7 +113,7 @@ class Interpreter:
     # --- One task -------------------------------------------------------------------------
 
     async def task(self, task: Task, raw: Any, site: Site) -> tuple[Any, str]:
-        """Carry one task out; give its output, and where to go on."""
+        """Carry one task out; return its output and its `then`."""
         trace, strand = self.state.trace, site.strand
         resumed = strand.resumes
         frame = strand.enter({"raw": raw, "at": self.ports.now_us()})
@@ -154,7 +154,7 @@ class Interpreter:
         return output, then
 
     async def export(self, shape: Shape, output: Any, scope: Scope, at: str) -> None:
-        """Check the context that there is from now on: another one, if the task says so."""
+        """Set the context to what the task exports, and check it."""
         context = self.state.context
         if shape.template is not None:
             context = await self.calculator.fill(shape.template, output, scope, at)
@@ -162,7 +162,7 @@ class Interpreter:
         self.state.context = context
 
     async def _shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
-        """Check and reshape: an input is checked first, an output last."""
+        """Check and transform a value: an input is checked before, an output after."""
         if what == "input":
             await self._check(shape, value, what, at)
         value = await self.calculator.fill(shape.template, value, scope, at)
@@ -176,23 +176,23 @@ class Interpreter:
             self.schemas.check(shape.schema, value, what, at)
 
     async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
-        """Reshape and check an output."""
+        """Transform and check an output."""
         return await self._shape("output", shape, value, scope, at)
 
     # --- Time -----------------------------------------------------------------------------
 
     async def deadline(self, timed: Process | Task, x: Any, site: Site) -> int | None:
-        """When its time is up, in microseconds; None where it has no timeout."""
+        """The time of its timeout, in microseconds since the Unix epoch; None where it has no timeout."""
         if timed.timeout is None:
             return None
         length = await self.calculator.milliseconds(timed.timeout, x, site.scope, site.timed)
         return self.ports.now_us() + length * 1_000
 
     async def within(self, end: int | None, work: Coroutine[Any, Any, Any], site: Site) -> Any:
-        """Do it until its time is up.
+        """Do work, with a timeout.
 
         Raises:
-            Fault: a timeout; what was under way is cancelled.
+            Fault: the time is up; the work is cancelled.
         """
         if end is None:
             return await work
@@ -202,18 +202,18 @@ class Interpreter:
                 return both.result(0)
         raise standard("timeout", "It took longer than its timeout.", site.timed, title="Timeout")
 
-    # --- What others ask ------------------------------------------------------------------
+    # --- What kinds of tasks ask for ------------------------------------------------------------------
 
     def key(self, site: Site) -> str:
-        """The name of what is done at a place."""
+        """The idempotency key of the step at a place."""
         return str(commit_key(self.setting.workflow, site.key, site.visit))
 
     async def perform(self, call: Call | RunProcess, site: Site) -> Any:
-        """Have a call made, and give what came of it."""
+        """Make a call, and return its output."""
         return await self.ports.perform(Request(site.shown, self.key(site), call))
 
     def frozen(self, uri: object, at: str) -> str:
-        """The ref that a reference stands for in this execution."""
+        """The exact ref that a reference was frozen to."""
         text = str(uri)
         ref = self.setting.frozen.get(text) or self.setting.frozen.get(text.partition("#")[0])
         if ref is None:
@@ -240,7 +240,7 @@ class Interpreter:
 
 
 def _place(tasks: Sequence[Task], then: str, index: int) -> int:
-    """The next place in a list; the checker saw to it that a name is one of the same list."""
+    """The index of the next task; the checker made sure that a name is in the same list."""
     if then == "continue":
         return index + 1
     return next(place for place, task in enumerate(tasks) if task.name == then)

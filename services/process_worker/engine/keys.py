@@ -1,4 +1,4 @@
-"""The names of commits: what is committed twice under one name is committed once."""
+"""Idempotency keys: a commit that is sent twice under one key happens once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def commit_key(workflow: str, pointer: str, visit: int = 1) -> UUID:
     Args:
         workflow: The workflow's id; never a run's, which changes when history is continued or reset.
         pointer: The JSON pointer of the task, with the indices of loops.
-        visit: How often the execution has come to that pointer, this time included.
+        visit: The number of times that the execution came to that pointer, this one included.
     """
     return uuid.uuid5(NAMESPACE, f"{workflow}\n{pointer}\n{visit}")

@@ -1,4 +1,4 @@
-"""What each kind of task does of its own: given its input, it gives its raw output and where to go on."""
+"""The kinds of tasks: each takes its input, and returns its raw output and its `then`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for events, and makes of them what the process reads."""
+"""The task `listen`: waits for events, and turns them into its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refinery_core.vibe.refs import SCHEME, AugUri, Ref, RefFault
 
 
 async def carry_out(run: Run, task: Listen, x: Any, site: Site) -> list[Any]:
-    """Wait; the output is what was read of each event, in order."""
+    """Wait for events; the output is a list with an item for each, in order."""
     run.state.trace.listening[site.shown] = task.definition["listen"]["to"]
     listener = _Listener(run, task, x, site)
     try:
@@ -30,7 +30,7 @@ async def carry_out(run: Run, task: Listen, x: Any, site: Site) -> list[Any]:
 
 
 class _Listener:
-    """One listen task under way."""
+    """One `listen` task under way."""
 
     def __init__(self, run: Run, task: Listen, x: Any, site: Site) -> None:
         self._run, self._task, self._x, self._site = run, task, x, site
@@ -40,8 +40,8 @@ class _Listener:
 
     async def any(self, to: Consumption) -> list[Any]:
         """
-        One event that any filter takes. With `until`, as many as come until that holds, or until the other
-        events have come that end it: these are looked for first, and are not among those that are read.
+        Take one event that any filter matches. With `until`, take events until the expression holds, or until
+        the events that end it have come: these are matched first, and are not part of the output.
         """
         until = to.until if isinstance(to.until, Consumption) else None
         ending = [] if until is None else list(until.filters)
@@ -59,7 +59,7 @@ class _Listener:
                 return self._read
 
     async def all(self, to: Consumption) -> list[Any]:
-        """One event for each filter."""
+        """Take one event for each filter."""
         open_ = list(to.filters)
         while open_:
             event = await self._take(open_)
@@ -82,7 +82,7 @@ class _Listener:
         return await self._run.state.mailbox.take(matches)
 
     async def _place(self, filters: Sequence[EventFilter], event: Event) -> int | None:
-        """The place of the first filter that takes an event; where there are none, any event is taken."""
+        """The index of the first filter that matches an event; 0 where there are no filters."""
         if not filters:
             return 0
         for place, filter_ in enumerate(filters):
@@ -117,7 +117,7 @@ class _Listener:
     # --- Matching -------------------------------------------------------------------------
 
     async def _matches(self, filter_: EventFilter, event: Event) -> bool:
-        # Its data says something only where it is the kind of event that is meant.
+        # `data` last: the expression for it may only fit events of the right type.
         for name, template in sorted(filter_.attributes.items(), key=lambda each: each[0] == "data"):
             if not await self._fits(name, template, event.get(name)):
                 return False
@@ -129,7 +129,9 @@ class _Listener:
             try:
                 expected = await run.calculator.one(wanted.value, actual, scope, at)
             except Fault:
-                return False  # Whoever sends it may send anything: what cannot be looked at is not meant.
+                return (
+                    False  # Events may have any data: where the expression fails, the event does not match.
+                )
         else:
             expected = await run.calculator.fill(wanted, self._x, scope, at)
         if name == "author_ref" and isinstance(expected, str) and expected.startswith(SCHEME):
@@ -142,7 +144,7 @@ class _Listener:
         return expected == actual or await self._is_like(wanted, expected, actual)
 
     def _revises(self, meant: str, actual: Any) -> bool:
-        """Whether it is another revision of what is meant, there or on the execution's own branch."""
+        """Whether this is another revision of the Vibe, on its branch or on the execution's."""
         wanted = Ref.parse(meant)
         try:
             found = Ref.parse(actual)
@@ -151,7 +153,7 @@ class _Listener:
         return found.id == wanted.id and found.branch in {wanted.branch, self._run.setting.branch}
 
     async def _is_like(self, wanted: Template, expected: Any, actual: Any) -> bool:
-        """Whether a text fits a regular expression; jq looks, which may be killed for it."""
+        """Whether a text matches a regular expression. jq evaluates it, in a child that may be killed."""
         if not wanted.constant or not isinstance(expected, str) or not isinstance(actual, str):
             return False
         if OF_PATTERNS.isdisjoint(expected):
@@ -160,7 +162,7 @@ class _Listener:
         try:
             return await self._run.calculator.holds(test, actual, self._site.scope, self._task.pointer)
         except Fault:
-            return False  # It only looks like one.
+            return False  # It is no regular expression after all.
 
     async def _correlates(self, filter_: EventFilter, event: Event) -> bool:
         run, at, scope = self._run, self._task.pointer, self._site.scope

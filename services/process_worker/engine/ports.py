@@ -1,4 +1,4 @@
-"""What the engine asks of the world: everything else that it does is computing."""
+"""The ports of the engine: everything that it does not compute itself."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from process_worker.engine.calls import Call, RunProcess
 from refinery_core.process.parts import Expression
 
 
-class EvaluationFault(Exception):  # noqa: N818 -- what is wrong with an expression, as a sentence
-    """An expression that cannot be evaluated, however often it is tried."""
+class EvaluationFault(Exception):  # noqa: N818 -- the language calls its errors faults
+    """An expression cannot be evaluated; trying again gives the same."""
 
 
-class Killed(Exception):  # noqa: N818 -- what became of the evaluation
-    """An evaluation was killed, or has no answer yet: no answer now, and maybe never one."""
+class Killed(Exception):  # noqa: N818 -- reads as what it is
+    """An evaluation was killed, or has no result yet."""
 
 
 class Busy(Killed):
-    """An evaluation has no answer yet, and is innocent of that."""
+    """An evaluation has no result yet, because others are before it."""
 
 
 class Starved(Busy):
-    """An evaluation was given up, because the machine had no time for it."""
+    """An evaluation was given up, because it got too little CPU time."""
 
 
 @dataclass(frozen=True)
 class Request:
     """
-    One thing to be done outside, once.
+    One call to make, once.
 
-    `pointer` says where in the execution it stands, for people. `key` is a UUID that is the same however
-    often the same step of the same execution is tried, and never the same for another step.
+    `pointer` is the place in the execution, for people. `key` is a UUID, the idempotency key: all attempts of
+    a step share it, and no other step has it.
     """
 
     pointer: str
@@ -41,7 +41,7 @@ class Request:
 
 
 class Ports(Protocol):
-    """The world, as an execution sees it. All of it is repeatable: a replay gets the same answers."""
+    """The world, as an execution sees it. A replay gets the same answers."""
 
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
@@ -53,23 +53,23 @@ class Ports(Protocol):
         """
 
     async def perform(self, request: Request) -> Any:
-        """Call, emit, or run a process, and give what came of it.
+        """Make a call, and return its output.
 
         Raises:
             Fault: it failed for good.
         """
 
     async def pause(self, milliseconds: int, pointer: str) -> None:
-        """Let time pass; also through the end of this process and the start of another."""
+        """Wait; the wait outlives this worker."""
 
     async def breathe(self) -> None:
-        """Let others have their turn: much was computed at one go."""
+        """Yield: much was computed without a stop."""
 
     def now_us(self) -> int:
         """The time, in microseconds since the Unix epoch."""
 
     def random(self) -> float:
-        """A number from 0 to 1."""
+        """A random number from 0 to 1."""
 
     def is_full(self) -> bool:
-        """Whether the execution should be taken down and set up again before it goes on."""
+        """Whether the execution should go on in a new run."""

@@ -1,4 +1,4 @@
-"""An execution as the kinds of tasks see it, and what it starts from."""
+"""The interpreter as the kinds of tasks see it, and the setting of an execution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from refinery_core.process.parts import Shape
 
 @dataclass(frozen=True)
 class Setting:
-    """What an execution starts from. `frozen` says what each `aug:` reference, as written, stands for."""
+    """The input of an execution and its surroundings. `frozen` has the exact ref of each `aug:` reference."""
 
     workflow: str
     input: Any = None
@@ -37,25 +37,25 @@ class Run(Protocol):
     stopping: bool
 
     async def sequence(self, tasks: Sequence[Task], data: Any, site: Site) -> Any:
-        """Carry tasks out, and give the last output."""
+        """Carry tasks out, and return the last output."""
 
     async def task(self, task: Task, raw: Any, site: Site) -> tuple[Any, str]:
-        """Carry one task out; give its output, and where to go on."""
+        """Carry one task out; return its output and its `then`."""
 
     async def within(self, end: int | None, work: Coroutine[Any, Any, Any], site: Site) -> Any:
-        """Do it until its time is up."""
+        """Do work, with a timeout."""
 
     async def export(self, shape: Shape, output: Any, scope: Scope, at: str) -> None:
-        """Set the context that there is from now on."""
+        """Set the context to what the task exports."""
 
     async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
-        """Reshape and check an output."""
+        """Transform and check an output."""
 
     def key(self, site: Site) -> str:
-        """The name of what is done at a place."""
+        """The idempotency key of the step at a place."""
 
     async def perform(self, call: Call | RunProcess, site: Site) -> Any:
-        """Have a call made, and give what came of it."""
+        """Make a call, and return its output."""
 
     def frozen(self, uri: object, at: str) -> str:
-        """The ref that a reference stands for in this execution."""
+        """The exact ref that a reference was frozen to."""

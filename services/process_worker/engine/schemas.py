@@ -16,18 +16,18 @@ from refinery_core.vibe.references import SchemaFault
 
 _SHOWN: Final = 5
 _VALIDATORS: Final[Kept[bytes, Validator]] = Kept(16 << 20, most=512)
-"""For all executions of this worker: a schema is the same wherever it is compiled."""
+"""The cache of compiled schemas, shared by all executions of this worker."""
 
 
 class Schemas:
-    """The schemas of one process; `bundles` are those that refer to Vibes, composed, by their pointers."""
+    """The schemas of one process; `bundles` has those that refer to Vibes, bundled, by their pointers."""
 
     def __init__(self, bundles: Mapping[str, str]) -> None:
         self._bundles = bundles
 
     def check(self, schema: Schema | None, value: Any, what: str, at: str) -> None:
         """
-        Check data; `what` says what it is, `at` is the task to blame.
+        Check data; `what` names it in the fault, `at` is the task to blame.
 
         Raises:
             Fault: a validation error, with the first violations.

@@ -1,4 +1,4 @@
-"""What an expression can read, and how expressions, templates and durations become data."""
+"""The variables of expressions, and the evaluation of expressions, templates and durations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from refinery_core.process.parts import Duration, Expression, Template
 _ABSENT: Final = object()
 _IS_PATH = re.compile(r"(?:\$([A-Za-z_][A-Za-z0-9_]*))?((?:\.[A-Za-z_][A-Za-z0-9_]*)*|\.)").fullmatch
 _BREATH: Final = 500
-"""Evaluations after which the engine lets go, so that it never computes for long without a stop."""
+"""Evaluations after which the engine yields, so that it never computes for long without a stop."""
 _STEPS: Final = 1_000
-"""Tasks after which it does."""
+"""Tasks after which it yields, too."""
 _LIGHT: Final = 4_096
-"""Characters of data that are as much work as an evaluation."""
+"""Characters of data that count as one evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Scope:
     """The variables at one place. `task` lacks input and output until they are there."""
 
     names: Mapping[str, Any] = field(default_factory=dict)
-    """Those of loops and catches."""
+    """The variables of loops and catches."""
     task: Mapping[str, Any] = field(default_factory=dict)
     input: Any = _ABSENT
     output: Any = _ABSENT
 
     def adding(self, **names: Any) -> Scope:
-        """The scope inside something that names variables."""
+        """The scope inside a task that names variables."""
         return replace(self, names={**self.names, **names})
 
     def with_input(self, value: Any) -> Scope:
@@ -43,19 +43,19 @@ class Scope:
         return replace(self, input=value)
 
     def with_output(self, raw: Any, value: Any = _ABSENT) -> Scope:
-        """The scope once the task's output is there, before it is reshaped or after."""
+        """The scope once the task's output is there, before or after it is transformed."""
         return replace(self, task={**self.task, "output": raw}, output=value)
 
 
 def describe_time(time_us: int) -> dict[str, Any]:
-    """Write a time as expressions see it."""
+    """A time as expressions see it."""
     moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
     text = moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{time_us % 1_000_000 // 1_000:03d}Z"
     return {"iso8601": text, "epoch": {"seconds": time_us // 1_000_000, "milliseconds": time_us // 1_000}}
 
 
 class Calculator:
-    """Evaluates; `shared` gives the variables that are the same everywhere in an execution."""
+    """Evaluates expressions; `shared` has the variables that are the same everywhere in an execution."""
 
     def __init__(self, ports: Ports, shared: Mapping[str, Callable[[], Any]]) -> None:
         self._ports = ports
@@ -64,12 +64,12 @@ class Calculator:
         self._steps = 0
 
     async def step(self) -> None:
-        """A task begins: it may compute nothing, and come again for ever."""
+        """Count a task: a loop of tasks that evaluate nothing has to yield, too."""
         self._steps += 1
         await self._breathe(0)
 
     async def look(self, value: Any, at: str) -> None:
-        """Data is gone through; `at` is the task to blame for it.
+        """Count the work of going through data; `at` is the task to blame.
 
         Raises:
             Fault: it is too large.
@@ -77,18 +77,18 @@ class Calculator:
         await self._breathe(measure(value, at) // _LIGHT)
 
     async def _breathe(self, work: int) -> None:
-        """Let go now and then."""
+        """Yield now and then."""
         self._breath += work
         if self._breath >= _BREATH or self._steps >= _STEPS:
             self._breath = self._steps = 0
             await self._ports.breathe()
 
     async def all(self, expressions: list[Expression], value: Any, scope: Scope, at: str) -> list[Any]:
-        """Evaluate expressions that read the same value; `at` is the task to blame."""
+        """Evaluate expressions on the same value; `at` is the task to blame."""
         await self._breathe(1)
         wanted = frozenset().union(*(expression.variables for expression in expressions))
         variables = {name: self._variable(name, scope) for name in sorted(wanted)}
-        # A path needs nobody, and gives what is there to the last digit, whatever stands beside it.
+        # A plain path needs no jq, and keeps every digit of a number.
         found = [_walk(expression.source, value, variables) for expression in expressions]
         rest = [place for place, result in enumerate(found) if result is _ABSENT]
         if rest:
@@ -105,7 +105,7 @@ class Calculator:
         return (await self.all([expression], value, scope, at))[0]
 
     async def holds(self, expression: Expression | None, value: Any, scope: Scope, at: str) -> bool:
-        """Whether a condition holds: anything but false and null, as in jq. No condition holds."""
+        """Whether a condition gives anything but false and null, as in jq; True without a condition."""
         if expression is None:
             return True
         result = await self.one(expression, value, scope, at)
@@ -121,12 +121,12 @@ class Calculator:
         _collect(template.value, holes)
         filled = _filled(template.value, iter(await self.all(holes, value, scope, at)))
         if holes[0] is not template.value:
-            # What was evaluated is small enough. Put together, again and again, it may not be.
+            # Each result is small enough; the filled template may not be.
             await self.look(filled, at)
         return filled
 
     async def text(self, text: str | Expression | None, value: Any, scope: Scope, at: str) -> str:
-        """Read a text, or evaluate one; "" where there is none."""
+        """A text, evaluated if it is an expression; "" without one."""
         if not isinstance(text, Expression):
             return text or ""
         result = await self.one(text, value, scope, at)
@@ -135,7 +135,7 @@ class Calculator:
         return result
 
     async def milliseconds(self, duration: Duration, value: Any, scope: Scope, at: str) -> int:
-        """Read a duration, or evaluate one."""
+        """A duration, evaluated if it is an expression."""
         if isinstance(duration.value, int):
             return duration.value
         written = await self.one(duration.value, value, scope, at)
@@ -147,7 +147,7 @@ class Calculator:
         raise standard("expression", f"${{ {duration.value.source} }} gives no duration", at)
 
     def known(self, names: frozenset[str], scope: Scope) -> dict[str, Any]:
-        """The variables of these names, but for secrets, which the engine never sees."""
+        """The variables of these names, without secrets, which the engine never sees."""
         return {name: self._variable(name, scope) for name in sorted(names - {"secrets"})}
 
     def _variable(self, name: str, scope: Scope) -> Any:
@@ -166,7 +166,7 @@ class Calculator:
 
 
 def _walk(source: str, value: Any, variables: Mapping[str, Any]) -> Any:
-    """Follow a plain path, as jq would; absent where only jq knows what to do."""
+    """Follow a plain path, as jq would; _ABSENT where the expression is more than that."""
     match = _IS_PATH(source)
     if match is None:
         return _ABSENT

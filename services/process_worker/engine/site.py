@@ -1,4 +1,4 @@
-"""Where in an execution something is done: for people, for blame, and for the names of commits."""
+"""Places in an execution: for people, for faults, and for idempotency keys."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from refinery_core.process.model import Task
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place. The three pointers differ in what they count beside the task itself."""
+    """One place. The three pointers differ in what they count."""
 
     strand: Strand
     scope: Scope = field(default_factory=Scope)
     document: str = ""
-    """Where the task stands in the document."""
+    """The pointer of the task in the document."""
     shown: str = ""
-    """The same, with the indices of loops."""
+    """The pointer with the indices of loops."""
     key: str = ""
-    """The same, with how often each task around it was visited and tried: no two visits share it."""
+    """The pointer with indices, visits and attempts of the tasks around it: no two visits share it."""
     visit: int = 1
     compensating: bool = False
-    """Whether this is done because the execution was asked to stop."""
+    """Whether this is done because the execution was cancelled."""
 
     def task(self, task: Task, visit: int) -> Site:
         """The place of a task inside this one."""
@@ -33,7 +33,7 @@ class Site:
         return replace(self, document=task.pointer, shown=self.shown + step, key=key + step, visit=visit)
 
     def item(self, index: int) -> Site:
-        """The place of one round of a loop."""
+        """The place of one iteration of a loop."""
         return replace(self, shown=f"{self.shown}/{index}", key=f"{self._visited}/{index}", visit=1)
 
     def attempt(self, number: int) -> Site:
@@ -45,16 +45,16 @@ class Site:
         return replace(self, strand=strand)
 
     def to_compensate(self) -> Site:
-        """The same place, for what is done before the execution stops."""
+        """The same place, for tasks that compensate."""
         return replace(self, compensating=True)
 
     def reading(self, scope: Scope) -> Site:
-        """The same place, where something else can be read."""
+        """The same place, with other variables."""
         return replace(self, scope=scope)
 
     @property
     def timed(self) -> str:
-        """Whom to blame for a timeout: the task, or the process itself."""
+        """The pointer to blame for a timeout: the task's, or the process's own."""
         return self.document or "/timeout"
 
     @property

@@ -1,4 +1,4 @@
-"""What an execution remembers: its context, its events, what happened, and where it stands."""
+"""The state of an execution: its context, its events, its trace, and the tasks under way."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Event = dict[str, Any]
 
 
 MAX_CONSUMED: Final = 8_000
-"""Events and results that the result of one execution is made from: a refine takes 10,000 inputs."""
+"""Events and results that become targets of the result: a refine takes 10,000 inputs."""
 
 
 SNAPSHOT: Final = 1
-"""The form of a snapshot: raised with every change of it or of a frame in it. Older forms are still read."""
+"""The version of snapshots: raised with every change of them or of a frame in them. Older ones are read."""
 
 
 class NewerSnapshot(Exception):  # noqa: N818 -- reads as what it is
     """
     A newer worker wrote this snapshot.
 
-    It is no fault of the execution: Temporal gives the task out again until a newer worker takes it.
+    This does not fail the execution: Temporal hands the task out again until a newer worker takes it.
     """
 
     def __init__(self, version: int) -> None:
@@ -40,8 +40,8 @@ class Strand:
     """
     One line of tasks: a frame for each task and list that is under way, outermost first.
 
-    Frames are JSON and are changed in place. A strand that was taken up again hands the frames that were
-    kept to whoever enters in the same order. Only the main strand can be taken up; branches are not.
+    Frames are JSON and are changed in place. A resumed strand hands the kept frames out to tasks that enter
+    in the same order. Only the main strand can be resumed; branches of a fork are not.
     """
 
     def __init__(self, kept: list[dict[str, Any]] | None = None, *, main: bool = False) -> None:
@@ -51,37 +51,37 @@ class Strand:
 
     @property
     def resumes(self) -> bool:
-        """Whether the next one to enter had been entered before."""
+        """Whether the next frame to enter is a kept one."""
         return bool(self._kept)
 
     def enter(self, fresh: dict[str, Any]) -> dict[str, Any]:
-        """Begin a frame, or go on with the one that was kept."""
+        """Enter a new frame, or the next one that was kept."""
         frame = self._kept.popleft() if self._kept else fresh
         self.frames.append(frame)
         return frame
 
     def leave(self) -> None:
-        """End the innermost frame."""
+        """Leave the innermost frame."""
         self.frames.pop()
 
 
 def _size(event: Event) -> int:
-    """In bytes, as Temporal's converter writes it."""
+    """The size of an event, in bytes, as Temporal's converter writes it."""
     return len(json.dumps(event))
 
 
 class Mailbox:
-    """Events that nobody has consumed yet, in the order of arrival; each is consumed once."""
+    """Events that no task has consumed yet, in the order of arrival; each is consumed once."""
 
     def __init__(self, waiting: list[Event] | None = None, known: list[str] | None = None) -> None:
         self.waiting = list(waiting or ())
         self.known = dict.fromkeys(known or ())
         self._size = sum(map(_size, self.waiting))
-        """Of the events that this run began with or was given: its history keeps also the consumed ones."""
+        """The bytes of all events in the history of this run, consumed ones included."""
         self._arrived: list[asyncio.Future[None]] = []
 
     def deliver(self, delivery: Delivery) -> bool:
-        """Take an event in; False if one with its id was there before.
+        """Take an event in; False if one with its id was delivered before.
 
         Raises:
             OverflowError: there is no room for more.
@@ -105,7 +105,7 @@ class Mailbox:
 
     @property
     def room(self) -> int:
-        """How many more events there is room for; the last one may be larger than what is left."""
+        """The number of events that there is room for; the last one may be larger than the bytes left."""
         return MAX_EVENTS - len(self.known) if self._size < MAX_EVENTS_BYTES else 0
 
     async def take(self, matches: Callable[[Event], Awaitable[bool]]) -> Event:
@@ -127,7 +127,7 @@ class Mailbox:
 
 @dataclass
 class Trace:
-    """What happened, the last MAX_EVENTS of it, and which tasks are under way."""
+    """The last MAX_EVENTS things that happened, and the tasks under way."""
 
     last_number: int = 0
     events: deque[TaskEvent] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
@@ -135,24 +135,24 @@ class Trace:
     listening: dict[str, Any] = field(default_factory=dict)
 
     def note(self, kind: str, task: str, time_us: int, fault: Fault | None = None) -> None:
-        """Write down that something happened to a task."""
+        """Record something that happened to a task."""
         self.last_number += 1
         problem: Problem | None = None if fault is None else fault.problem
         self.events.append(TaskEvent(self.last_number, kind, cut(task), time_us, problem))
 
     def begin(self, task: str) -> None:
-        """A task is under way."""
+        """Record that a task is under way."""
         self.active[task] = self.active.get(task, 0) + 1
 
     def end(self, task: str) -> None:
-        """It is no longer."""
+        """Record that it is no longer."""
         self.active[task] -= 1
         if not self.active[task]:
             del self.active[task]
 
     @property
     def innermost(self) -> list[str]:
-        """The tasks under way that have none under way inside."""
+        """The tasks under way that have no task under way inside."""
         return [
             task for task in self.active if not any(other.startswith(f"{task}/") for other in self.active)
         ]
@@ -160,24 +160,24 @@ class Trace:
 
 @dataclass
 class State:
-    """All of it; `snapshot` and `restored` are each other's inverse, through JSON."""
+    """The whole state; `restored` reads what `snapshot` wrote, through JSON."""
 
     context: Any = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
     mailbox: Mailbox = field(default_factory=Mailbox)
     consumed: list[str] = field(default_factory=list)
-    """The refs of the events that were consumed and of the results that were waited for, in order."""
+    """The refs of consumed events and of awaited results, in order."""
     called: list[str] = field(default_factory=list)
-    """The refs of the capabilities that were called."""
+    """The refs of called capabilities."""
     strand: Strand = field(default_factory=lambda: Strand(main=True))
     started_us: int = 0
 
     def consume(self, ref: str) -> None:
         """
-        Note what the result is made from.
+        Add a target of the result.
 
         Raises:
-            Fault: it would be made from more than one refine can name.
+            Fault: there are more than a refine takes.
         """
         if len(self.consumed) >= MAX_CONSUMED:
             detail = f"the result would be made from more than {MAX_CONSUMED} events and results"
@@ -185,7 +185,7 @@ class State:
         self.consumed.append(ref)
 
     def snapshot(self) -> dict[str, Any]:
-        """Write everything down that is needed to go on."""
+        """Everything that a new run needs to go on, as JSON."""
         return {
             "version": SNAPSHOT,
             "context": self.context,
@@ -202,10 +202,10 @@ class State:
     @classmethod
     def restored(cls, kept: dict[str, Any]) -> State:
         """
-        Read a snapshot, also one of an older form.
+        Read a snapshot, also one of an older version.
 
         Raises:
-            NewerSnapshot: it is of a form that this version does not know.
+            NewerSnapshot: a newer worker wrote it.
         """
         if kept["version"] > SNAPSHOT:
             raise NewerSnapshot(kept["version"])

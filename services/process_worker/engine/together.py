@@ -1,4 +1,4 @@
-"""Several things at once, in an order that a replay repeats: asyncio's sets of tasks have none."""
+"""Coroutines at the same time, in an order that a replay repeats: asyncio's sets of tasks have none."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Self
 
 
 def is_cancelled() -> bool:
-    """Whether what runs now was asked to stop, also if something that it waited for did not hear of it."""
+    """Whether the running task was cancelled, even if the work that it waited for did not notice."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class Together:
-    """Coroutines that run at the same time, until the block is left: what still runs then is cancelled."""
+    """Coroutines that run at the same time; leaving the block cancels those that still run."""
 
     def __init__(self, coroutines: Sequence[Coroutine[Any, Any, Any]]) -> None:
         self._coroutines = coroutines
@@ -42,19 +42,19 @@ class Together:
                 await asyncio.wait((task,))
 
     async def next(self) -> int:
-        """Wait for another one to be done, and give its place."""
+        """Wait until one more is done, and return its index."""
         while not self._done:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         return self._done.pop(0)
 
     def result(self, index: int) -> Any:
-        """What one came to, once it is done; raises what it raised."""
+        """The result of one that is done; raises what it raised."""
         return self._tasks[index].result()
 
     def _note(self, index: int, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
-            task.exception()  # Otherwise asyncio complains of what nobody asked for.
+            task.exception()  # Otherwise asyncio logs an exception that was not retrieved.
         self._done.append(index)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)

@@ -1,4 +1,4 @@
-"""Tries tasks, catches what they raise, tries again, and does something else instead."""
+"""The task `try`: tries tasks, catches their errors, retries them, or carries other tasks out instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_DELAY = 365 * 24 * 60 * 60 * 1_000
 
 
 async def carry_out(run: Run, task: Try, x: Any, site: Site) -> Any:
-    """Try; the frame says which attempt it is, or what was caught."""
+    """Carry out a `try`; its frame has the number of the attempt, or the caught error."""
     strand = site.strand
     frame = strand.enter({"n": 1, "error": None, "end": None, "since": run.ports.now_us()})
     try:
@@ -45,7 +45,7 @@ async def _attempt(run: Run, task: Try, x: Any, site: Site, frame: dict[str, Any
 
 
 async def _caught(run: Run, task: Try, x: Any, site: Site, fault: Fault) -> dict[str, Any] | None:
-    """Give the error for which something else is to be done; None to try again; or raise it on."""
+    """Return the error that `catch.do` handles, or None to retry; raise the fault if it is not caught."""
     frame = site.strand.frames[-1]
     error = as_data(fault.problem)
     inside = site.reading(site.scope.adding(**{task.catch.name: error}))
@@ -72,7 +72,7 @@ async def _instead(run: Run, task: Try, x: Any, site: Site, error: dict[str, Any
 
 
 async def _compensate(run: Run, task: Try, x: Any, site: Site) -> None:
-    """The execution was asked to stop: what would be done for an error is done, and then it stops."""
+    """The execution was cancelled: carry `catch.do` out, if it catches that."""
     fault = cancelled(task.pointer)
     error = as_data(fault.problem)
     site = site.to_compensate()
@@ -108,7 +108,7 @@ def _matches(wanted: ErrorFilter, problem: Problem) -> bool:
 
 
 async def _delay(run: Run, policy: RetryPolicy, x: Any, site: Site) -> int | None:
-    """Milliseconds until the next attempt; None if there is none."""
+    """The milliseconds until the next attempt; None if there is none."""
     frame, at = site.strand.frames[-1], site.document
     calculator, scope, n = run.calculator, site.scope, frame["n"]
     if policy.max_attempts is not None and n > policy.max_attempts:

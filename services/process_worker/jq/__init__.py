@@ -1,1 +1,1 @@
-"""Expressions: jq in processes that can be killed."""
+"""The evaluation of jq, in child processes that can be killed."""

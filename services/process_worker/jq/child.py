@@ -1,10 +1,10 @@
-"""Evaluates jq for a worker that must not freeze, leak or crash: a program of its own, `python -I`.
+"""The program that evaluates jq, `python -I`, for a worker that must not freeze, leak or crash.
 
 A request is one frame on standard input, an answer one frame on standard output; a frame is its length in
 four bytes, little-endian, and then its content. A request is the CPU time that it may take in milliseconds
 (four bytes), the length of a JSON list of programs (four bytes), that list, and the JSON text that all of
 them read. An answer is, for each program, one letter, four bytes of length, and that much text: "=" and the
-JSON that the program gave, or "!" and why it gave none. What takes more time or memory ends the process.
+JSON that the program gave, or "!" and the error. Taking more time or memory ends the process.
 
 jq keeps the digits of a number that it only passes on, and computes with doubles. `tojson` writes those
 digits, so that integers of 64 bits come out as they went in. Nothing is computed with an integer beyond
@@ -35,7 +35,7 @@ _SURE_DIGITS = 18
 LARGE, DOUBLES = (1 << 53) - 1, 1 << 64
 _OPERATORS = {"plus": "+", "minus": "-", "multiply": "*", "divide": "/", "mod": "%"}
 
-# What reads the environment, a file, a clock or the standard input, or ends the program. A program
+# Functions that read the environment, a file, a clock or the standard input, or end the program. A program
 # that is embedded after this cannot import: jq allows that only at the very beginning.
 _GUARD = """
 def env: {}; def now: error("now is not available"); def input: error("input is not available");
@@ -70,15 +70,15 @@ _GIVE_COMPUTED = """. as $__result
 
 
 class Programs:
-    """Compiled programs, the least recently used forgotten first."""
+    """The cache of compiled programs."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
     def get(self, text: str, names: list[str], give: str, *, large: bool) -> Any:
-        """Compile an expression that may use these variables; `give` makes of its result what is given.
+        """Compile an expression that may use these variables; `give` turns its result into the output.
 
-        What is `large` computes with no integer beyond ±(2^53-1).
+        If it is `large`, it computes with no integer beyond ±(2^53-1).
 
         Raises:
             ValueError: it is not jq.
@@ -141,7 +141,7 @@ def _fraction(literal: str) -> int | float:
 
 
 def _near_large(value: Any) -> list[str]:
-    """For each large number its path, and a number that rounds to the same double, as JSON.
+    """The path of each large number, and a number that rounds to the same double, as JSON.
 
     jq compares numbers that it read by all their digits, but one that it computed as a double: only that one
     is the same as its neighbour.
@@ -183,7 +183,7 @@ def _limit_once() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
         resource.setrlimit(kind, (0, 0))
-    # Nobody gives the keyboard's signals a meaning here; the timer's keep theirs, which is to kill,
+    # Signals of the keyboard are ignored here; those of the timer keep their effect, which is to kill,
     # and the kernel does that whatever jq is doing.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.chdir("/")

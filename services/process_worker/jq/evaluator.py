@@ -1,4 +1,4 @@
-"""jq outside the worker's process: children that may hang, swell and crash, and nobody else notices.
+"""jq outside the worker's process: in children that may hang, swell and crash, without harm to others.
 
 `evaluate` is synchronous on purpose. A workflow has to get its answer in the same step, without an event in
 Temporal's history, and Temporal runs workflows in threads: waiting here holds up one workflow, and releases
@@ -28,16 +28,16 @@ from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
 
 SECONDS: Final = 2.0
-"""The CPU time that expressions may take which are evaluated together."""
+"""The CPU time of expressions that are evaluated together."""
 _AT_ONCE: Final = 0.8
-"""How many seconds a workflow waits: it holds a thread meanwhile, and Temporal's task."""
+"""The seconds that a workflow waits: meanwhile it holds a thread, and Temporal's task."""
 _PATIENCE: Final = 30.0
-"""How many seconds an activity waits for an answer, looking every so often whether it was cancelled."""
+"""The seconds that an activity waits for a result; every _LOOK it notices if it was cancelled."""
 _LOOK: Final = 2.0
 _FAR: Final = 60.0
-"""In so many seconds any machine gives a child its CPU time; if not, the child may have been stopped."""
+"""The seconds in which any machine gives a child its CPU time; after that, it may have been stopped."""
 _COSTLY: Final = 0.02
-"""What took longer is kept for a while: a workflow task that fails is carried out again."""
+"""Slow results are cached for a while: a workflow task that fails is carried out again."""
 _KEPT_BYTES: Final = 8 << 20
 _LARGEST_SCOPE: Final = 8 * _MAX_INPUT_BYTES
 _SHOWN: Final = 120
@@ -48,7 +48,7 @@ class Evaluator:
 
     def __init__(self, children: int = 2, *, seconds: float = SECONDS, far: float = _FAR) -> None:
         self._seconds, self._far = seconds, far
-        # A place is free with a child, or with None where none could be started: that is tried again.
+        # A place is free with a child, or with None if the child could not be started: that is retried.
         self._free: queue.LifoQueue[Child | None] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._all: set[Child] = set()
@@ -69,13 +69,12 @@ class Evaluator:
         """
         Evaluate expressions that read the same value, in one round trip.
 
-        `patience` is how many seconds to wait, for a child that is free and for its answer. No result at all
-        reads as null.
+        `patience` is the seconds to wait, for a free child and for its answer. No result reads as null.
 
         Raises:
-            EvaluationFault: one of them is wrong, or wrong for this value.
-            Busy: there is no answer yet; what has begun goes on, and asking the same again joins it.
-            Killed: they took too much.
+            EvaluationFault: one of them cannot be evaluated on this value.
+            Busy: there is no result yet; the evaluation goes on, and the same request joins it.
+            Killed: they took too much time or memory.
         """
         request = _request(expressions, value, variables, self._seconds)
         answer = self._answer(request, time.monotonic() + patience)
@@ -85,11 +84,11 @@ class Evaluator:
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
     ) -> list[Any]:
         """
-        Evaluate where nothing but the caller waits for it.
+        Evaluate for an activity, with long patience.
 
         Raises:
             EvaluationFault: as above.
-            Busy: there is no answer yet, though the machine was given time.
+            Busy: there is no result yet, in spite of the patience.
             Killed: as above.
         """
         until = time.monotonic() + _PATIENCE
@@ -145,7 +144,7 @@ class Evaluator:
         return answer
 
     def _leave(self, request: bytes, child: Child) -> None:
-        """Let a child go on with an evaluation that has no waiter now."""
+        """Let a child go on with an evaluation that has no waiter any more."""
         future: Future[bytes] = Future()
         with self._lock:
             self._under_way[request] = future
@@ -217,7 +216,7 @@ def _request(
     try:
         scope = orjson.dumps({"i": value, "v": used})
     except TypeError as error:
-        # Other clients of Temporal may give what no service takes, such as half a character.
+        # Other clients of Temporal may send text that no service accepts, such as half a character.
         raise _fault(expressions[0], f"what it reads is no JSON: {error}") from None
     if len(scope) > _LARGEST_SCOPE:
         raise _fault(expressions[0], f"it reads more than {_LARGEST_SCOPE} bytes")

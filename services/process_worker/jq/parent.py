@@ -1,4 +1,4 @@
-"""A child process that evaluates jq, seen from the worker; `child.py` is the program."""
+"""The worker's side of a child process that evaluates jq; `child.py` is its program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROGRAM: Final = Path(__file__).with_name("child.py")
 
 
 class Child:
-    """One child. When the worker dies, however it dies, the child reads the end of its input and ends."""
+    """One child. When the worker dies, the child reads the end of its input, and ends."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(  # noqa: S603 -- our own program
@@ -39,14 +39,14 @@ class Child:
 
     def give(self, request: bytes) -> None:
         """
-        Give it a frame; it takes one after the other.
+        Send a frame; the child handles one after the other.
 
         Raises:
             Killed: it has ended.
         """
         view = memoryview(request)
         try:
-            # It always reads a whole frame before it begins, so that this cannot block for long.
+            # The child reads a whole frame before it begins, so this cannot block for long.
             while view:
                 view = view[self._in.write(view) or 0 :]
         except BrokenPipeError:
@@ -54,10 +54,10 @@ class Child:
 
     def answer(self, deadline: float) -> bytes:
         """
-        Read the frame that it answers.
+        Read the frame of its answer.
 
         Raises:
-            TimeoutError: it has not answered yet; that can be asked again.
+            TimeoutError: it has not answered yet; call again.
             Killed: it took too much CPU time or memory, and has ended.
         """
         self._read(4, deadline)

@@ -1,4 +1,4 @@
-"""The RECORD of an execution: what was asked, what it meant, and all that the workflow is given."""
+"""The RECORD of an execution: the request, its frozen refs, and the argument of the workflow."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ExecutionRecord(Record):
         The content for a request.
 
         Raises:
-            InvalidField: no result can have the id that it would have.
+            InvalidField: the result would have an id that no result can have.
         """
         record = cls(
             asked=asked(command),
@@ -81,7 +81,7 @@ def is_termination(end: Refinement) -> bool:
 
 
 def why_terminated(content: Any) -> Problem | None:
-    """Why an execution was terminated; None where nobody said so, or the RECORD was refined by hand."""
+    """The reason of a termination; None where there is none, or the RECORD was refined by hand."""
     match content:
         case {"terminated": {"reason": str(reason)}} if reason:
             return Problem(error_uri("runtime"), STATUSES["runtime"], "Terminated", reason)

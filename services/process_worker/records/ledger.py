@@ -1,4 +1,4 @@
-"""What the service asks the ledger; that nobody answers there is a refusal of our own."""
+"""The ledger, as the service uses it: its unavailability is a refusal of our own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Ledger:
     refinery: Refinery
 
     async def is_ready(self) -> bool:
-        """Whether it can do its work; an exception says why nobody knows."""
+        """Whether the ledger serves; raises where it does not answer."""
         return await self.refinery.ledger_is_serving(timeout_seconds=_READY_SECONDS)
 
     async def committed(self, request_id: UUID) -> Refinement | None:
-        """What was committed under a request_id, or None."""
+        """The refinement that was committed under a request_id, or None."""
         try:
             with answering():
                 return await self.refinery.get_refinement(request_id=request_id)
@@ -39,7 +39,7 @@ class Ledger:
             return await self.refinery.get_vibe(ref)
 
     async def vibes(self, references: Sequence[str], branch: str) -> list[Vibe]:
-        """What up to 1,000 references mean on a branch, all at one moment: now. Without documents."""
+        """The Vibes of up to 1,000 references on a branch, all at one moment, without documents."""
         with answering():
             return await self.refinery.batch_get_vibes(references, context=Context(branch), full=False)
 
@@ -54,7 +54,7 @@ class Ledger:
         instruction_refs: Sequence[str] = (),
         budget_refs: Sequence[str] = (),
     ) -> Refined:
-        """Commit."""
+        """Refine."""
         with answering():
             return await self.refinery.refine(
                 request_id=request_id,
@@ -69,7 +69,7 @@ class Ledger:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """What is asked here is asked of the ledger; that nobody answers is LedgerUnavailable."""
+    """Turn the client's errors of an unreachable ledger into LedgerUnavailable."""
     try:
         yield
     except Unreachable as refusal:

@@ -1,4 +1,4 @@
-"""The RECORDs of executions and schedules, as far as they are alike."""
+"""The members that the RECORDs of executions and schedules share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HOLDING: Final = "drafts[0].solution"
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """
-    The content of a RECORD: what a client asked for, and what it comes to. ABSENT members are left out.
+    The content of a RECORD: the request, and its execution or schedule. ABSENT members are left out.
 
     A large input is a RECORD of its own, `input_ref`, and `input` is ABSENT.
     """
@@ -101,7 +101,7 @@ class Record:
 
 def asked(command: ExecuteProcess) -> dict[str, Any]:
     """
-    Everything that makes two requests the same, as it was sent.
+    The members that make two requests the same, as they were sent.
 
     Defaults are left out: a member that is added one day makes no retry another request.
     """
@@ -144,7 +144,7 @@ def check_result_id(branch: str, id_: str) -> None:
 
 
 def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:
-    """The refusal of an input, from that of the RECORD that was to hold it, or to be it."""
+    """The refusal of an input, from that of the RECORD that would have held it."""
     holds = refusal.metadata["field"] == _HOLDING
     violations = tuple(
         replace(each, instance_path=each.instance_path.removeprefix("/input")) if holds else each
@@ -168,7 +168,7 @@ def _draft(id_: str, content: Any, schema: Any = ABSENT) -> Draft:
 
 
 def _can_be_kept(content: dict[str, Any]) -> bool:
-    """Whether the input is not so deep that one level more is too many."""
+    """Whether the content is not too deep with the input in it."""
     try:
         documents.from_value(content)
     except DocumentFault:

@@ -1,4 +1,4 @@
-"""The RECORD of a schedule: what was asked, and all that its firings are given; at last, that it ended."""
+"""The RECORD of a schedule: the request, its times, and at last that it ended."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ScheduleRecord(Record):
             raise ProcessNotExecutable(
                 ref=frozen.process_ref, problem="it has no schedule; execute it instead"
             )
-        result_id(command, frozen)  # Refuses the one that each firing would have.
+        result_id(command, frozen)  # Refuses the id that each firing's result would have.
         record = cls(
             asked=asked(command),
             process=command.process,

@@ -1,1 +1,1 @@
-"""How Temporal is reached, asked, and what it is given to keep."""
+"""Temporal: the connection, its client, schedules, and payloads."""

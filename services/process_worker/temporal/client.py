@@ -1,4 +1,4 @@
-"""What the service asks Temporal, and what it says when Temporal does not answer."""
+"""Executions in Temporal: starts, queries, updates and lists them."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ T = TypeVar("T")
 RPC: Final = timedelta(seconds=5)
 _PAUSE_SECONDS: Final = 1.0
 _NONE_AFTER: Final = 1 << 53
-"""The number of an event after which there is none."""
+"""A number that no event has."""
 _AWAY: Final = {
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.CANCELLED,  # What the client calls a timeout of its own.
+    RPCStatusCode.CANCELLED,  # The client's code for its own timeout.
     RPCStatusCode.RESOURCE_EXHAUSTED,
     RPCStatusCode.ABORTED,
-    RPCStatusCode.FAILED_PRECONDITION,  # The workflow's task fails: it cannot be asked until that is mended.
+    RPCStatusCode.FAILED_PRECONDITION,  # The workflow's task fails: it answers no query until that is mended.
 }
 _STATES: Final = {
     WorkflowExecutionStatus.RUNNING: ExecutionState.RUNNING,
@@ -89,17 +89,17 @@ _STATUSES: Final = {
 
 @dataclass(frozen=True)
 class Temporal:
-    """Temporal, as far as executions need it. Every call may raise TemporalUnavailable."""
+    """Executions in Temporal. Every call may raise TemporalUnavailable."""
 
     client: Client
 
     async def is_ready(self) -> bool:
-        """Whether it answers, and has what executions need: where it lost everything, that is made again."""
+        """Whether Temporal answers; if it lost its namespace's search attribute, that is made again."""
         await prepare(self.client)
         return True
 
     async def remembers_for(self) -> timedelta:
-        """How long an execution that has ended is remembered."""
+        """The time for which Temporal remembers an execution that has ended."""
         with answering():
             answer = await self.client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=self.client.namespace), timeout=RPC
@@ -108,7 +108,7 @@ class Temporal:
         return retention.ToTimedelta()
 
     async def start(self, execution_id: UUID, start: Start, start_time: datetime) -> None:
-        """Start an execution. One that was started before, and is remembered, stays as it is."""
+        """Start an execution, unless it was started before."""
         try:
             with answering():
                 await self.client.start_workflow(
@@ -129,12 +129,12 @@ class Temporal:
             return  # It has ended.
 
     async def find(self, execution_id: UUID) -> Execution | None:
-        """An execution without its tasks; None where Temporal knows nothing of it."""
+        """An execution without its tasks; None where Temporal does not know it."""
         found = await known(self._handle(execution_id).describe(rpc_timeout=RPC))
         return None if found is None else await self.with_outcome(await _execution(found))
 
     async def with_outcome(self, execution: Execution) -> Execution | None:
-        """Add what an execution that has ended came to; None where Temporal has forgotten it meanwhile."""
+        """Add the outcome of an execution that has ended; None where Temporal has forgotten it meanwhile."""
         if execution.state not in {ExecutionState.COMPLETED, ExecutionState.FAULTED}:
             return execution
         try:
@@ -144,7 +144,7 @@ class Temporal:
         return None if result is None else replace(execution, result_ref=result.result_ref)
 
     async def progress(self, execution_id: UUID, after_number: int) -> Progress:
-        """How far an execution is, with what happened after a number; of what is forgotten, nothing."""
+        """The progress of an execution, and its events after a number; empty where it is forgotten."""
         progress = page = await self._progress(execution_id, after_number)
         while page.events and page.events[-1].number < progress.last_number:
             page = await self._progress(execution_id, page.events[-1].number)
@@ -152,13 +152,13 @@ class Temporal:
         return progress
 
     async def _progress(self, execution_id: UUID, after_number: int) -> Progress:
-        """The same, with as many events as fit in an answer."""
+        """The progress, with as many events as fit in an answer."""
         asked = ProgressAsked(after_number)
         query = self._handle(execution_id).query(PROGRESS, asked, result_type=Progress, rpc_timeout=RPC)
         return await known(query) or Progress(state="")
 
     async def ended(self, execution_id: UUID) -> None:
-        """Return when an execution has ended, however, or Temporal knows nothing of it."""
+        """Wait until an execution has ended, or Temporal does not know it."""
         while True:
             try:
                 await self._handle(execution_id).result()
@@ -167,13 +167,13 @@ class Temporal:
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return
-                await asyncio.sleep(_PAUSE_SECONDS)  # Whatever it is: that nobody answered is no end.
+                await asyncio.sleep(_PAUSE_SECONDS)  # Any error: no answer is no end.
             else:
                 return
 
     async def deliver(self, execution_id: UUID, delivery: Delivery, request_id: UUID) -> bool:
         """
-        Hand an event over; False where the execution has ended.
+        Deliver an event; False where the execution has ended.
 
         Raises:
             TooManyEvents: it takes no more.
@@ -187,21 +187,21 @@ class Temporal:
             raise TooManyEvents(id=execution_id) from error
 
     async def has_room(self, execution_id: UUID) -> bool:
-        """Whether an execution takes one more event, as far as is known."""
+        """Whether an execution takes one more event; True if that is unknown."""
         return (await self.progress(execution_id, _NONE_AFTER)).room != 0
 
     async def cancel(self, execution_id: UUID) -> bool:
-        """Ask an execution to stop; False where it has ended."""
+        """Cancel an execution; False where it has ended."""
         return await done(self._handle(execution_id).cancel(rpc_timeout=RPC))
 
     async def terminate(self, execution_id: UUID, reason: str) -> bool:
-        """Stop an execution; False where it has ended."""
+        """Terminate an execution; False where it has ended."""
         return await done(self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC))
 
     async def page(
         self, filter_: ExecutionFilter, size: int, token: bytes | None
     ) -> tuple[list[Execution], bytes | None]:
-        """A page of executions, and the token of the next one. Temporal lists those that run first."""
+        """A page of executions, running ones first, and the token of the next page."""
         query = [
             f"WorkflowType = '{WORKFLOW}'",
             f"TaskQueue = '{TASK_QUEUE}'",
@@ -228,7 +228,7 @@ class Temporal:
 
 
 async def known(call: Awaitable[T]) -> T | None:
-    """Await an answer of Temporal; None where it does not know what it is asked about."""
+    """Await an answer of Temporal; None where it answers NOT_FOUND."""
     try:
         with answering():
             return await call
@@ -239,7 +239,7 @@ async def known(call: Awaitable[T]) -> T | None:
 
 
 async def done(call: Awaitable[None]) -> bool:
-    """Await a command of Temporal; False where it does not know, or no longer runs, what that is for."""
+    """Await a command of Temporal; False where it answers NOT_FOUND."""
 
     async def doing() -> bool:
         await call
@@ -250,7 +250,7 @@ async def done(call: Awaitable[None]) -> bool:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Say it as TemporalUnavailable where Temporal is away or busy."""
+    """Turn errors of an unreachable or busy Temporal into TemporalUnavailable."""
     try:
         yield
     except RPCError as error:
@@ -264,7 +264,7 @@ def answering() -> Iterator[None]:
 
 
 def _is_unprepared(error: RPCError) -> bool:
-    """Whether it lost the namespace or the search attribute, which is_ready() makes again."""
+    """Whether Temporal lacks the namespace or the search attribute, which is_ready() makes again."""
     if error.status is RPCStatusCode.INVALID_ARGUMENT:
         return PROCESS_KEY.name in error.message
     return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
@@ -290,7 +290,7 @@ async def _execution(found: WorkflowExecution) -> Execution:
 
 
 def _moment(text: Any) -> datetime | None:
-    """A time in a memo. Other clients of Temporal write there what they like."""
+    """A time in a memo; None where another client of Temporal wrote something else."""
     try:
         return datetime.fromisoformat(text)
     except (TypeError, ValueError):

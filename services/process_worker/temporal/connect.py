@@ -1,4 +1,4 @@
-"""Connects to Temporal, prepares its namespace, and waits for those that the worker cannot do without."""
+"""The start of the worker: connects to Temporal, prepares its namespace, and waits for the ledger."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ async def connect(settings: Settings, converter: DataConverter = DataConverter.d
     Connect to Temporal, and make the search attribute that executions are listed by.
 
     Args:
-        settings: Where it is, and how it is spoken to.
-        converter: How what enters its history is written and read.
+        settings: The address, the namespace, TLS and the API key.
+        converter: The data converter of payloads in histories.
 
     Raises:
-        CannotStart: Temporal does not answer in time, or will not have us.
+        CannotStart: Temporal does not answer in time, or refuses us.
     """
     tls = _tls(settings)
 
@@ -83,7 +83,7 @@ async def wait_for_ledger(ledger: Ledger, settings: Settings) -> None:
 
 async def see_author(ledger: Ledger, author_ref: str) -> None:
     """
-    See that what the worker keeps for itself may be written in the name of its author, and write nothing.
+    Check with a dry run that the worker's author may author the RECORDs that the worker keeps.
 
     Raises:
         CannotStart: the ledger would refuse it.
@@ -101,7 +101,7 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: fl
         try:
             return await attempt()
         except (RPCError, RuntimeError, RefineryError) as fault:
-            # What cannot connect is a RuntimeError of Temporal's client.
+            # Temporal's client raises RuntimeError where it cannot connect.
             if time.monotonic() > deadline:
                 raise CannotStart(f"{what} does not answer: {str(fault).rstrip('.')}.") from fault
         await asyncio.sleep(_PAUSE_SECONDS)
@@ -112,7 +112,7 @@ async def prepare(client: Client) -> None:
     Make the search attribute that executions are listed by, if it is not there.
 
     Raises:
-        CannotStart: only an operator may make it, and nobody did.
+        CannotStart: it is missing, and only an operator may make it.
         RPCError: Temporal does not answer.
     """
     operator, namespace = client.operator_service, client.namespace
@@ -134,7 +134,7 @@ async def prepare(client: Client) -> None:
 
 
 async def _see_attribute(client: Client, why: RPCError) -> None:
-    """Where only an operator may make it: see that it was made."""
+    """Check that an operator made it."""
     query = f"{PROCESS_KEY.name} = 'main@none?1'"
     try:
         await client.list_workflows(query, page_size=1).fetch_next_page()
@@ -149,7 +149,7 @@ async def _see_attribute(client: Client, why: RPCError) -> None:
 
 @cache
 def _runtime(metrics_listen: str | None) -> Runtime:
-    """What the SDK runs on. Its own lines are JSON; handed to Python's logging they may kill us as we end."""
+    """The runtime of the SDK. It logs JSON itself; through Python's logging it may crash us as we end."""
     filter_ = TelemetryFilter(core_level="WARN", other_level="ERROR")
     metrics = None if metrics_listen is None else PrometheusConfig(bind_address=metrics_listen)
     logging = LoggingConfig(filter_, format=LoggingFormat.JSON)

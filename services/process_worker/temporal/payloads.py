@@ -1,4 +1,4 @@
-"""Keeps what is large out of Temporal's history: it becomes Records in the ledger, and a ref travels."""
+"""Keeps large payloads out of Temporal's histories: they become RECORDs in the ledger, and refs travel."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from refinery_core.errors import RequestIdReused
 from refinery_core.vibe.model import VibeType
 
 _PART_BYTES: Final = 384 << 10
-"""Of the payload: in base64, and as one string of a document, it stays well below a document's limit."""
+"""The size of a part of a payload: in base64 it stays well below the limit of a document."""
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:payload")
 
 
 def converter(refinery: Refinery, author_ref: str) -> DataConverter:
-    """The data converter of workers and of clients that read what workers wrote."""
+    """The data converter of workers, and of clients that read their payloads."""
     ledger = LedgerStorage(refinery, author_ref)
 
     def chosen(_: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
@@ -44,7 +44,7 @@ def converter(refinery: Refinery, author_ref: str) -> DataConverter:
 
 
 class LedgerStorage(StorageDriver):
-    """A payload is named by what it contains, so that writing it again writes nothing."""
+    """The storage of payloads. Their ids contain their digests, so that writing one again writes nothing."""
 
     def __init__(self, refinery: Refinery, author_ref: str) -> None:
         self._refinery = refinery
@@ -90,7 +90,7 @@ class LedgerStorage(StorageDriver):
                 drafts=[Draft(type=VibeType.RECORD, id=id_, solution=solution)],
             )
         except RequestIdReused:
-            # A worker with another author has kept the same: the id says what is in it.
+            # A worker with another author has kept the same payload: its id has the digest.
             return (await self._refinery.get_refinement(request_id=request_id)).vibe_refs[0]
         return refined.vibes[0].ref
 

@@ -1,4 +1,4 @@
-"""What the service asks Temporal about schedules: Temporal keeps the times, and fires."""
+"""Schedules in Temporal, which keeps their times, and fires."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Timetable:
     client: temporal.Client
 
     async def start(self, schedule: Schedule) -> None:
-        """Start a schedule; one that is there stays as it is."""
+        """Start a schedule, unless it is there."""
         fire = temporal.ScheduleActionStartWorkflow(
             FIRE,
             Fire(schedule.record_ref),
@@ -44,7 +44,9 @@ class Timetable:
             task_queue=TASK_QUEUE,
             static_summary=schedule.process,
         )
-        overlap = temporal.ScheduleOverlapPolicy.ALLOW_ALL  # A firing only starts what then runs by itself.
+        overlap = (
+            temporal.ScheduleOverlapPolicy.ALLOW_ALL
+        )  # A firing only starts an execution, which then runs by itself.
         policy = temporal.SchedulePolicy(overlap=overlap, catchup_window=_made_up_for(schedule))
         try:
             with answering():
@@ -61,7 +63,7 @@ class Timetable:
             return
 
     async def find(self, schedule_id: UUID) -> Schedule | None:
-        """How a schedule stands, with its firings; None where Temporal does not know it."""
+        """A schedule with its firings; None where Temporal does not know it."""
         found = await known(self._handle(schedule_id).describe(rpc_timeout=RPC))
         if found is None:
             return None
@@ -93,24 +95,24 @@ class Timetable:
         return [schedule for schedule in found if schedule is not None], pages.next_page_token
 
     async def pause(self, schedule_id: UUID, reason: str) -> bool:
-        """Have a schedule skip its times; False where there is none. Without a reason, that before stays."""
+        """Pause a schedule; False where there is none. Without a reason, the last one stays."""
         found = None if reason else await self.find(schedule_id)
         note = reason or (found and found.pause_reason) or _UNSAID
         return await done(self._handle(schedule_id).pause(note=note, rpc_timeout=RPC))
 
     async def resume(self, schedule_id: UUID) -> bool:
-        """Have a schedule go on; False where there is none."""
+        """Resume a schedule; False where there is none."""
         return await done(self._handle(schedule_id).unpause(rpc_timeout=RPC))
 
     async def end(self, schedule_id: UUID) -> bool:
-        """Forget a schedule; False where there is none."""
+        """Delete a schedule; False where there is none."""
         return await done(self._handle(schedule_id).delete(rpc_timeout=RPC))
 
     def _handle(self, schedule_id: UUID) -> temporal.ScheduleHandle:
         return self.client.get_schedule_handle(temporal_schedule_id(schedule_id))
 
     async def _firing(self, fired: temporal.ScheduleActionResult) -> Firing:
-        """A firing; where it was refused, or came after the end of the schedule, without an execution."""
+        """A firing; without an execution where it was refused, or came after the end of the schedule."""
         workflow = _workflow_id(fired)
         firing = Firing(fired.scheduled_at, firing_key(workflow), problem="")
         handle = self.client.get_workflow_handle(workflow, result_type=Fired)
@@ -129,14 +131,14 @@ def _times(schedule: Schedule) -> temporal.ScheduleSpec:
     if schedule.cron is not None:
         return temporal.ScheduleSpec(cron_expressions=[schedule.cron])
     assert schedule.every is not None
-    # Temporal counts intervals from the Unix epoch; people count them from when they asked.
+    # Temporal counts intervals from the Unix epoch; callers count them from their request.
     offset = timedelta(seconds=int((schedule.start_time - _EPOCH) % schedule.every / timedelta(seconds=1)))
     interval = temporal.ScheduleIntervalSpec(every=schedule.every, offset=offset)
     return temporal.ScheduleSpec(intervals=[interval])
 
 
 def _made_up_for(schedule: Schedule) -> timedelta:
-    """How late a time that Temporal was away at is still kept: of short intervals, only the last one."""
+    """The time for which a missed firing is still made up for: of short intervals, only the last one."""
     return _LATE if schedule.every is None else max(min(schedule.every, _LATE), _LEAST_LATE)
 
 
@@ -177,7 +179,7 @@ def _schedule(
 
 
 async def _listed(found: temporal.ScheduleListDescription) -> Schedule | None:
-    """A schedule as it is listed; None where it is somebody else's, whatever that is called."""
+    """A listed schedule; None where it belongs to another client of Temporal."""
     id_ = schedule_of(found.id)
     if id_ is None or found.schedule is None or found.info is None:
         return None

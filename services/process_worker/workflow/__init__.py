@@ -1,1 +1,1 @@
-"""The engine on Temporal: workflows, what they are given, and what replays with them."""
+"""The engine on Temporal: workflows, their messages, and their ports."""

@@ -1,4 +1,4 @@
-"""What the failures of Temporal mean to an execution: faults, or that it was cancelled."""
+"""Turns failures of Temporal into faults, or into the cancellation of an execution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SAID: Final = {"type", "status", "title", "detail"}
 
 
 async def faulting(work: Awaitable[T]) -> T:
-    """Wait for it; what it failed with is a fault."""
+    """Await work; its failure becomes a fault."""
     try:
         return await uncancelled(work)
     except FailureError as error:
@@ -33,7 +33,7 @@ async def faulting(work: Awaitable[T]) -> T:
 
 
 async def uncancelled(work: Awaitable[T]) -> T:
-    """Wait for it; that it was cancelled because we were is no failure of its own."""
+    """Await work; its failure becomes CancelledError if it was cancelled because we were."""
     try:
         return await work
     except FailureError as error:
@@ -43,18 +43,18 @@ async def uncancelled(work: Awaitable[T]) -> T:
 
 
 def fault_of(error: FailureError) -> Fault:
-    """The fault that a failure carries, or else one that says what it was."""
+    """The fault that a failure carries, or a runtime error with its message."""
     cause = cause_of(error)
     if isinstance(cause, CancelledError):
-        return cancelled("")  # Somebody stopped what we ran, not us.
+        return cancelled("")  # The child was cancelled, and we were not.
     if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
-        # Of a newer worker there may be more; where in another process it was says nothing here.
+        # A newer worker may send more; and the instance is a place in another process.
         said = {name: value for name, value in cause.details[0].items() if name in _SAID}
         return Fault(Problem(**said))
     return standard("runtime", cause.message)
 
 
 def cause_of(error: FailureError) -> FailureError:
-    """What failed inside; a local activity's failure comes as it is, and another's wrapped."""
+    """The inner failure: those of activities and children are wrapped, those of local activities are not."""
     wraps = isinstance(error, ActivityError | ChildWorkflowError)
     return error.cause if wraps and isinstance(error.cause, FailureError) else error

@@ -12,7 +12,7 @@ from process_worker.workflow.replayed import PATIENT, SHORT
 
 @workflow.defn(name=FIRE, sandboxed=False)
 class FireSchedule:
-    """One time of one schedule. It does not wait for the execution, which has a life of its own."""
+    """One firing of one schedule. It does not wait for the execution."""
 
     @workflow.run
     async def run(self, fire: Fire) -> Fired:

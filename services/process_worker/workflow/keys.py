@@ -1,4 +1,4 @@
-"""Names that follow from an execution alone: what is committed twice under them is committed once."""
+"""Ids and idempotency keys that follow from an execution or a schedule alone."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ SOLUTION: Final = "/solution"
 
 
 def workflow_id(execution_id: UUID) -> str:
-    """The workflow that carries an execution out."""
+    """The id of an execution's workflow."""
     return f"{WORKFLOW_ID_PREFIX}{execution_id}"
 
 
 def execution_of(workflow: str) -> UUID | None:
-    """The execution that a workflow carries out; None where it has a name of another form."""
+    """The execution of a workflow; None where the id has another form."""
     return _named(workflow, WORKFLOW_ID_PREFIX)
 
 
 def result_key(workflow: str) -> UUID:
-    """The request_id under which the result is committed: who has it finds the result in the ledger."""
+    """The request_id of the result's commit, by which the result is found in the ledger."""
     return commit_key(workflow, SOLUTION)
 
 
 def temporal_schedule_id(schedule_id: UUID) -> str:
-    """The schedule in Temporal."""
+    """The id of a schedule in Temporal."""
     return f"{SCHEDULE_ID_PREFIX}{schedule_id}"
 
 
 def schedule_of(temporal_id: str) -> UUID | None:
-    """What a schedule in Temporal stands for; None where it has a name of another form."""
+    """The schedule with an id in Temporal; None where the id has another form."""
     return _named(temporal_id, SCHEDULE_ID_PREFIX)
 
 
 def firing_key(workflow: str) -> UUID:
-    """The execution that a firing starts: Temporal names the workflow of each by the time that was due."""
+    """The execution that a firing starts. Temporal's id of its workflow contains the time that was due."""
     return uuid.uuid5(NAMESPACE, workflow)
 
 
 def end_key(schedule_id: UUID) -> UUID:
-    """The request_id under which the end of a schedule is committed."""
+    """The request_id of the commit that ends a schedule."""
     return uuid.uuid5(NAMESPACE, f"{temporal_schedule_id(schedule_id)}\nend")
 
 

@@ -1,7 +1,7 @@
-"""What goes in and out of the one workflow: frozen, JSON, additive. Refs travel; large documents do not.
+"""The messages of the workflows: frozen, JSON, only growing. Refs travel; large documents do not.
 
-The service (`door`) and the workflow both speak these; so may any other Temporal client. What the
-engine itself takes in and gives out stands in `engine/contract.py`.
+The service (`door`) and the workflows use them; so may any other Temporal client. Those of the engine
+itself are in `engine/contract.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCHEDULE_ID_PREFIX: Final = "schedule/"
 TASK_QUEUE: Final = "refinery"
 
 MAX_INLINE_BYTES: Final = 256 << 10
-"""What is larger stays out of Temporal's history and travels by ref."""
+"""Larger payloads stay out of Temporal's history, and travel by ref."""
 
 PROGRESS: Final = "progress"
 """The query: takes a ProgressAsked, answers a Progress."""
@@ -43,7 +43,7 @@ RECORD_MEMO: Final = "record_ref"
 """The memo that holds the ref of the RECORD of an execution."""
 
 START_MEMO: Final = "start_time"
-"""The memo that holds when the RECORD of an execution was refined: a run that goes on starts later."""
+"""The memo that holds the time of the RECORD of an execution: later runs start later."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,23 @@ class Start:
     budget_refs: list[str] = field(default_factory=list)
     frozen: dict[str, str] = field(default_factory=dict)
     max_history: int = 0
-    """Events of one run, after which a new one goes on; 0 leaves that to Temporal."""
+    """The number of events in a history after which a new run goes on; 0 leaves that to Temporal."""
     depth: int = 0
-    """How many processes run this one, each run by the one before it."""
+    """The number of processes above this one, each run by the one before."""
     snapshot: dict[str, Any] | None = None
-    """Where the run before this one stood. Only the workflow itself gives it."""
+    """The snapshot of the run before this one. Only the workflow itself gives it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the workflow returns: the ref of the result in the ledger."""
+    """The result of the workflow: the ref of the result in the ledger."""
 
     result_ref: str
 
 
 @dataclass(frozen=True)
 class ProgressAsked:
-    """Events after this number are wanted: those that fit in an answer; the others are asked for next."""
+    """The query for progress, with the events after this number, as far as they fit in an answer."""
 
     after_number: int = 0
 
@@ -91,10 +91,9 @@ class ProgressAsked:
 @dataclass(frozen=True)
 class Progress:
     """
-    How far an execution is. `listening` holds event filters as they stand in the document.
+    The progress of an execution. `listening` has event filters as they are in the document.
 
-    Of `tasks` and `listening` there are the first that fit, in 64 and 256 KiB; `last_number` says how many
-    events there are.
+    `tasks` and `listening` are cut after 64 and 256 KiB; `last_number` is the number of the last event.
     """
 
     state: str
@@ -105,7 +104,7 @@ class Progress:
     result_ref: str | None = None
     problem: Problem | None = None
     room: int | None = None
-    """How many more events it takes."""
+    """The number of further events that it takes."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The engine's ports on Temporal: each answer is in the history, or is the same whenever it is asked for."""
+"""The engine's ports on Temporal: each answer is in the history, or deterministic."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ from refinery_core.process.parts import Expression
 from refinery_core.vibe.refs import Ref
 
 EVALUATE: Final = "refinery.evaluate"
-"""The function that the worker lends to its workflows; see `worker.Lending`."""
+"""The name of the evaluator among the workflows' functions; see `worker.Lending`."""
 
 SHORT: Final = timedelta(seconds=10)
 EVALUATED: Final = timedelta(seconds=60)
 """More than an activity waits for an evaluation; see `Evaluator.evaluate_patiently`."""
 LONG: Final = timedelta(hours=1)
 HEARTBEAT: Final = timedelta(seconds=10)
-"""Five signs of life, so that a busy machine is not taken for a dead one."""
+"""Five heartbeats, so that a busy worker does not count as dead."""
 PATIENT: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=5)
 )
-"""For what is away, and comes back. What is refused is refused at once: the activities say which it is."""
+"""The retries of services that are away. Activities mark refusals as final."""
 AT_ONCE: Final = timedelta(seconds=2)
-"""How soon a local activity has to be tried again to be so in the same workflow task."""
+"""The delay up to which a local activity is retried within the same workflow task."""
 NEXT_TASK: Final = timedelta(seconds=3)
-"""After how long it is tried again where this task is to end; more than AT_ONCE."""
+"""The delay of a retry that ends the workflow task; more than AT_ONCE."""
 _WAITED_IN_REPLAY: Final = 5.0
-"""Seconds for one evaluation, which took less than one at first."""
+"""The seconds that a replay waits for one evaluation, which took less than one at first."""
 _COMPUTING: Final = 0.4
-"""Seconds of evaluations at one go: a thread that computes for one workflow is not there for others."""
+"""The seconds of evaluations in one workflow task: they hold a thread that others need."""
 _AT_ONCE: Final = 2 << 20
-"""Bytes that are asked for at one go. Temporal takes four million in a message."""
+"""The bytes of the activities that one workflow task starts. Temporal takes four million in a message."""
 _DEEPEST: Final = 32
 
 
 class Evaluation(Protocol):
-    """Evaluates at once, or raises Killed or EvaluationFault."""
+    """A function that evaluates at once, or raises Killed or EvaluationFault."""
 
     def __call__(
         self,
@@ -69,11 +69,11 @@ class Evaluation(Protocol):
         *,
         patience: float = ...,
     ) -> list[Any]:
-        """Evaluate, and wait for it so many seconds."""
+        """Evaluate, and wait for at most `patience` seconds."""
 
 
 class Replayed:
-    """Ports for the workflow that runs now."""
+    """The ports of the running workflow."""
 
     def __init__(self, start: Start, consumed: Callable[[str], None]) -> None:
         self._start = start
@@ -93,18 +93,18 @@ class Replayed:
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
     ) -> list[Any]:
         """
-        Evaluate at once; what takes longer is waited for where Temporal records what comes.
+        Evaluate at once; slow evaluations become local activities, whose results are in the history.
 
-        Whether that happened is in the history, as a patch marker of its own: a replay does not depend on
-        how long the same takes today.
+        A patch marker records which way was taken, so that a replay does not depend on the time that the
+        same evaluation takes today.
         """
         self._evaluations += 1
         mark = f"killed-{self._evaluations}"
         if workflow.unsafe.is_replaying():
             if workflow.patched(mark):
                 return await self._wait_for(expressions, value, variables)
-            # Where it takes longer than then, this workflow task fails, not the execution: when that is tried
-            # again, what was computed is at hand.
+            # If it takes longer than then, this workflow task fails, not the execution; its retry finds the
+            # result in the cache.
             return self._evaluate(expressions, value, variables, patience=_WAITED_IN_REPLAY)
         try:
             return self._evaluate_now(expressions, value, variables)
@@ -125,7 +125,7 @@ class Replayed:
             self._seconds += time.perf_counter() - started
 
     def _note_stop(self) -> None:
-        """Begin to count anew if Temporal had its turn since."""
+        """Reset the count if a workflow task has begun since."""
         length = workflow.info().get_current_history_length()
         if length != self._stop:
             self._stop, self._seconds = length, 0.0
@@ -158,7 +158,7 @@ class Replayed:
     # --- Doing ----------------------------------------------------------------------------
 
     async def perform(self, request: Request) -> Any:
-        """Call, emit, or run a process."""
+        """Make a call, or run a process."""
         call = request.call
         if isinstance(call, RunProcess):
             return await self._run_process(request, call)
@@ -177,8 +177,8 @@ class Replayed:
         return (await faulting(performing)).output
 
     async def _make_room(self, message: Any) -> None:
-        """What is asked for in one workflow task travels together; what is large travels by ref."""
-        # As Temporal's converter writes it: letters beyond ASCII are escaped.
+        """Yield if this workflow task starts too much: small messages travel together, large ones by ref."""
+        # Temporal's converter escapes letters beyond ASCII, too.
         size = len(json.dumps(message, default=vars, separators=(",", ":")))
         if size > MAX_INLINE_BYTES:
             return
@@ -248,12 +248,12 @@ class Replayed:
     # --- Time and chance ------------------------------------------------------------------
 
     async def pause(self, milliseconds: int, pointer: str) -> None:
-        """Let time pass."""
+        """Wait."""
         await workflow.sleep(timedelta(milliseconds=milliseconds), summary=pointer)
 
     async def breathe(self) -> None:
         """
-        End this workflow task: Temporal waits ten seconds for it, and a thread is not there for others.
+        End this workflow task: it may take ten seconds, and it holds a thread that others need.
 
         An activity does it in milliseconds; a timer would take up to a second.
         """
@@ -264,13 +264,13 @@ class Replayed:
         return workflow.time_ns() // 1_000
 
     def random(self) -> float:
-        """A number that a replay repeats."""
+        """A random number that a replay repeats."""
         return workflow.random().random()
 
     def is_full(self) -> bool:
-        """Whether the history is long."""
+        """Whether the history is long enough for a new run."""
         if workflow.cancellation_reason() is not None:
-            return False  # A new run would not hear of it.
+            return False  # A new run would not know of the cancellation.
         info = workflow.info()
         limit = self._start.max_history
         return info.is_continue_as_new_suggested() or 0 < limit <= info.get_current_history_length()

@@ -1,4 +1,4 @@
-"""What the workflow asks its activities: frozen, one message in and one out."""
+"""The messages of activities: frozen, one in and one out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXECUTE: Final = "execute"
 
 @dataclass(frozen=True)
 class Load:
-    """Read a process, and what its execution needs beside it."""
+    """Read a process, its bundles, and its input."""
 
     process_ref: str
     frozen: dict[str, str] = field(default_factory=dict)
@@ -29,10 +29,11 @@ class Load:
 @dataclass(frozen=True)
 class Loaded:
     """
-    A process. `bundles` are its schemas that refer to Vibes, composed, by their pointers: each is the name of
-    one of `composed`, or the text of a schema itself, as it was always once; `capabilities`
-    says for each capability what its own references stand for; `input` is there if it was asked for;
-    `result_schema` is what the process's own schema says of its result, by reference.
+    A process, with all that its execution needs.
+
+    `bundles` has the schemas that refer to Vibes, by their pointers: each is the name of one of `composed`,
+    or, from an older worker, the text of a schema. `capabilities` has the refs of the references of each
+    capability. `input` is there if it was asked for. `result_schema` refers to the schema of the result.
     """
 
     solution: Any
@@ -50,7 +51,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate jq expressions, each with the variables that it reads, as long as they may take."""
+    """Evaluate jq expressions, each with the variables that it reads."""
 
     expressions: list[str]
     reads: list[list[str]]
@@ -60,7 +61,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What they gave."""
+    """The results of expressions."""
 
     results: list[Any]
 
@@ -68,8 +69,8 @@ class Evaluated:
 @dataclass(frozen=True)
 class Behalf:
     """
-    For whom something is done, and under what: `process_ref` is the process, or the capability that is
-    called alone; `record_ref` is empty where no execution was recorded.
+    The execution that a step is done for. `process_ref` is the process, or the capability that is called
+    alone; `record_ref` is empty where no execution was recorded.
     """
 
     author_ref: str
@@ -81,9 +82,9 @@ class Behalf:
 @dataclass(frozen=True)
 class Perform:
     """
-    Do one thing outside; see `ports.Request`. `kind` and `what` are the call, as `calls.written` writes it.
+    Make a call; see `ports.Request`. `kind` and `what` are the call, as `calls.written` writes it.
 
-    `frozen` is what the references of a called capability stand for.
+    `frozen` has the refs of the references of a called capability.
     """
 
     kind: str
@@ -111,7 +112,7 @@ class Perform:
 
 @dataclass(frozen=True)
 class Performed:
-    """What came of it."""
+    """The output of a call."""
 
     output: Any
 
@@ -135,12 +136,12 @@ class Begun:
     record_ref: str
     input_ref: str | None = None
     start_time: str = ""
-    """When that was refined, as RFC 3339 writes it."""
+    """The time of its refinement, in RFC 3339."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """Commit the result of an execution: its output, with all that it was made from."""
+    """Commit the result of an execution, with its inputs."""
 
     key: str
     result_id: str

@@ -1,4 +1,4 @@
-"""The one workflow: carries out any Process Vibe, and commits its result as the last thing that it does."""
+"""The workflow that executes any Process Vibe, and commits its result in its last step."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from refinery_core.process.parts import Schema
 from refinery_core.process.standard_errors import Problem
 
 _TASKS_BYTES, _LISTENING_BYTES, _EVENTS_BYTES = 64 << 10, 256 << 10, 1 << 20
-"""Of an answer, for which Temporal has two MiB."""
+"""The sizes of the parts of an answer, for which Temporal has two MiB."""
 
 
-# It is not sandboxed: the sandbox guards what its authors write, and costs a third more; what is
-# replayed here is held to the same by the import contracts and by the replayed histories.
+# It is not sandboxed: the sandbox guards against mistakes in a workflow, and costs a third more. Here, import
+# contracts and replayed histories guard against them.
 @workflow.defn(name=WORKFLOW, sandboxed=False)
 class ExecuteProcess:
     """One execution, or one run of it: a long one goes on in a new run, from a snapshot."""
@@ -61,8 +61,8 @@ class ExecuteProcess:
         Carry the process out.
 
         Raises:
-            ApplicationError: nobody caught a fault; its problem is the detail.
-            CancelledError: it was asked to stop, and has compensated.
+            ApplicationError: no task caught a fault; its problem is the detail.
+            CancelledError: it was cancelled, and has compensated.
         """
         work = asyncio.get_running_loop().create_task(self._carry_out(start))
         try:
@@ -78,7 +78,7 @@ class ExecuteProcess:
         return Result(self._result_ref)
 
     async def _finish(self, work: asyncio.Task[str]) -> str:
-        """Wait for it. Asked to stop, it compensates; once it commits, it no longer stops."""
+        """Wait for the work. A cancellation makes it compensate, and comes too late once it commits."""
         while True:
             try:
                 return await asyncio.shield(work)
@@ -133,11 +133,11 @@ class ExecuteProcess:
             raise fault_of(error).at("/output") from None
         return committed.ref
 
-    # --- What others ask ------------------------------------------------------------------
+    # --- Queries and updates ------------------------------------------------------------------
 
     @workflow.query(name=PROGRESS)
     def progress(self, asked: ProgressAsked) -> RawValue:
-        """How far it is, with as many of the events as fit in an answer, oldest first."""
+        """The progress, with as many of the events as fit in an answer, oldest first."""
         trace = self._state.trace
         events = (event for event in trace.events if event.number > asked.after_number)
         progress = Progress(
@@ -156,7 +156,7 @@ class ExecuteProcess:
 
     @workflow.update(name=DELIVER)
     def deliver(self, delivery: Delivery) -> bool:
-        """Take an event in, to be consumed now or later; False if one with its id was there before."""
+        """Take an event in, to be consumed now or later; False if one with its id was delivered before."""
         try:
             return self._state.mailbox.deliver(delivery)
         except OverflowError as fault:
@@ -199,7 +199,7 @@ def _read(solution: Any) -> Process:
 
 
 def _schema(schema: Schema | None, frozen: dict[str, str]) -> Any:
-    """The schema of the output, where it is that of a Vibe; one that stands in the process was checked."""
+    """The schema of the output where it is a Vibe's; one in the process itself was checked already."""
     if schema is None or schema.reference is None:
         return None
     written = str(schema.reference)

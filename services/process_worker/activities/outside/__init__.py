@@ -1,1 +1,1 @@
-"""What processes reach outside: HTTP, gRPC, the ledger, Python functions. Runs in activities only."""
+"""The world outside: HTTP, gRPC, the ledger, Python functions. Only activities use it."""

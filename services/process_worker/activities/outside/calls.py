@@ -1,4 +1,4 @@
-"""Carries out one request of an execution, whatever its kind; a capability is a small process of its own."""
+"""Makes the calls of an execution, of every kind; a capability is a small process of its own."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Calls:
 
     @classmethod
     def of(cls, refinery: Refinery, evaluator: Evaluator, gateway: Gateway) -> Calls:
-        """What this process can reach: with its secrets, and the functions that are installed in it."""
+        """The calls that this worker can make: with its secrets, and the functions that are installed."""
         return cls(
             documents=Documents(refinery),
             evaluator=evaluator,
@@ -88,11 +88,11 @@ class Calls:
     async def evaluate(
         self, expressions: Sequence[Expression], value: Any, variables: Mapping[str, Any]
     ) -> list[Any]:
-        """Evaluate, with time to spare.
+        """Evaluate expressions, with the patience of an activity.
 
         Raises:
-            EvaluationFault: also where it had to be killed.
-            Busy: there is no answer yet.
+            EvaluationFault: one cannot be evaluated, or was killed.
+            Busy: there is no result yet.
         """
         try:
             return await self.evaluator.evaluate_patiently(expressions, value, variables)
@@ -137,7 +137,7 @@ class Calls:
         try:
             return await Interpreter(_alone(capability), _Ports(self, caller), setting).run()
         except Fault as fault:
-            # Where in the capability it was says nothing to the process.
+            # The process knows nothing of places in the capability.
             problem = fault.problem
             detail = f"{vibe.ref}: {problem.detail}" if problem.detail else f"{vibe.ref} failed"
             raise Fault(type(problem)(problem.type, problem.status, problem.title, detail)) from None
@@ -155,7 +155,7 @@ def _alone(capability: Capability) -> Process:
 
 @dataclass(frozen=True)
 class _Ports:
-    """The engine's ports outside the workflow: nothing is recorded, and all of it may be done again."""
+    """The engine's ports outside a workflow: nothing is recorded, and everything may be repeated."""
 
     calls: Calls
     caller: Caller
@@ -167,7 +167,7 @@ class _Ports:
 
     async def perform(self, request: Request) -> Any:
         assert not isinstance(request.call, RunProcess)  # The checker refuses a capability that runs one.
-        # A capability is one call, so the key of the one is the key of the other.
+        # A capability is one call, so both have the same key.
         return await self.calls.perform(request.call, self.caller)
 
     async def pause(self, milliseconds: int, pointer: str) -> None:  # noqa: ARG002 -- the port's shape

@@ -1,4 +1,4 @@
-"""Proves who calls: a header, made of secrets or of a token that is asked for."""
+"""Credentials: a header made of secrets, or of a token that an authority gives."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _UNAUTHENTICATED: Final = 401
 
 @dataclass(frozen=True)
 class Credentials:
-    """All that a worker can prove."""
+    """The credentials that a worker can give."""
 
     secrets: Secrets
     tokens: Tokens
 
     async def headers(self, authentication: Authentication | None) -> dict[str, str]:
         """
-        The header that proves who calls.
+        The header for an authentication.
 
         Raises:
-            Fault: there is no such secret, or it lacks what is needed, or no token is given for it.
+            Fault: there is no such secret, it lacks a member, or the authority gives no token.
         """
         if authentication is None:
             return {}
@@ -46,7 +46,7 @@ class Credentials:
 
     @contextmanager
     def shown(self, headers: Mapping[str, str]) -> Iterator[None]:
-        """Show them to somebody: a token that is not taken there is asked for anew, the next time."""
+        """Use credentials in a call: a token that is refused with 401 is forgotten."""
         try:
             yield
         except Fault as fault:

@@ -1,4 +1,4 @@
-"""What executions read from the ledger and write to it: processes, schemas, events, results."""
+"""Reads and writes of executions in the ledger: processes, schemas, events, results."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from refinery_core.vibe.references import pin, read_schema
 from refinery_core.vibe.refs import Ref
 
 _KEPT_BYTES: Final = 8 << 20
-"""Of Vibes as JSON; what Python makes of them may be ten times as large."""
+"""The size of the cache of Vibes, as JSON; in Python they may be ten times as large."""
 
 _SCHEMAS_BYTES: Final = 4 << 20
-"""Of all schemas of one process that refer to Vibes, each once: they travel to the workflow."""
+"""The size of all bundles of one process, each once: they travel to the workflow."""
 
 
 class Documents:
@@ -42,7 +42,7 @@ class Documents:
         self._vibes: Kept[str, Vibe] = Kept(_KEPT_BYTES)
 
     async def vibe(self, ref: str) -> Vibe:
-        """One Vibe. What a ref names never changes, so the last ones are kept."""
+        """One Vibe. It never changes, so it is cached."""
         vibe = self._vibes.get(ref)
         if vibe is None:
             vibe = await self._refinery.get_vibe(ref)
@@ -59,7 +59,7 @@ class Documents:
 
     async def load(self, load: Load, workflow: str) -> Loaded:
         """
-        Read a process, its schemas, and what its capabilities refer to.
+        Read a process, its schemas, and the references of its capabilities.
 
         Raises:
             Fault: the execution was terminated before this run, and Temporal did not hear of it.
@@ -92,7 +92,7 @@ class Documents:
 
     async def bundles(self, schemas: Sequence[Schema], frozen: Mapping[str, str]) -> dict[str, str]:
         """
-        Those that refer to Vibes, composed as they were when the execution started, by their pointers.
+        The bundles of schemas that refer to Vibes, with the frozen refs, by their pointers.
 
         Raises:
             Fault: together they are too large.
@@ -130,7 +130,7 @@ class Documents:
         return found
 
     async def begin(self, begin: Begin) -> Begun:
-        """Record an execution that another one runs; the same again is the same again."""
+        """Record an execution that another one runs. Repeating it gives the same RECORD."""
         behalf, input_ = begin.behalf, _document(begin.input, "input")
         check_result_id(behalf.branch, begin.result_id)
         id_ = ExecutionRecord.id_of(UUID(begin.key))
@@ -161,7 +161,7 @@ class Documents:
         return Begun(refined.vibes[0].ref, apart, time)
 
     async def commit(self, commit: Commit) -> str:
-        """Commit the result of an execution, and give its ref; the same again gives the same again."""
+        """Commit the result of an execution, and return its ref. Repeating it gives the same ref."""
         draft = Draft(
             type=VibeType.RECORD,
             id=commit.result_id,
@@ -180,7 +180,7 @@ class Documents:
         return refined.vibes[0].ref
 
     async def emit(self, event: dict[str, Any], caller: Caller) -> str:
-        """Commit an event that a process sends; whoever watches the ledger sees it."""
+        """Commit an event that a process sends; watchers of the ledger see it."""
         behalf = caller.behalf
         folder = Ref.parse(behalf.record_ref).id if behalf.record_ref else WORKFLOW_ID_PREFIX.rstrip("/")
         refined = await self._refinery.refine(
@@ -202,7 +202,7 @@ def _document(value: Any, field: str) -> Document:
 
 
 def _pinned(schema: Schema, frozen: Mapping[str, str]) -> Any:
-    """The schema with what its references stand for; None where it has no references."""
+    """The schema with its references pinned; None where it has none."""
     if schema.reference is not None:
         written, hash_mark, fragment = str(schema.reference).partition("#")
         ref = frozen.get(str(schema.reference)) or frozen.get(written)

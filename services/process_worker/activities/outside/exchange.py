@@ -20,7 +20,7 @@ _MOST: Final = 100
 """Headers of an answer, and interim answers before it."""
 _READ: Final = 64 << 10
 _WITH_CONTENT: Final = frozenset({"PATCH", "POST", "PUT"})
-"""Methods whose requests say how much content they have, even if that is none."""
+"""Methods whose requests have a Content-Length, even without content."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Asked:
 
 async def exchange(asked: Asked, address: str, port: int, tls: ssl.SSLContext | None) -> Reply:
     """
-    Send a request to an address, whatever its host means by now, and read the answer.
+    Send a request to an address, and read the answer. The host is not resolved again.
 
     Cancelling closes the connection.
 
@@ -52,7 +52,7 @@ async def exchange(asked: Asked, address: str, port: int, tls: ssl.SSLContext | 
         OSError: the connection failed.
         h11.RemoteProtocolError: the answer is no HTTP, or has too many headers.
         h11.LocalProtocolError: the request has a character that requests cannot have.
-        ValueError: so it has.
+        ValueError: likewise.
     """
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADERS)
     request, name = _request(connection, asked), urlsplit(asked.uri).hostname
@@ -60,7 +60,7 @@ async def exchange(asked: Asked, address: str, port: int, tls: ssl.SSLContext | 
         address, port, ssl=tls, server_hostname=name if tls else None, flags=socket.AI_NUMERICHOST
     )
     try:
-        writer.write(request)  # It is not waited for: the answer may come before all is sent.
+        writer.write(request)  # No drain: the server may answer before it has read everything.
         return await _reply(connection, reader)
     finally:
         writer.transport.abort()

@@ -1,4 +1,4 @@
-"""Python functions that capabilities call by name: the ledger's, and those of packages that are installed."""
+"""Python functions that capabilities call by name: the ledger's, and those of installed packages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from refinery_client import ABSENT, Draft, LineageDirection, Refinery, SchemaFor
 from refinery_core.vibe.model import Context, EdgeType, VibeType
 
 GROUP: Final = "refinery.capabilities"
-"""The entry points of functions: the name is what a capability calls, `refinery.` names are ours."""
+"""The group of entry points: their names are those of functions; `refinery.` names are ours."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls a function: for whom, and under which key, a UUID that every attempt of the call shares."""
+    """The caller of a function, and the idempotency key, which all attempts of the call share."""
 
     key: UUID
     behalf: Behalf
@@ -37,10 +37,10 @@ def installed() -> dict[str, Function]:
 
 async def call(functions: Mapping[str, Function], name: str, arguments: Any, caller: Caller) -> Any:
     """
-    Call a function by its name; one that is not async may block, and is called in a thread.
+    Call a function by its name; a function that is not async may block, and is called in a thread.
 
     Raises:
-        Fault: there is none.
+        Fault: there is no such function.
     """
     function = functions.get(name)
     if function is None:
@@ -53,7 +53,7 @@ async def call(functions: Mapping[str, Function], name: str, arguments: Any, cal
 
 @dataclass(frozen=True)
 class LedgerFunctions:
-    """What the capabilities `system/capabilities/…` do."""
+    """The functions of the capabilities `system/capabilities/…`."""
 
     refinery: Refinery
 
@@ -72,7 +72,7 @@ class LedgerFunctions:
         return _shown(await self.refinery.get_vibe(arguments["reference"], context=context))
 
     async def refine(self, arguments: Any, caller: Caller) -> dict[str, Any]:
-        """Commit, as the author of the execution, under the process."""
+        """Refine as the author of the execution, with the process as an instruction."""
         behalf = caller.behalf
         refined = await self.refinery.refine(
             request_id=caller.key,
@@ -117,7 +117,7 @@ class LedgerFunctions:
 
 
 def _reading(function: Callable[[Any, Caller], Awaitable[Any]]) -> Function:
-    """Say that arguments do not fit, where a schema has let them through."""
+    """Turn errors of unfitting arguments, which a schema has let through, into faults."""
 
     async def call(arguments: Any, caller: Caller) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""The way out: only to hosts that are allowed, only to the address that was looked at, and only so large."""
+"""The gateway of processes: only to hosts that are allowed, and only to the address that was checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOT_PUBLIC: Final = tuple(
     ipaddress.ip_network(network)
     for network in ("192.0.0.0/24", "::ffff:0:0:0/96", "64:ff9b:1::/48", "5f00::/16", "fec0::/10")
 )
-"""Special purposes that not every Python knows of."""
+"""Networks of special purposes that not every Python knows."""
 _PORTS: Final = {"http": 80, "https": 443}
 _PORT_END: Final = 65_536
 _GRPC_TLS: Final = "grpcs://"
@@ -35,26 +35,25 @@ _MOVED: Final = frozenset({301, 302})
 _SEE_OTHER: Final = 303
 _REDIRECTS: Final = _MOVED | {_SEE_OTHER, 307, 308}
 _FOR_ONE_ORIGIN: Final = frozenset({"authorization", "cookie"})
-"""Headers that are not for whoever a redirect leads to."""
+"""Headers that a redirect to another origin drops."""
 
 
 @dataclass(frozen=True)
 class Gateway:
     """
-    The way out. `allowed` holds hosts, `host` or `host:port`; nothing is allowed that is not there.
+    The gateway. `allowed` has the hosts that may be called, as `host` or `host:port`.
 
-    A name is resolved once, and the connection goes to the address that was found. An address that is not
-    public has to be allowed itself, whatever name leads to it. Where a redirect leads is looked at in the
-    same way.
+    A name is resolved once, and the connection goes to the address that was checked. An address that is not
+    public has to be allowed itself, whatever name leads to it. Redirects are checked in the same way.
     """
 
     allowed: frozenset[str] = frozenset()
     grpc_tls: frozenset[str] = frozenset()
-    """Those of the allowed that speak TLS where they serve gRPC, beside whoever serves on port 443."""
+    """The allowed hosts whose gRPC servers speak TLS; those on port 443 always do."""
     authorities: bytes | None = None
-    """In PEM: who is trusted to say who somebody is; None for those that everybody trusts."""
+    """The trusted certificate authorities, in PEM; None for those of the system."""
     seconds: float = SECONDS
-    """How long the whole of a request and its answer may take, with all redirects."""
+    """The seconds that a request and its answer may take, all redirects included."""
 
     @classmethod
     def of(cls, setting: str, ca_file: str | None = None) -> Gateway:
@@ -62,7 +61,7 @@ class Gateway:
         Read the setting: hosts, separated by commas; `grpcs://host:port` serves gRPC with TLS.
 
         Raises:
-            CannotStart: an entry could never be a host that is called, or the file holds no authorities.
+            CannotStart: an entry is no host, or the file has no certificates.
         """
         written = [part.strip().lower() for part in setting.split(",") if part.strip()]
         hosts = [_allowed(part.removeprefix(_GRPC_TLS)) for part in written]
@@ -78,7 +77,7 @@ class Gateway:
 
     @cached_property
     def tls(self) -> ssl.SSLContext:
-        """What HTTPS is spoken with; made once, since that takes longer than a call."""
+        """The TLS context for HTTPS; made once, since that takes longer than a call."""
         if self.authorities is None:
             return ssl.create_default_context()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -86,15 +85,15 @@ class Gateway:
         return context
 
     def speaks_tls(self, host: str, port: int) -> bool:
-        """Whether gRPC is spoken with TLS there."""
+        """Whether gRPC servers at this host and port speak TLS."""
         return port == _PORTS["https"] or _is_among(self.grpc_tls, host, port)
 
     async def send(self, asked: Asked, *, follow: bool = False) -> Reply:
         """
-        Send a request, and where it is redirected, if that is to be followed.
+        Send a request, and follow redirects if asked to.
 
         Raises:
-            Fault: it may not be sent, or is not answered.
+            Fault: the host is not allowed, or does not answer.
         """
         try:
             async with asyncio.timeout(self.seconds):
@@ -125,7 +124,7 @@ class Gateway:
             reason = str(fault) or type(fault).__name__
             raise standard("communication", f"{host} cannot be reached: {reason}", status=503) from None
         except (ValueError, h11.LocalProtocolError):
-            # What exactly is wrong might quote a secret.
+            # The exact error might quote a secret.
             raise standard("configuration", "the request has a character that requests cannot have") from None
 
     async def address_of(self, host: str, port: int) -> str:
@@ -133,7 +132,7 @@ class Gateway:
         Find the address to connect to.
 
         Raises:
-            Fault: the host is not allowed, or has no address that is.
+            Fault: the host is not allowed, or has no allowed address.
         """
         host = host.lower()
         if not _is_among(self.allowed, host, port):
@@ -154,7 +153,7 @@ class Gateway:
 
 
 def _allowed(entry: str) -> str:
-    """An entry as `_is_among` looks for it."""
+    """An entry in the form that `_is_among` compares."""
     found = _ENTRY.fullmatch(entry)
     six, port = (entry, None) if found is None else found.group("six", "port")
     try:
@@ -180,7 +179,7 @@ def _is_among(hosts: frozenset[str], host: str, port: int) -> bool:
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
-        # These lead to an address of the older kind.
+        # These contain an IPv4 address.
         embedded = found.ipv4_mapped or found.sixtofour
         if found in _TRANSLATED or found in _COMPATIBLE:
             embedded = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
@@ -190,7 +189,7 @@ def _is_public(address: str) -> bool:
 
 
 def _redirected(asked: Asked, reply: Reply) -> Asked | None:
-    """What to ask instead, as browsers do it; None where this is the answer."""
+    """The request that a redirect asks for, as browsers make it; None where the reply is no redirect."""
     location = reply.headers.get("location")
     if reply.status not in _REDIRECTS or not location:
         return None

@@ -1,4 +1,4 @@
-"""HTTP calls: a call becomes a request, and an answer becomes what the task gives."""
+"""HTTP calls: makes a request of a call, and an output of the answer."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from refinery_core.vibe.documents import MAX_BYTES, DocumentFault, parse
 _OWN_HEADERS: Final = frozenset(
     {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-"""Which host is asked and where a request ends is not for the process to say."""
+"""Headers that a process may not set: they name the host, or frame the request."""
 
 _IS_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 def asked_of(call: HttpCall, authorization: Mapping[str, str], key: str) -> Asked:
     """
-    Make a request of a call. The key lets a server see that it has answered this before.
+    Make a request of a call. The key is sent as the Idempotency-Key.
 
     Raises:
-        Fault: it has a header that it cannot have.
+        Fault: it has a header that is not allowed, or is none.
     """
     uri, _ = urldefrag(call.uri)
     if call.query:
@@ -53,10 +53,10 @@ def asked_of(call: HttpCall, authorization: Mapping[str, str], key: str) -> Aske
 
 def output_of(call: HttpCall, asked: Asked, reply: Reply) -> Any:
     """
-    What the task gives for an answer.
+    The output of a call, from the answer.
 
     Raises:
-        Fault: the answer says that it failed, or cannot be read.
+        Fault: the answer has the status of a failure, or cannot be read.
     """
     highest = 399 if call.redirect else 299
     if not 200 <= reply.status <= highest:
@@ -107,13 +107,13 @@ def _header(value: Any) -> str:
 
 
 def form(fields: Mapping[str, Any]) -> str:
-    """Write fields as a query or a form has them; a list is a field for each of its items."""
+    """Fields, encoded for a query or a form; a list becomes a field for each of its items."""
     pairs = [(name, value if isinstance(value, list) else [value]) for name, value in fields.items()]
     return urlencode([(name, plain(value)) for name, values in pairs for value in values])
 
 
 def plain(value: Any) -> str:
-    """Write a value where there is only text: a string as it is, anything else as JSON, null as nothing."""
+    """A value as text: a string as it is, null as nothing, anything else as JSON."""
     if isinstance(value, str):
         return value
     return orjson.dumps(value).decode() if value is not None else ""

@@ -1,4 +1,4 @@
-"""Calls an operation of an OpenAPI document: finds it, and makes an HTTP request of its parameters."""
+"""OpenAPI calls: finds the operation in the document, and makes an HTTP call of its parameters."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 def request_of(document: Any, call: OpenApiCall, base: str | None) -> HttpCall:
     """
-    Write a call of an operation as an HTTP call.
+    The HTTP call for a call of an operation.
 
-    `base` is where the document is from, which a relative server is relative to. What is no parameter of
-    the operation is a member of its body; an argument named `body` is the whole of it.
+    `base` is the URI of the document, against which a relative server is resolved. Arguments that are no
+    parameters of the operation are members of its body; an argument named `body` is the whole body.
 
     Raises:
-        Fault: there is no such operation, or it lacks a parameter, or the document is none.
+        Fault: there is no such operation, a parameter is missing, or the document is no OpenAPI document.
     """
     try:
         return _request_of(document, call, base)
@@ -63,7 +63,7 @@ def _request_of(document: Any, call: OpenApiCall, base: str | None) -> HttpCall:
 
 
 def _placed(parameters: Iterable[dict[str, Any]], arguments: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What goes where; the arguments that are parameters are taken out."""
+    """The parameters by their places; they are removed from the arguments."""
     placed: dict[str, dict[str, Any]] = {place: {} for place in _PLACES}
     for parameter in parameters:
         name, place = parameter["name"], parameter["in"]
@@ -79,12 +79,12 @@ def _placed(parameters: Iterable[dict[str, Any]], arguments: dict[str, Any]) -> 
 
 
 def _written(parameter: dict[str, Any], value: Any) -> dict[str, Any]:
-    """A parameter by the names that it is sent under; a list is sent as often as it has items."""
+    """The fields that a parameter is sent as; an exploded list is sent as one field with many values."""
     name, place = parameter["name"], parameter["in"]
     style = parameter.get("style", "form" if place in {"query", "formData"} else "simple")
     if style not in {"form", "simple"} or (isinstance(value, dict) and place != "query"):
         raise _refused(f"the parameter '{name}' has a style that is not supported")
-    # Documents of the second version name the style of a list otherwise, and join it by default.
+    # Version 2 of OpenAPI names the style of a list otherwise, and joins it by default.
     explode = parameter.get("explode", style == "form" and "type" not in parameter)
     if style == "form" and (explode or parameter.get("collectionFormat") == "multi"):
         return value if isinstance(value, dict) else {name: value}
@@ -111,7 +111,7 @@ def _operation(document: Any, wanted: str) -> tuple[str, str, dict[str, Any], di
 
 
 def _parameters(document: Any, *levels: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The parameters of a path and of an operation, whose own come before those of the path."""
+    """The parameters of a path and of an operation; those of the operation override."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for written in (parameter for level in levels for parameter in level.get("parameters", [])):
         parameter = _inside_or_itself(document, written)
@@ -127,7 +127,7 @@ def _inside_or_itself(document: Any, written: dict[str, Any]) -> Any:
 
 
 def _inside(document: Any, reference: str) -> Any:
-    """What a reference inside the document leads to; nothing else is ever fetched."""
+    """The target of a reference inside the document; other references are refused."""
     if not reference.startswith("#/"):
         raise _refused(f"'{reference}' leads out of the OpenAPI document")
     for token in reference[2:].split("/"):

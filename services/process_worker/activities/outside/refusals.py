@@ -1,4 +1,4 @@
-"""What the ledger and the resolver refuse, as errors of the language."""
+"""Turns refusals of the ledger and the resolver into errors of the language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refinery_core.errors import AnotherLedger, Code, Overloaded, RefineryError,
 
 _FOR_NOW: Final = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
 _MENDABLE: Final = {Overloaded.reason, StorageFull.reason, AnotherLedger.reason}
-"""What passes, or an operator mends; what else has these codes, as a message that is too large, stays so."""
+"""Reasons that pass, or that an operator mends; others with the same codes are final."""
 _KINDS: Final = {
     Code.INVALID_ARGUMENT: ("validation", 400),
     Code.OUT_OF_RANGE: ("validation", 400),
@@ -25,7 +25,7 @@ _VIOLATIONS: Final = 5
 
 
 def is_for_now(refusal: RefineryError) -> bool:
-    """Whether somebody is away or busy, so that the same may be answered later."""
+    """Whether the refusal is temporary, so that a retry may succeed."""
     return refusal.code in _FOR_NOW or refusal.reason in _MENDABLE
 
 

@@ -1,4 +1,4 @@
-"""gRPC calls: unary, to hosts that are allowed, with what the server or a descriptor says of the messages."""
+"""gRPC calls: unary, to allowed hosts; the messages are described by the server or by a descriptor."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _STATUSES: Final = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
-"""As HTTP would have them, where they are not 500."""
+"""The HTTP statuses of gRPC codes; the others are 500."""
 
 
 async def call(gateway: Gateway, asked: GrpcCall, authorization: Mapping[str, str], descriptor: Any) -> Any:
     """
     Call a method; `descriptor` is `{"base64": …}`, a FileDescriptorSet, or None to ask the server.
 
-    Where no port is given, 443 is meant.
+    The default port is 443.
 
     Raises:
-        Fault: it may not be called, there is no such method, or it failed.
+        Fault: the host is not allowed, there is no such method, or the call failed.
     """
     host, port = asked.host.lower(), asked.port or _USUAL_PORT
     address = await gateway.address_of(host, port)
@@ -56,7 +56,7 @@ async def call(gateway: Gateway, asked: GrpcCall, authorization: Mapping[str, st
     metadata = tuple((name.lower(), value) for name, value in authorization.items())
     try:
         with _channel(gateway, target, host, port) as channel:
-            # A thread cannot be cancelled; the end of its channel ends what it waits for.
+            # A thread cannot be cancelled; closing its channel ends its wait.
             async with asyncio.timeout(gateway.seconds):
                 return await asyncio.to_thread(_call, channel, asked, metadata, descriptor)
     except TimeoutError:
@@ -93,7 +93,7 @@ def _call(channel: grpc.Channel, asked: GrpcCall, metadata: tuple[tuple[str, str
     try:
         return json_format.MessageToDict(answer, preserving_proto_field_name=True, descriptor_pool=pool)
     except (TypeError, ValueError, json_format.Error) as error:
-        # It was called, and is not called again for this.
+        # The call was made, and a retry would make it again.
         raise standard("communication", f"the answer cannot be read: {error}", status=502) from None
 
 

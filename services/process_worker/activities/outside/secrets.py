@@ -1,4 +1,4 @@
-"""Secrets, by name: from the environment of the worker, and into nothing but the request that needs them."""
+"""Secrets by name, from the environment of the worker; only the requests that need them get them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PREFIX: Final = "REFINERY_SECRET_"
 
 @dataclass(frozen=True)
 class Secrets:
-    """Every variable REFINERY_SECRET_<NAME>; its text may be JSON."""
+    """The variables REFINERY_SECRET_<NAME>; their texts may be JSON."""
 
     environment: Mapping[str, str]
     evaluator: Evaluator
 
     @classmethod
     def from_environment(cls, evaluator: Evaluator) -> Secrets:
-        """Those of this process."""
+        """The secrets in the environment of this process."""
         return cls(os.environ, evaluator)
 
     def read(self, name: str) -> Any:
@@ -35,7 +35,7 @@ class Secrets:
         One secret.
 
         Raises:
-            Fault: there is none of this name.
+            Fault: there is no such secret.
         """
         text = self.environment.get(f"{PREFIX}{name.upper().replace('-', '_')}")
         if text is None:
@@ -44,7 +44,7 @@ class Secrets:
             value = orjson.loads(text)
         except ValueError:
             return text
-        # A token may well look like a number.
+        # A token may look like a number.
         return value if isinstance(value, dict | list | str) else text
 
     async def values(self, authentication: Authentication) -> Any:
@@ -65,7 +65,7 @@ class Secrets:
         except Busy:
             raise
         except (EvaluationFault, Killed):
-            # What exactly is wrong might quote the secret.
+            # The exact error might quote the secret.
             detail = "an expression in the authentication cannot be evaluated"
             raise standard("expression", detail) from None
         return dict(zip(values.expressions, results, strict=True))

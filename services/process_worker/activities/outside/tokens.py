@@ -1,4 +1,4 @@
-"""Tokens of OAuth 2: asked for where a process says, and kept until they are about to expire."""
+"""Tokens of OAuth 2: requested from an authority, and cached until they are about to expire."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from process_worker.engine.faults import Fault, standard
 
 _KEPT: Final = 256
 _SPARE_SECONDS: Final = 30.0
-"""How long before it expires a token is no longer used."""
+"""The seconds before its expiry in which a token is no longer used."""
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 
@@ -35,31 +35,31 @@ class _Kept:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of this worker. Who asks is named by everything that is asked with."""
+    """The cached tokens of this worker. The key of one is everything that it was requested with."""
 
     gateway: Gateway
     _kept: OrderedDict[bytes, _Kept] = field(default_factory=OrderedDict)
 
     async def get(self, scheme: str, fields: Mapping[str, str]) -> str:
         """
-        A token that holds. `scheme` is `oauth2` or `oidc`; `fields` are its members by their paths.
+        A valid token. `scheme` is `oauth2` or `oidc`; `fields` are its members by their paths.
 
         Raises:
-            Fault: none is given, or who gives them may not be called or does not answer.
+            Fault: the authority gives none, does not answer, or is not allowed.
         """
         key = hashlib.sha256(orjson.dumps([scheme, dict(fields)], option=orjson.OPT_SORT_KEYS)).digest()
         kept = self._kept.setdefault(key, _Kept())
         self._kept.move_to_end(key)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        async with kept.lock:  # However many want it, it is asked for once.
+        async with kept.lock:  # Concurrent calls request it once.
             if time.monotonic() >= kept.until:
                 kept.token, seconds = await self._ask(scheme, fields)
                 kept.until = time.monotonic() + seconds - _SPARE_SECONDS
             return kept.token
 
     def forget(self, token: str) -> None:
-        """A token does not hold any more."""
+        """Forget a token that was refused."""
         for kept in self._kept.values():
             if kept.token == token:
                 kept.until = 0.0
@@ -100,7 +100,7 @@ def _request(uri: str, fields: Mapping[str, str]) -> Asked:
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     elif method == "client_secret_post":
         asked |= {f"client_{name}": _field(fields, f"client.{name}") for name in ("id", "secret")}
-    elif method != "none":  # As only a secret can say it.
+    elif method != "none":  # Only a secret can have this value: the checker refuses it in a process.
         raise standard("authentication", f"clients that prove themselves by '{method}' are not supported")
     elif "client.id" in fields:
         asked["client_id"] = fields["client.id"]
