@@ -1,4 +1,4 @@
-"""Reads how a call proves who calls: by a name in `use`, by a secret, or written out."""
+"""Reads authentications: by a name in `use`, by a secret, or written out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _check_client(place: Place) -> None:
 
 
 def _leaves(members: dict[str, Place]) -> Iterator[tuple[str, Place]]:
-    """The texts by their paths: `token`, `client.id`, `scopes.0`."""
+    """The texts of an authentication by their paths: `token`, `client.id`, `scopes.0`."""
     for name, place in members.items():
         if name in _OBJECTS:
             yield from ((f"{name}.{key}", text) for key, text in place.pairs(name).items())

@@ -1,4 +1,4 @@
-"""Reads what a call task calls: its kind first, then what that kind takes."""
+"""Reads the call of a call task: its kind first, then the arguments of that kind."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _read_headers(place: Place | None, reading: Reading, scope: Scope) -> Templa
 
 
 def _read_fields(place: Place | None, what: str, reading: Reading, scope: Scope) -> Template | None:
-    """Read plain values by name, or an expression that gives them."""
+    """Read an object of plain values, or an expression that gives one."""
     if place is None:
         return None
     if isinstance(place.value, str):

@@ -1,4 +1,4 @@
-"""Reads the solutions of Process and Capability Vibes; says in one sentence what is wrong, and where."""
+"""Reads the solutions of Process and Capability Vibes; refuses with a sentence and a JSON pointer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_process(solution: Any) -> Process:
     Read a workflow document.
 
     Raises:
-        ProcessFault: It is refused; the path leads to what is wrong.
+        ProcessFault: It is refused; the path is that of the mistake.
     """
     root = Place(solution)
     members = root.members("a process", _TOP, ("document", "do"))
@@ -69,7 +69,7 @@ def read_capability(solution: Any) -> Capability:
     Read a function document: one call, with the schemas of its input and its output.
 
     Raises:
-        ProcessFault: It is refused; the path leads to what is wrong.
+        ProcessFault: It is refused; the path is that of the mistake.
     """
     root = Place(solution)
     members = root.members("a capability", _CAPABILITY, ("call",))
@@ -106,7 +106,7 @@ def _read_document(place: Place) -> dict[str, Any]:
 
 
 def _read_use(place: Place | None, known: tuple[str, ...], reading: Reading, scope: Scope) -> None:
-    """Fill what the document shares; the order matters, since authentications name secrets."""
+    """Read what `use` defines; the order matters, since authentications name secrets."""
     if place is None:
         return
     for key in _UNSUPPORTED:

@@ -17,7 +17,7 @@ _IS_PART = re.compile(r"(?:\*|([0-9]{1,2}|[A-Z]{3})(?:-([0-9]{1,2}|[A-Z]{3}))?)(
 
 
 def cron_problem(text: str) -> str | None:
-    """What is wrong with a cron expression; None if nothing is."""
+    """The mistake in a cron expression, as a phrase; None if there is none."""
     fields = text.split(" ")
     if len(fields) != len(_FIELDS):
         return f"a cron expression has five fields, such as '0 9 * * MON', not {len(fields)}"
@@ -26,7 +26,7 @@ def cron_problem(text: str) -> str | None:
             if not _is_part(part, low, high, names):
                 return f"'{field[:40]}' is no {name} of a cron expression"
     if fields[2] != "*" and fields[4] != "*":
-        # Temporal fires on days that are both, other crons on days that are either.
+        # Temporal fires on days that match both, other crons on days that match either.
         return "a cron expression names either days of the month or of the week, and leaves the other at '*'"
     return None
 

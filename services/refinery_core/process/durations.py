@@ -1,4 +1,4 @@
-"""Reads durations, in milliseconds, in the two forms in which they are written."""
+"""Reads durations, in both of their forms, as milliseconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ISO_UNITS = (604_800_000, 86_400_000, 3_600_000, 60_000, 1_000)
 
 
 class DurationFault(ValueError):  # noqa: N818 - an error is a refusal; this names what is wrong in a text
-    """What is no duration; `problem` is a phrase for people."""
+    """A value that is no duration; `problem` is a phrase for people."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -35,7 +35,7 @@ def read_duration(written: str | Mapping[str, Any]) -> int:
         Milliseconds.
 
     Raises:
-        DurationFault: It is none, or longer than a hundred years.
+        DurationFault: It is no duration, or longer than a hundred years.
     """
     total = _read_iso(written) if isinstance(written, str) else _read_members(written)
     if total > MAX_MILLISECONDS:

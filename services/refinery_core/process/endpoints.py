@@ -1,4 +1,4 @@
-"""Reads where a call goes."""
+"""Reads endpoints and resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads errors, the filters that catch them, and how often to try again."""
+"""Reads errors, the filters that catch them, and retry policies."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _check_type(place: Place, uri: str) -> None:
 
 
 def read_retry(place: Place, reading: Reading, scope: Scope, around: Scope) -> RetryPolicy:
-    """Read a retry policy; how long an attempt may take is said `around` the catch: there is no error yet."""
+    """Read a retry policy; the duration of an attempt has the scope `around` the catch, without the error."""
     members = place.members("a retry policy", _RETRY)
     inside = Stage.INSIDE
     delay, limit = members.get("delay"), members.get("limit")

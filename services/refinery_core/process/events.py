@@ -18,7 +18,7 @@ _AUTHOR = "author_ref"
 STRINGS = frozenset((*_URIS, *_TEXTS, _AUTHOR))
 """Attributes of an event that are strings; others may be numbers and booleans too."""
 OF_PATTERNS = frozenset("\\^$*+?()[]{}|")
-"""Characters by which a text in a filter looks like a regular expression."""
+"""Characters that make a text in a filter a regular expression."""
 _IS_ATTRIBUTE = re.compile(r"[a-z0-9]+").fullmatch
 
 
@@ -56,7 +56,7 @@ def _is_like_a_pattern(place: Place) -> bool:
 
 
 def read_consumption(place: Place, reading: Reading, scope: Scope, *, nested: bool = False) -> Consumption:
-    """Read which events are waited for."""
+    """Read the events to wait for."""
     what = "'until'" if nested else "'to'"
     wanted = Wanted(place.one_of(what, _WANTED, () if nested else ("until",)))
     inside = place.at(wanted.value)

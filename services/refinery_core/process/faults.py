@@ -1,4 +1,4 @@
-"""What is wrong in a process, a capability or an expression, and where."""
+"""The refusals of processes, capabilities and expressions: a problem, and its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the schema of a process describes: `properties.input`, what it takes; `properties.result`."""
+"""The schema of a process: `properties.input` describes its input, `properties.result` its result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ RESULT: Final = "result"
 
 
 def interface_problem(schema: Any) -> str | None:
-    """Why a schema cannot be that of a process; None if it can."""
+    """The reason why a schema cannot be that of a process; None if it can."""
     if _described(schema) & {INPUT, RESULT}:
         return None
     return "that of a process describes its input and its result, so it has 'properties' with either or both"
 
 
 def schema_of(part: str, process_ref: str, schema: Any) -> Any:
-    """The schema of the input or the result of a process, by reference; None where it describes none."""
+    """A reference to the schema of the input or the result of a process; None where there is none."""
     return {"$ref": f"{SCHEME}{process_ref}#/properties/{part}"} if part in _described(schema) else None
 
 

@@ -1,4 +1,4 @@
-"""Reads what each of the twelve kinds of task has of its own."""
+"""Reads the members of each of the twelve kinds of task."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "call": ("call", "with"),
     "run": ("run",),
 }
-"""The kinds, and the members that each has of its own."""
+"""The kinds, with their own members."""
 
 OWNERS = {"while": "for", "catch": "try", "foreach": "listen", "with": "call"}
-"""Members that mean nothing without the kind that has them."""
+"""Members that belong to one kind only."""
 
 _FOREIGN = ("shell", "script", "container")
 _READS = tuple(read.value for read in Read)
@@ -58,7 +58,7 @@ _READS = tuple(read.value for read in Read)
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """How the lists of tasks inside a task are read, and what leads from one task to another."""
+    """The readers of lists of tasks and of `then`, which `tasks` provides."""
 
     tasks: Callable[[Place, str, Reading, Scope], tuple[Task, ...]]
     branches: Callable[[Place, Reading, Scope], tuple[Task, ...]]
@@ -68,7 +68,7 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A task whose kind is known: its members, and what all tasks have, read already."""
+    """A task of a known kind: its members, and the common ones, which were read already."""
 
     place: Place
     members: Mapping[str, Place]
@@ -77,7 +77,7 @@ class Body:
 
 
 def read_kind(kind: str, body: Body, reading: Reading, scope: Scope) -> Task:
-    """Read what the kind of a task has of its own."""
+    """Read a task by its kind."""
     return _READERS[kind](body, reading, scope)
 
 

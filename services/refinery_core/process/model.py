@@ -1,4 +1,4 @@
-"""Processes and capabilities as frozen data: what the checker makes of a document, to be carried out."""
+"""Processes and capabilities as frozen data: the checker makes them, the engine carries them out."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from refinery_core.process.parts import (
 from refinery_core.vibe.refs import AugUri
 
 UNCHANGED = Shape()
-"""Data that is neither checked nor reshaped."""
+"""Data that is neither checked nor transformed."""
 
-# --- What a call calls --------------------------------------------------------------------
+# --- Calls --------------------------------------------------------------------
 
 
 class Answer(enum.StrEnum):
-    """What an HTTP call gives: the content, its bytes in base64, or the whole response."""
+    """The output of an HTTP call: the content, its bytes in base64, or the whole response."""
 
     CONTENT = "content"
     RAW = "raw"
@@ -107,7 +107,7 @@ AnyCall = HttpCall | OpenApiCall | GrpcCall | CapabilityCall | FunctionCall | Py
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What all twelve kinds of task have. `pointer` is where it stands, such as `/do/0/greet`."""
+    """The common members of tasks. `pointer` is its place in the document, such as `/do/0/greet`."""
 
     name: str
     pointer: str
@@ -131,14 +131,14 @@ class Do(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Set(Task):
-    """Data, made of a template."""
+    """Sets data, by a template."""
 
     data: Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One way out of a switch; without a condition it is the way when no other is."""
+    """One case of a switch; a case without a condition is the default."""
 
     name: str
     when: Expression | None
@@ -147,14 +147,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch(Task):
-    """The way of the first case that holds."""
+    """Goes on as the first case says whose condition holds."""
 
     cases: tuple[Case, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class For(Task):
-    """Tasks for each item of a collection, as long as `while_` holds."""
+    """Tasks for each item of a collection, while `while_` holds."""
 
     collection: Expression
     item: str = "item"
@@ -165,7 +165,7 @@ class For(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fork(Task):
-    """Tasks at once; all their outputs in order, or, if they compete, that of the first to finish."""
+    """Tasks at the same time; the outputs of all in order, or of the first to finish if they compete."""
 
     branches: tuple[Task, ...]
     compete: bool = False
@@ -182,20 +182,20 @@ class Try(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raise(Task):
-    """An error."""
+    """Raises an error."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait(Task):
-    """A pause."""
+    """Waits for a duration."""
 
     duration: Duration
 
 
 class Read(enum.StrEnum):
-    """What of an event a listener gives: its data, the whole event, or the data as it was sent."""
+    """The part of an event that a listener gives: its data, the whole event, or the data as it was sent."""
 
     DATA = "data"
     ENVELOPE = "envelope"
@@ -204,7 +204,7 @@ class Read(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EachEvent:
-    """What to do for each event that is consumed, one after the other."""
+    """The tasks for each consumed event, one event after the other."""
 
     item: str = "item"
     index: str = "index"
@@ -231,7 +231,7 @@ class Emit(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Task):
-    """Calls something."""
+    """Makes a call."""
 
     call: AnyCall
 
@@ -252,7 +252,7 @@ class Run(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a process starts by itself: at the times of a cron expression, or every so many milliseconds."""
+    """The times at which a process starts: those of a cron expression, or every so many milliseconds."""
 
     cron: str | None = None
     every: int | None = None
@@ -274,9 +274,9 @@ class Process:
     schedule: Schedule | None = None
     secrets: frozenset[str] = frozenset()
     references: tuple[Reference, ...] = ()
-    """Every `aug:` reference, in the order of reading, to be frozen when an execution starts."""
+    """All `aug:` references, in the order of reading; they are frozen when an execution starts."""
     schemas: tuple[Schema, ...] = ()
-    """Every schema of data, wherever it stands."""
+    """All schemas of data in the document."""
     definition: Any = field(default=None, repr=False, compare=False)
 
 

@@ -1,4 +1,4 @@
-"""What tasks are made of: expressions, templates, durations, errors, retries, references."""
+"""The parts of tasks: expressions, templates, durations, errors, retries, references."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from refinery_core.vibe.refs import AugUri
 
 CONTINUE, EXIT, END = "continue", "exit", "end"
 DIRECTIVES = (CONTINUE, EXIT, END)
-"""Where to go on: to the next task, out of the list of tasks, or to the end of the process."""
+"""Directives: to the next task, out of the list of tasks, or to the end of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Duration:
 
 
 class ReferenceUse(enum.StrEnum):
-    """What a referenced Vibe is to the process."""
+    """The use of a referenced Vibe in the process."""
 
     CAPABILITY = "capability"
     PROCESS = "process"
@@ -49,7 +49,7 @@ class ReferenceUse(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One `aug:` reference in a document: where it stands, what it names, what for."""
+    """One `aug:` reference in a document: its place, its URI, its use."""
 
     pointer: str
     uri: AugUri
@@ -67,7 +67,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How data is checked and reshaped on its way: `input`, `output` or `export`."""
+    """The check and the transformation of data in `input`, `output` or `export`."""
 
     schema: Schema | None = None
     template: Template | None = None
@@ -76,7 +76,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error to raise, after RFC 7807; its instance defaults to where it is raised."""
+    """An error to raise, after RFC 7807; its instance defaults to the task that raises it."""
 
     type: str | Expression
     status: int
@@ -87,7 +87,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ErrorFilter:
-    """Which errors to catch; None takes any. Types are compared by `standard_errors.same_error_type`."""
+    """A filter of errors; None matches any. Types are compared by `standard_errors.same_error_type`."""
 
     type: str | None = None
     status: int | None = None
@@ -97,7 +97,7 @@ class ErrorFilter:
 
 
 class Backoff(enum.StrEnum):
-    """How the delay grows: not, by itself, or doubling."""
+    """The growth of a delay: none, linear, or doubling."""
 
     CONSTANT = "constant"
     LINEAR = "linear"
@@ -106,7 +106,7 @@ class Backoff(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Whether, when and how often to try again; None means without limit, or no delay."""
+    """The conditions, delays and limits of retries; None means no limit, or no delay."""
 
     when: Expression | None = None
     except_when: Expression | None = None
@@ -121,7 +121,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What a `try` catches, and what it does then: retry first, `do` once retries are used up."""
+    """The `catch` of a `try`: it retries first, and carries `do` out once retries are used up."""
 
     errors: ErrorFilter = field(default_factory=ErrorFilter)
     name: str = "error"
@@ -133,7 +133,7 @@ class Catch:
 @dataclass(frozen=True, slots=True)
 class Authentication:
     """
-    How to prove who calls: by `basic`, `bearer`, or a token that is asked for by `oauth2` or `oidc`.
+    The authentication of a call: `basic`, `bearer`, or a token requested by `oauth2` or `oidc`.
 
     The values come from a secret, or from a template: texts by their paths, such as `client.id`.
     """
@@ -145,7 +145,7 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to call: a URI template or an expression."""
+    """The target of a call: a URI template or an expression."""
 
     uri: str | Expression
     authentication: Authentication | None = None
@@ -153,7 +153,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Links events: `source` is evaluated on the event and must give what is expected, or the first value."""
+    """A link between events: `source`, evaluated on each, must give `expect`, or the first event's value."""
 
     source: Expression
     expect: str | Expression | None = None
@@ -161,14 +161,14 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are meant: attributes to match, and correlations by name."""
+    """A filter of events: attributes to match, and correlations by name."""
 
     attributes: dict[str, Template]
     correlate: dict[str, Correlation] = field(default_factory=dict)
 
 
 class Wanted(enum.StrEnum):
-    """How many of the filters need an event."""
+    """The number of filters that need an event."""
 
     ONE = "one"
     ANY = "any"
@@ -177,7 +177,7 @@ class Wanted(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """What to listen to. ANY without filters takes each event; without `until` the first one ends it."""
+    """The events to wait for. ANY without filters takes each event; without `until` the first one ends it."""
 
     wanted: Wanted
     filters: tuple[EventFilter, ...]

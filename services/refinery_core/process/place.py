@@ -1,4 +1,4 @@
-"""A value and where it stands: asks it to be what it should be, and refuses it there if it is not."""
+"""A JSON value with its JSON pointer: reads it as what it should be, or refuses it there."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ _IS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A JSON value at a JSON pointer. `what`, wherever it is asked for, is how a sentence calls the value."""
+    """A JSON value at a JSON pointer. The arguments `what` name the value in a refusal."""
 
     value: Any
     path: str = ""
 
     def refuse(self, problem: str) -> NoReturn:
-        """Refuse what stands here."""
+        """Refuse the value."""
         raise ProcessFault(self.path, problem)
 
     def refuse_type(self, what: str, wanted: str) -> NoReturn:
-        """Refuse it for being another type of JSON value."""
+        """Refuse the value: it is of another JSON type."""
         self.refuse(f"{what} needs to be {wanted}, not {_TYPES.get(type(self.value), 'a number')}")
 
     def at(self, key: str | int) -> Place:
-        """What stands under a key or an index."""
+        """The value under a key or an index."""
         return Place(self.value[key], f"{self.path}/{escaped(str(key))}")
 
     def pairs(self, what: str) -> dict[str, Place]:
-        """The members of an object that may have any."""
+        """The members of an object that may have any members."""
         if not isinstance(self.value, dict):
             self.refuse_type(what, "an object")
         return {key: self.at(key) for key in self.value}
 
     def members(self, what: str, known: Collection[str], required: Sequence[str] = ()) -> dict[str, Place]:
-        """The members of an object that has these and no others."""
+        """The members of an object that may have only these."""
         found = self.pairs(what)
         for key, place in found.items():
             if key not in known:
@@ -53,7 +53,7 @@ class Place:
         return found
 
     def one_of(self, what: str, keys: Sequence[str], others: Collection[str] = ()) -> str:
-        """Which of some keys an object has: it needs to have exactly one of them."""
+        """The one key of several that an object has; it needs exactly one."""
         found = [key for key in self.members(what, (*keys, *others)) if key in keys]
         if len(found) != 1:
             wanted = " or ".join(f"'{key}'" for key in keys)
@@ -92,14 +92,14 @@ class Place:
         return text
 
     def choice(self, what: str, options: Collection[str]) -> str:
-        """One of some words."""
+        """One of several words."""
         text = self.text(what)
         if text not in options:
             self.refuse(unknown(f"{what} cannot be", text, options))
         return text
 
     def named(self, what: str, known: Collection[str], where: str) -> str:
-        """The name of something that the document defines."""
+        """The name of a definition in the document."""
         text = self.text(what)
         if text not in known:
             near = suggestion(text, known)
@@ -108,7 +108,7 @@ class Place:
         return text
 
     def variable(self, what: str, reserved: Collection[str]) -> str:
-        """The name that a document gives to a variable."""
+        """The name of a variable that the document defines."""
         text = self.text(what).removeprefix("$")
         if not _IS_NAME(text):
             self.refuse(f"{what} needs to be a name of letters, digits and '_', not '{cut(text)}'")
@@ -139,7 +139,7 @@ class Place:
 
 
 def unknown(beginning: str, key: str, known: Collection[str]) -> str:
-    """A phrase that names what is unknown, and what may have been meant."""
+    """A phrase that names an unknown word, and suggests a known one."""
     near = suggestion(key, known)
     if near is not None:
         return f"{beginning} '{cut(key)}'; perhaps you mean '{near}'"

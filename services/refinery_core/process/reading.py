@@ -1,4 +1,4 @@
-"""What reading one document needs to know everywhere: scopes, shared names, references, limits."""
+"""The state of reading one document: scopes, shared names, references, limits."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MAX_TASKS = 1_000
 MAX_TASK_DEPTH = 32
 MAX_DATA_DEPTH = 64
 MAX_EXPRESSIONS = 262_144
-"""Characters of all expressions of a document together: to read so many takes a second."""
+"""The characters of all expressions of a document: reading so many takes a second."""
 
 
 class Stage(enum.Enum):
-    """When an expression is evaluated; the value lists the variables that there are then."""
+    """The moment at which an expression is evaluated; the value lists its variables."""
 
     WORKFLOW = "workflow runtime"
     WORKFLOW_OUTPUT = "context workflow runtime"
@@ -46,12 +46,12 @@ class Stage(enum.Enum):
 
 
 RESERVED = frozenset(" ".join(stage.value for stage in Stage).split()) | REFUSED_VARIABLES.keys()
-"""The variables that a document cannot name itself."""
+"""The variables that a document cannot define."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The variables that loops and catches around a place add, and those that a capability does without."""
+    """The variables of loops and catches around a place, without those that a capability lacks."""
 
     names: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
@@ -62,7 +62,7 @@ class Scope:
         return (frozenset(stage.value.split()) - self.without) | self.names
 
     def adding(self, *names: str) -> Scope:
-        """The scope inside something that names variables."""
+        """The scope inside a task that names variables."""
         return Scope(self.names | set(names), self.without, self.depth)
 
     def deeper(self) -> Scope:
@@ -72,7 +72,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Shared:
-    """What `use` defines, by name."""
+    """The definitions of `use`, by name."""
 
     secrets: frozenset[str] = frozenset()
     errors: dict[str, Problem] = field(default_factory=dict)
@@ -80,12 +80,12 @@ class Shared:
     retries: dict[str, RetryPolicy] = field(default_factory=dict)
     authentications: dict[str, Authentication] = field(default_factory=dict)
     functions: Mapping[str, Place] = field(default_factory=dict)
-    """Not yet read: a function may call one that stands below it."""
+    """The functions that are not read yet: one may call another that is defined below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that was read, and how many levels of tasks it has."""
+    """A function that was read, and the depth of its tasks."""
 
     task: Task
     height: int
@@ -118,17 +118,17 @@ class Reading:
     # --- Expressions ----------------------------------------------------------------------
 
     def expression(self, place: Place, what: str, scope: Scope, stage: Stage) -> Expression:
-        """Read a string that is an expression, with `${ }` around it or without."""
+        """Read an expression, with or without `${ }`."""
         text = place.text(what)
         bare = wrapped(text)
         return self._linted(place, text.strip() if bare is None else bare, scope, stage)
 
     def whole(self, place: Place, what: str, scope: Scope, stage: Stage) -> Template:
-        """Read a string that is an expression as a template of its own."""
+        """Read an expression as a template."""
         return Template(self.expression(place, what, scope, stage), constant=False)
 
     def text(self, place: Place, what: str, scope: Scope, stage: Stage) -> str | Expression:
-        """Read a string that may be an expression, with `${ }` around it."""
+        """Read a string, or an expression in `${ }`."""
         text = place.text(what)
         bare = wrapped(text)
         if bare is not None:
@@ -137,7 +137,7 @@ class Reading:
         return text
 
     def template(self, place: Place, scope: Scope, stage: Stage) -> Template:
-        """Read data in which each string may be an expression, with `${ }` around it."""
+        """Read data in which each string may be an expression in `${ }`."""
         value, constant = self._data(place, scope, stage, 0)
         return Template(value, constant)
 
@@ -178,7 +178,7 @@ class Reading:
         return Duration(fixed_duration(place, what))
 
     def reference(self, place: Place, what: str, use: ReferenceUse, *, fragment: bool = False) -> AugUri:
-        """Read an `aug:` reference, and remember it."""
+        """Read an `aug:` reference, and add it to those of the document."""
         text = place.constant(what)
         if not text.startswith(SCHEME):
             place.refuse(f"{what} is named by an 'aug:' reference, not '{cut(text)}'")
@@ -201,7 +201,7 @@ def fixed_duration(place: Place, what: str) -> int:
 
 
 def wrapped(text: str) -> str | None:
-    """What stands between `${` and `}`, if these enclose a text."""
+    """The expression between `${` and `}`; None where they do not enclose the text."""
     stripped = text.strip()
     if stripped.startswith("${") and stripped.endswith("}"):
         return stripped[2:-1].strip()

@@ -1,4 +1,4 @@
-"""Reads how data is checked and reshaped: `input`, `output`, `export`, and the schemas in them."""
+"""Reads `input`, `output` and `export`, and the schemas in them."""
 
 from __future__ import annotations
 

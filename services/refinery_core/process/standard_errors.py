@@ -41,7 +41,7 @@ def error_uri(name: str) -> str:
 
 
 def name_in_family(uri: str) -> str | None:
-    """The last segment of a URI in one of the two families, whether or not there is such an error."""
+    """The last segment of a URI in one of the two families, also of an unknown error."""
     match = _IN_A_FAMILY(uri)
     return None if match is None else match.group(1)
 

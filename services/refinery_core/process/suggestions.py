@@ -1,4 +1,4 @@
-"""Guesses what somebody meant to write."""
+"""Suggestions for misspelt words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LONGEST = 40
 
 
 def suggestion(written: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest to what was written, if any is near."""
+    """The known word that is nearest to a misspelt one, if any is near."""
     if len(written) > _LONGEST:
         return None
     near = difflib.get_close_matches(

@@ -1,4 +1,4 @@
-"""Reads lists of tasks: the kind of each first, then what every task has, then what its kind has."""
+"""Reads lists of tasks: the kind of each first, then the common members, then those of its kind."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _WAYS = ", ".join(DIRECTIVES)
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The tasks that `then` may name, and what to say where there are none."""
+    """The tasks that `then` may name, and the refusal where there are none."""
 
     names: Collection[str]
     none: str = ""
 
     def read(self, place: Place) -> str:
-        """Read where to go on."""
+        """Read a `then`."""
         name = place.constant("'then'")
         if name in DIRECTIVES or name in self.names:
             return name
@@ -43,14 +43,14 @@ _FUNCTION = Targets((), "a function has no task beside it")
 
 
 def read_tasks(place: Place, what: str, reading: Reading, scope: Scope) -> tuple[Task, ...]:
-    """Read a list of tasks that follow each other."""
+    """Read a list of sequential tasks."""
     named = _named(place, what)
     targets = Targets([name for name, _ in named])
     return tuple(read_task(name, task, reading, scope, targets) for name, task in named)
 
 
 def read_branches(place: Place, reading: Reading, scope: Scope) -> tuple[Task, ...]:
-    """Read a list of tasks that run at once."""
+    """Read a list of concurrent tasks."""
     named = _named(place, "'branches'")
     return tuple(read_task(name, task, reading, scope, _BRANCH) for name, task in named)
 

@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class ProcessServiceStub:
-    """ProcessService executes Process Vibes. Temporal keeps how far an execution
-    is; the ledger keeps what it came from and what it came to. Refusals are as
-    in LedgerService.
+    """ProcessService executes Process Vibes. Temporal keeps the progress of an
+    execution; the ledger keeps its start, its inputs and its result. Refusals are
+    as in LedgerService.
     """
 
     def __init__(self, channel):
@@ -110,23 +110,23 @@ class ProcessServiceStub:
 
 
 class ProcessServiceServicer:
-    """ProcessService executes Process Vibes. Temporal keeps how far an execution
-    is; the ledger keeps what it came from and what it came to. Refusals are as
-    in LedgerService.
+    """ProcessService executes Process Vibes. Temporal keeps the progress of an
+    execution; the ledger keeps its start, its inputs and its result. Refusals are
+    as in LedgerService.
     """
 
     def ExecuteProcess(self, request, context):
         """ExecuteProcess starts an execution and answers when it is durable, not when
-        it is done. First it is refined as a RECORD, `executions/<execution id>`,
-        under the request_id: the same request_id with the same content is the same
-        execution, for ever, and all references are frozen there.
+        it is done. It is first refined as a RECORD, `executions/<execution id>`,
+        under the request_id, with all references frozen. The same request_id with
+        the same content is the same execution, for ever.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExecution(self, request, context):
-        """GetExecution says how far an execution is, and what it came to.
+        """GetExecution returns an execution with its progress or its outcome.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,17 +134,17 @@ class ProcessServiceServicer:
 
     def ListExecutions(self, request, context):
         """ListExecutions lists executions as far back as Temporal remembers: first
-        those that run, newest first, then the others, last ended first. What
-        Temporal forgot, GetExecution and the ledger still know. Pages are not of one
-        moment: an execution that ends between two of them may come twice, and a long
-        one, whose history Temporal begins anew, may be left out.
+        running ones, newest first, then the others, last ended first. GetExecution
+        and the ledger know older ones, too. Pages are not of one moment: an
+        execution that ends between two of them may come twice, and a long one, whose
+        history Temporal begins anew, may be left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchExecution(self, request, context):
-        """WatchExecution sends what happened and what happens, until the execution
+        """WatchExecution sends the past and the coming events of an execution, until it
         ends. When the server drains, and after about five minutes, the stream ends
         with UNAVAILABLE (reason DRAINING): call again with the last number
         received.
@@ -154,46 +154,46 @@ class ProcessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendEvent(self, request, context):
-        """SendEvent gives an event to an execution that listens, or will. First it is
-        refined as a RECORD, `executions/<execution id>/events/<event id>`, by its
-        author, under the request_id; an event that is consumed becomes part of the
-        result's lineage. An execution takes at most 1,000 events, and 16 MiB of
-        them at a time, heard or not.
+        """SendEvent delivers an event to an execution that listens, or will listen. It
+        is first refined as a RECORD, `executions/<execution id>/events/<event id>`,
+        by its author, under the request_id. Events that are consumed become part of
+        the result's lineage. An execution takes at most 1,000 events, and 16 MiB of
+        them at a time, consumed or not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelExecution(self, request, context):
-        """CancelExecution asks an execution to stop. It may compensate first.
+        """CancelExecution cancels an execution. It may compensate before it ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TerminateExecution(self, request, context):
-        """TerminateExecution stops an execution at once. It compensates nothing. That
-        is refined as a revision of its RECORD, in the place of its result: whichever
-        comes first counts.
+        """TerminateExecution ends an execution at once, without compensation. The
+        termination is refined as a revision of its RECORD, under the request_id that
+        its result would have: whichever comes first counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ScheduleProcess(self, request, context):
-        """ScheduleProcess has a process carried out again and again, at the times that
-        its `schedule` says, until the schedule is ended. First it is refined as a
-        RECORD, `schedules/<schedule id>`, under the request_id: the same request_id
-        with the same content is the same schedule, for ever. Each time is an
-        execution of its own, with references frozen then: a floating reference
-        follows the process. The times stay those of the version that was scheduled.
+        """ScheduleProcess executes a process repeatedly, at the times of its
+        `schedule`, until the schedule is ended. It is first refined as a RECORD,
+        `schedules/<schedule id>`, under the request_id. The same request_id with the
+        same content is the same schedule, for ever. Each firing is an execution of
+        its own, with references frozen then: a floating reference follows the
+        process. The times stay those of the version that was scheduled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSchedule(self, request, context):
-        """GetSchedule says how a schedule stands, what it started and what is next.
+        """GetSchedule returns a schedule with its last firings and its next times.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,32 +207,32 @@ class ProcessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseSchedule(self, request, context):
-        """PauseSchedule has a schedule skip its times until it is resumed.
+        """PauseSchedule pauses a schedule: it skips its times until it is resumed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeSchedule(self, request, context):
-        """ResumeSchedule has a paused schedule go on with its next time.
+        """ResumeSchedule resumes a paused schedule with its next time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndSchedule(self, request, context):
-        """EndSchedule ends a schedule for good, and refines that as the last revision
-        of its RECORD. Executions under way go on.
+        """EndSchedule ends a schedule for good, and refines its end as the last
+        revision of its RECORD. Executions under way go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CallCapability(self, request, context):
-        """CallCapability calls a Capability Vibe alone, and answers with what it gave.
-        It is not an execution: nothing is recorded but what the capability commits
-        itself, and nobody repeats it. Send it again under the same request_id, and
-        whoever is called may know it again.
+        """CallCapability calls a Capability Vibe alone, and answers with its output. It
+        is not an execution: only the capability itself commits anything, and the
+        server does not retry. A retry of the client with the same request_id has the
+        same idempotency key, by which the called service may recognise it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -320,9 +320,9 @@ def add_ProcessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProcessService:
-    """ProcessService executes Process Vibes. Temporal keeps how far an execution
-    is; the ledger keeps what it came from and what it came to. Refusals are as
-    in LedgerService.
+    """ProcessService executes Process Vibes. Temporal keeps the progress of an
+    execution; the ledger keeps its start, its inputs and its result. Refusals are
+    as in LedgerService.
     """
 
     @staticmethod

@@ -1,1 +1,1 @@
-"""Expressions in jq, read and judged before anybody evaluates them."""
+"""The lint of jq expressions, before they are evaluated."""

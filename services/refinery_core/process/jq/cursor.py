@@ -1,4 +1,4 @@
-"""Goes through the tokens of a jq expression, and says what stands where something else should."""
+"""A cursor over the tokens of a jq expression, which refuses unexpected ones."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ class Cursor:
 
     @property
     def next(self) -> Token:
-        """The token that comes next."""
+        """The next token."""
         return self.tokens[self.at]
 
     def take(self) -> Token:
-        """Take it, whatever it is."""
+        """Take the next token."""
         token = self.next
         if token.kind is not Kind.END:
             self.at += 1
         return token
 
     def sees(self, *texts: str) -> bool:
-        """Whether the next one is one of these symbols or words."""
+        """Whether the next token is one of these symbols or words."""
         return self.next.kind in (Kind.SYMBOL, Kind.WORD) and self.next.text in texts
 
     def took(self, *texts: str) -> bool:
-        """Take it if it is one of these."""
+        """Take the next token if it is one of these."""
         taken = self.sees(*texts)
         if taken:
             self.at += 1
         return taken
 
     def expect(self, text: str) -> None:
-        """Take it, or refuse it for not being this."""
+        """Take the next token; refuse it if it is another."""
         if not self.took(text):
             self.unexpected(f"where '{text}' should be")
 
     def unexpected(self, instead: str = "") -> NoReturn:
-        """Refuse it."""
+        """Refuse a token."""
         token = self.next
         if token.text == "?//":
             raise ExpressionFault(token.offset, "'?//' stands only between patterns; write '? //'")
@@ -55,7 +55,7 @@ class Cursor:
         raise ExpressionFault(token.offset, f"{found} {instead or 'where it should not'}")
 
     def deeper(self) -> None:
-        """Go one level down, where that is allowed."""
+        """Go one level down; refuse too many."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ExpressionFault(self.next.offset, f"it is nested more than {MAX_DEPTH} deep")

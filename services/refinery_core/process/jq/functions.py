@@ -1,4 +1,4 @@
-"""The functions of jq that an expression may call, and why not the others."""
+"""The functions of jq that an expression may call, and the reasons against others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALLOWED: frozenset[str] = frozenset(
     """
     )
 )
-"""As name/arity. Each ends for every input, and gives the same answer on every machine."""
+"""The allowed functions, as name/arity. Each ends for every input, and gives the same on every machine."""
 
 FORMATS = frozenset(_names("@text @json @html @uri @urid @csv @tsv @sh @base64 @base64d @base32 @base32d"))
 
@@ -49,6 +49,6 @@ _REFUSED_NAMES = {
     _DEFINES: "def import include module",
 }
 REFUSED: dict[str, str] = {name: reason for reason, names in _REFUSED_NAMES.items() for name in _names(names)}
-"""Why some words are refused; recurse without an argument is allowed."""
+"""The reasons against words that are refused; recurse without an argument is allowed."""
 
 REFUSED_VARIABLES = dict.fromkeys(("ENV", "__loc__", "__prog_args", "__prog_name"), _OUTSIDE)

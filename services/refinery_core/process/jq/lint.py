@@ -1,4 +1,4 @@
-"""Reads a jq expression to its end and refuses what is not jq, not bounded, or not in scope."""
+"""The lint: refuses jq expressions that are wrong, unbounded, or use variables that are not there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPERATORS = frozenset(["+", "-", "*", "/", "%", "and", "or", "//"]) | _COMPARIS
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What an expression reads beside its input: variables, and members of $secrets."""
+    """The variables and members of $secrets that an expression reads."""
 
     variables: frozenset[str]
     secrets: frozenset[str]
@@ -28,10 +28,10 @@ class Reads:
 
 def lint(text: str, visible: Collection[str]) -> Reads:
     """
-    Read a bare expression, without `${ }`, where the variables `visible` (named without $) can be read.
+    Read a bare expression, without `${ }`, that may use the variables `visible`, named without `$`.
 
     Raises:
-        ExpressionFault: It is refused; the offset says where.
+        ExpressionFault: It is refused; the offset is that of the mistake.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ExpressionFault(0, f"an expression has at most {MAX_BYTES} bytes")
@@ -41,7 +41,7 @@ def lint(text: str, visible: Collection[str]) -> Reads:
 
 
 class _Parser(Cursor):
-    """One pass over the tokens, by the grammar of jq; it keeps no tree, only what is read."""
+    """One pass over the tokens by the grammar of jq. It keeps no tree, only the variables."""
 
     def __init__(self, tokens: tuple[Token, ...], visible: Collection[str]) -> None:
         super().__init__(tokens)
@@ -78,7 +78,7 @@ class _Parser(Cursor):
         self.depth -= 1
 
     def _value(self) -> None:
-        """Read an operand as an object takes it: bindings there need brackets."""
+        """Read the value in an object, where bindings need brackets."""
         while self.took("-"):
             pass
         self._term()
@@ -248,7 +248,7 @@ class _Parser(Cursor):
             self._chain(self._value, "|")
 
     def _key(self) -> bool:
-        """Read a key; whether a value has to follow."""
+        """Read a key; True if a value has to follow."""
         if self.took("("):
             self._pipe()
             self.expect(")")

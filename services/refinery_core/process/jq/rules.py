@@ -1,4 +1,4 @@
-"""What a jq expression may not do although it is jq, as sentences."""
+"""The rules for jq expressions beyond the grammar, with the sentences of their refusals."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def check_range(name: Token, arguments: list[tuple[Token, ...]]) -> None:
 
 
 def refuse_variable(token: Token) -> None:
-    """Refuse the variables of jq that reach out."""
+    """Refuse the variables of jq that reach outside."""
     if (reason := REFUSED_VARIABLES.get(token.text[1:])) is not None:
         raise ExpressionFault(token.offset, f"{token.text} is not allowed: {reason}")
 
 
 def unknown_variable(name: str, visible: list[str]) -> str:
-    """Say that a variable is not there."""
+    """Refuse a variable that is not there."""
     if name == "secrets":
         return "$secrets can only be read in an authentication"
     near = suggestion(name, visible)
@@ -41,7 +41,7 @@ def unknown_variable(name: str, visible: list[str]) -> str:
 
 
 def refuse_function(name: Token, function: str) -> NoReturn:
-    """Refuse a call, and say why."""
+    """Refuse a call with its reason."""
     if (reason := REFUSED.get(name.text)) is not None:
         raise ExpressionFault(name.offset, f"'{name.text}' is not allowed: {reason}")
     arities = [known.rpartition("/")[2] for known in sorted(ALLOWED) if known.startswith(f"{name.text}/")]

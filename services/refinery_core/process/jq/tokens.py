@@ -1,4 +1,4 @@
-r"""Cuts a jq expression into tokens; what stands in `\( … )` inside a string is cut the same way."""
+r"""The tokens of a jq expression, those in `\( … )` inside strings included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_NESTED_STRINGS = 16
 
 
 class Kind(enum.Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     NUMBER = "a number"
     STRING = "a string"
@@ -49,13 +49,13 @@ _IS_STRING_PART = re.compile(
 
 
 def tokens_of(text: str) -> tuple[Token, ...]:
-    """The tokens of an expression, with an END after them; raise ExpressionFault where it is not jq."""
+    """The tokens of an expression, and END after them; raises ExpressionFault where it is not jq."""
     found, _ = _cut(text, 0, 0)
     return found
 
 
 def _cut(text: str, at: int, strings: int) -> tuple[tuple[Token, ...], int]:
-    """The tokens from a place on: to the end of the text, or inside strings to the bracket that closes."""
+    """The tokens from a place on: to the end of the text, or to the closing bracket inside a string."""
     found: list[Token] = []
     start, brackets = at, 0
     while at < len(text):
@@ -68,7 +68,7 @@ def _cut(text: str, at: int, strings: int) -> tuple[tuple[Token, ...], int]:
             continue
         piece = match.group()
         if match.lastgroup == "comment":
-            # Versions of jq disagree on where such a comment ends, so what follows might hide in it.
+            # Versions of jq disagree on the end of such a comment, so code might hide in it.
             if "\\" in piece or "\r" in piece:
                 raise ExpressionFault(at, "a comment holds a backslash or a carriage return")
         elif match.lastgroup != "space":
