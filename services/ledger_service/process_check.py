@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from copy import deepcopy
+from functools import reduce
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,7 @@ from refinery_core.process.interface import interface_problem
 from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Schema
 from refinery_core.schema.validator import compile_schema
+from refinery_core.vibe import pointers
 from refinery_core.vibe.model import VibeType
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED, SchemaFault, read_schema
 
@@ -75,10 +77,7 @@ def _alone(document: Any) -> Any:
     """A schema without what it refers to outside."""
     copy = deepcopy(document)
     for reference in read_schema(document).references:
-        place = copy
-        for token in reference.pointer.split("/")[1:]:
-            key = token.replace("~1", "/").replace("~0", "~")
-            place = place[int(key) if isinstance(place, list) else key]
+        place = reduce(pointers.step, pointers.read(reference.pointer), copy)
         for name in (REF, ORIGINAL, RESOLVED):
             place.pop(name, None)
     return copy

@@ -13,6 +13,8 @@ import string
 from dataclasses import dataclass
 from typing import ClassVar
 
+from refinery_core.texts import cut
+
 
 class Code(enum.IntEnum):
     """The gRPC status codes of an error (google.rpc.Code)."""
@@ -65,17 +67,13 @@ class RefineryError(Exception):
         if metadata.keys() != self.keys:
             message = f"{type(self).__name__} takes {sorted(self.keys)}, not {sorted(metadata)}"
             raise TypeError(message)
-        self.metadata = {key: _cut(str(value)) for key, value in metadata.items()}
+        self.metadata = {key: cut(str(value), MAX_METADATA_VALUE) for key, value in metadata.items()}
         super().__init__((self.__doc__ or "").format_map(self.metadata))
 
     @property
     def message(self) -> str:
         """The sentence."""
         return str(self.args[0])
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= MAX_METADATA_VALUE else value[: MAX_METADATA_VALUE - 1] + "…"
 
 
 # --- The request is not well-formed -------------------------------------------------------

@@ -9,7 +9,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from refinery_core.vibe.keywords import Dialect, escaped
+from refinery_core.vibe.keywords import Dialect
+from refinery_core.vibe.pointers import escaped, written
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED, SchemaFault, read_schema, schema_at
 
 KEYS = ("a", "b/c", "d~e", "ü", "€uro", "properties", "$ref", "k%", "z" * 12)
@@ -164,7 +165,7 @@ class _Author:
                 if schema_at(guest, (keyword, key)) is not None
             ]
         tokens = _of(self._chance, options)
-        pointer = "".join(f"/{escaped(token)}" for token in tokens)
+        pointer = written(tokens)
         return (
             "#" + pointer.replace("%", "%25").replace("ü", "%C3%BC").replace("€", "%E2%82%AC")
             if tokens

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from refinery_core.vibe.addresses import resolve_address
-from refinery_core.vibe.keywords import KEYWORDS, MANY, NAMED, ONE, Dialect, escaped
-from refinery_core.vibe.refs import pointer_tokens
+from refinery_core.vibe.keywords import KEYWORDS, MANY, NAMED, ONE, Dialect
+from refinery_core.vibe.pointers import pointer_tokens, written
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def test_both_resolve_addresses_alike(connection: asyncpg.Connection) -> N
 
 async def test_both_read_pointers_alike(connection: asyncpg.Connection) -> None:
     for tokens in [(), ("a",), ("",), ("a/b", "c~d", "é%", "🙂 <x>"), ("~1", "%41"), ("0", "", "")]:
-        pointer = "".join(f"/{escaped(token)}" for token in tokens)
+        pointer = written(tokens)
         for fragment in (
             quote(pointer),
             await connection.fetchval("select refinery.uri_pointer($1)", pointer),

@@ -14,9 +14,8 @@ from refinery_cli.read.schema_files import (
     Spot,
     Unresolved,
     components,
-    pointer_of,
-    quoted,
 )
+from refinery_core.vibe import pointers
 from refinery_core.vibe.keywords import Dialect
 
 _DYNAMIC = ("$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor")
@@ -136,7 +135,7 @@ def _draft(
 
 def _becomes(link: Link, homes: Mapping[SchemaFile, _Home]) -> str:
     home = homes[link.target]
-    fragment = quoted(pointer_of(home.tokens + link.tokens))
+    fragment = pointers.as_fragment(pointers.written(home.tokens + link.tokens))
     if home.root is not homes[link.file].root:
         return f"aug:/{home.id}#{fragment}" if fragment else f"aug:/{home.id}"
     if not link.spot.is_inner:
@@ -155,7 +154,9 @@ def _move(guest: SchemaFile, tokens: tuple[str, ...], changes: Changes) -> None:
         change |= dict.fromkeys(("$id", "$anchor", "$schema"))
         written = spot.schema.get("$ref")
         if "$ref" not in change and isinstance(written, str) and written.startswith("#"):
-            change["$ref"] = f"#{quoted(pointer_of(tokens + _within(guest, spot, written)))}"
+            change["$ref"] = (
+                f"#{pointers.as_fragment(pointers.written(tokens + _within(guest, spot, written)))}"
+            )
 
 
 def _within(guest: SchemaFile, spot: Spot, written: str) -> tuple[str, ...]:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
+from refinery_core.vibe import pointers
 from refinery_core.vibe.addresses import resolve_address
-from refinery_core.vibe.keywords import KEYWORDS, Dialect, dialect, dialect_named, escaped, members, schema_at
-from refinery_core.vibe.refs import RefFault, pointer_tokens
+from refinery_core.vibe.keywords import KEYWORDS, Dialect, dialect, dialect_named, members, schema_at
+from refinery_core.vibe.pointers import PointerFault, pointer_tokens
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_SAFE = "/~!$&'()*+,;=:@?"
 
 
 class Unresolved(Exception):  # noqa: N818 -- reads as the sentence that it is
@@ -104,22 +104,12 @@ class SchemaFile:
         start = self.addresses.get(address, "")
         if fragment and not fragment.startswith("/"):
             pointer = self.anchors.get((address, fragment))
-            return None if pointer is None else pointer_tokens(quoted(pointer))
+            return None if pointer is None else pointers.read(pointer)
         try:
-            tokens = pointer_tokens(quoted(start)) + pointer_tokens(fragment)
-        except RefFault:
+            tokens = pointers.read(start) + pointer_tokens(fragment)
+        except PointerFault:
             return None
         return tokens if schema_at(self.schema, tokens) is not None else None
-
-
-def quoted(pointer: str) -> str:
-    """A JSON pointer as the fragment of a reference."""
-    return quote(pointer, safe=_SAFE)
-
-
-def pointer_of(tokens: Sequence[str]) -> str:
-    """A JSON pointer of its tokens."""
-    return "".join(f"/{escaped(token)}" for token in tokens)
 
 
 class Library:

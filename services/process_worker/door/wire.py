@@ -43,8 +43,8 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.process.standard_errors import Problem
+from refinery_core.texts import cut
 from refinery_core.vibe.documents import from_value, parse
-from refinery_core.vibe.names import cut
 from refinery_core.wire import DocumentForm
 
 MAX_TEXT: Final = 1_024

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from refinery_core import texts
 from refinery_core.process.standard_errors import STATUSES, Problem, error_uri
 
 CANCELLED = "urn:refinery:cancelled"
@@ -61,7 +62,7 @@ def _short(problem: Problem) -> Problem:
 
 def cut(text: str) -> str:
     """The text, cut to the length that messages have room for."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return texts.cut(text, _LONGEST)
 
 
 def as_data(problem: Problem) -> dict[str, Any]:

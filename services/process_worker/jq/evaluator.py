@@ -24,6 +24,7 @@ from process_worker.engine.ports import Busy, EvaluationFault, Starved
 from process_worker.jq.parent import Child
 from refinery_core.kept import Kept
 from refinery_core.process.parts import Expression
+from refinery_core.texts import cut
 from refinery_core.vibe.documents import MAX_BYTES as _MAX_INPUT_BYTES
 from refinery_core.vibe.documents import MAX_DEPTH
 
@@ -245,7 +246,7 @@ def _read(expression: Expression, part: tuple[bytes, bytes]) -> Any:
 
 def _fault(expression: Expression, problem: str) -> EvaluationFault:
     source = expression.source
-    shown = source if len(source) <= _SHOWN else f"{source[: _SHOWN - 1]}…"
+    shown = cut(source, _SHOWN)
     return EvaluationFault(f"${{ {shown} }}: {problem}")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from refinery_core.process.parts import Authentication, Template
 from refinery_core.process.place import Place
 from refinery_core.process.reading import Reading, Scope, Stage
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
 
 GRANTS: Final = ("client_credentials", "password")
 CLIENT_METHODS: Final = ("client_secret_post", "client_secret_basic", "none")

@@ -14,7 +14,7 @@ from refinery_core.process.place import Place
 from refinery_core.process.reading import Reading, Scope, Shared, Stage, fixed_duration
 from refinery_core.process.shapes import read_shape
 from refinery_core.process.tasks import Targets, read_function, read_task, read_tasks, read_timeout
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
 
 __all__ = ["ProcessFault", "read_capability", "read_process"]
 

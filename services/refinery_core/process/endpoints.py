@@ -8,7 +8,7 @@ from refinery_core.process.authentications import read_authentication
 from refinery_core.process.parts import Endpoint, Expression, ReferenceUse
 from refinery_core.process.place import Place
 from refinery_core.process.reading import Reading, Scope, Stage
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
 from refinery_core.vibe.refs import SCHEME, AugUri
 
 _IS_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\"<>\\^`]+").fullmatch

@@ -8,7 +8,7 @@ from refinery_core.process.parts import Backoff, Duration, ErrorFilter, Expressi
 from refinery_core.process.place import Place, unknown
 from refinery_core.process.reading import Reading, Scope, Stage
 from refinery_core.process.standard_errors import STATUSES, name_in_family
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
 
 _PROBLEM = ("type", "status", "instance", "title", "detail")
 _FILTER = ("type", "status", "instance", "title", "detail", "details")

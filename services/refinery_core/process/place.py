@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from refinery_core.process.faults import ProcessFault
 from refinery_core.process.suggestions import suggestion
-from refinery_core.vibe.keywords import escaped
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
+from refinery_core.vibe.pointers import escaped
 
 _TYPES = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 _IS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch

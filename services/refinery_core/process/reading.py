@@ -24,7 +24,7 @@ from refinery_core.process.parts import (
     Template,
 )
 from refinery_core.process.place import Place
-from refinery_core.vibe.names import cut
+from refinery_core.texts import cut
 from refinery_core.vibe.refs import SCHEME, AugUri, RefFault, parse_reference
 
 MAX_TASKS = 1_000

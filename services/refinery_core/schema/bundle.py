@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
-from urllib.parse import quote
 
 from refinery_core.vibe.addresses import resolve_address
 from refinery_core.vibe.keywords import (
@@ -24,6 +23,7 @@ from refinery_core.vibe.keywords import (
     dialect_named,
     members,
 )
+from refinery_core.vibe.pointers import as_fragment
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED
 
 UNSTORED: Final = "aug:unstored"
@@ -34,7 +34,6 @@ _PIN = frozenset({REF, ORIGINAL, RESOLVED})
 _HEARD = frozenset({"$schema", "$comment", "title", "description", "definitions", "$defs", REF, "$id"})
 _SIBLINGS = "aug:siblings"
 _MOVING = frozenset({REF, ORIGINAL, "$id", "$dynamicRef"})
-_URI_POINTER = "._~!$&'()*+,;=:@/?-"
 _NAMES_A_PLACE = re.compile("#[^/]|[^#]", re.DOTALL).match
 _OUTSIDE_DEFINITIONS = re.compile(r"/(?!(definitions|\$defs)(/|\Z))", re.DOTALL).match
 
@@ -192,7 +191,7 @@ class _Bundling:
 
     def _id(self, place: str) -> str:
         """The `$id` of a part that has one; unlike its author's it is different in each version."""
-        return f"{self._self}&{quote(place, safe=_URI_POINTER)}" if place else self._self
+        return f"{self._self}&{as_fragment(place)}" if place else self._self
 
 
 def _but(node: dict[str, Any], changes: Mapping[str, Any], dropped: AbstractSet[str]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from refinery_core.schema.looks import Looks
 from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.jsonb import answerable, printed, printed_size
 from refinery_core.vibe.keywords import schema_at
+from refinery_core.vibe.pointers import pointer_tokens
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED
-from refinery_core.vibe.refs import pointer_tokens
 
 FIELD: Final = "schema"
 """What refusals call the schema; whoever composes one knows where it stands."""

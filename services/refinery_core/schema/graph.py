@@ -15,8 +15,8 @@ from refinery_core.schema.effort import (
 )
 from refinery_core.vibe.addresses import resolve_address
 from refinery_core.vibe.keywords import KEYWORDS, MANY, NAMED, ONE, is_schema, schema_at
+from refinery_core.vibe.pointers import PointerFault, pointer_tokens
 from refinery_core.vibe.references import REF
-from refinery_core.vibe.refs import RefFault, pointer_tokens
 
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 
@@ -210,7 +210,7 @@ class Graph:
         if key not in self._targets:
             try:
                 found = schema_at(schema, pointer_tokens(fragment))
-            except RefFault:
+            except PointerFault:
                 found = None
             self._targets[key] = self._found_at(found)
         return self._targets[key]

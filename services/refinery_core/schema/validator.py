@@ -19,7 +19,8 @@ from refinery_core.schema.looks import estimate
 from refinery_core.schema.meter import COUNTED, Counter, counting, is_within
 from refinery_core.schema.patterns import count_patterns
 from refinery_core.schema.shared import NOTHING_SHARED, Shared
-from refinery_core.vibe.keywords import escaped
+from refinery_core.texts import cut
+from refinery_core.vibe import pointers
 from refinery_core.vibe.references import SchemaFault
 
 __all__ = [
@@ -163,9 +164,9 @@ def _validator(schema: dict[str, Any] | bool, effort: Effort, shared: Shared = N
     try:
         return Validator(schema, effort, shared)
     except jsonschema_rs.ValidationError as error:
-        raise SchemaFault(_pointer(error.instance_path), _problem(error)) from None
+        raise SchemaFault(pointers.written(error.instance_path), _problem(error)) from None
     except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise SchemaFault("", _cut(str(error))) from None
+        raise SchemaFault("", cut(str(error), _MESSAGE_LIMIT)) from None
 
 
 def _compiled(
@@ -188,11 +189,9 @@ def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violati
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
-    return Violation(_pointer(error.instance_path), _pointer(error.evaluation_path), _message(error))
-
-
-def _pointer(path: list[str | int]) -> str:
-    return "".join(f"/{step}" if isinstance(step, int) else f"/{escaped(step)}" for step in path)
+    return Violation(
+        pointers.written(error.instance_path), pointers.written(error.evaluation_path), _message(error)
+    )
 
 
 def _problem(error: jsonschema_rs.ValidationError) -> str:
@@ -204,7 +203,9 @@ def _problem(error: jsonschema_rs.ValidationError) -> str:
 
 def _message(error: jsonschema_rs.ValidationError) -> str:
     message = error.message
-    return _cut(message.replace(_VALUE, _shown(error.instance)) if _VALUE in message else message)
+    if _VALUE in message:
+        message = message.replace(_VALUE, _shown(error.instance))
+    return cut(message, _MESSAGE_LIMIT)
 
 
 def _shown(value: Any) -> str:
@@ -212,8 +213,4 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict | list):
         return "the object" if isinstance(value, dict) else "the array"
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN_VALUE else f'{text[: _SHOWN_VALUE - 2]}…"'
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MESSAGE_LIMIT else f"{text[: _MESSAGE_LIMIT - 1]}…"
+    return text if len(text) <= _SHOWN_VALUE else f'{cut(text, _SHOWN_VALUE - 1)}"'

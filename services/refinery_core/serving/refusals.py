@@ -32,6 +32,8 @@ from refinery_core.errors import (
 )
 from refinery_core.serving.around import Call
 from refinery_core.serving.audit import DENIALS
+from refinery_core.texts import cut_bytes
+from refinery_core.vibe.pointers import as_fragment
 
 DOMAIN: Final = "refinery"
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -114,10 +116,10 @@ def status_of(refusal: RefineryError) -> Status:
 
 
 def _status(refusal: RefineryError, violations: tuple[Violation, ...], longest: int) -> Status:
-    metadata = {key: _cut(value, longest) for key, value in refusal.metadata.items()}
+    metadata = {key: cut_bytes(value, longest) for key, value in refusal.metadata.items()}
     details: list[Message] = [ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=metadata)]
     message = _cut_quoted(refusal.message, MAX_SENTENCE_BYTES)
-    sentence = _cut(message, longest)
+    sentence = cut_bytes(message, longest)
     if refusal.code in (Code.FAILED_PRECONDITION, Code.ABORTED):
         details.append(_precondition(refusal.reason, metadata, sentence))
     elif violations:
@@ -143,16 +145,12 @@ def _bad_request(field: str, violations: tuple[Violation, ...]) -> BadRequest:
     return BadRequest(
         field_violations=[
             BadRequest.FieldViolation(
-                field=f"{field}#{_fragment(violation.instance_path)}",
-                description=f"#{_fragment(violation.schema_path)}: {_cut(violation.message, 200)}",
+                field=f"{field}#{as_fragment(violation.instance_path)}",
+                description=f"#{as_fragment(violation.schema_path)}: {cut_bytes(violation.message, 200)}",
             )
             for violation in violations
         ]
     )
-
-
-def _fragment(pointer: str) -> str:
-    return quote(pointer, safe="/~!$&'()*+,;=:@?", errors="replace")
 
 
 def _packed(detail: Message) -> AnyMessage:
@@ -161,15 +159,9 @@ def _packed(detail: Message) -> AnyMessage:
     return packed
 
 
-def _cut(value: str, longest: int) -> str:
-    """Cut to so many bytes of UTF-8, at a character."""
-    raw = value.encode(errors="backslashreplace")
-    return raw.decode() if len(raw) <= longest else raw[: longest - 3].decode(errors="ignore") + "…"
-
-
 def _cut_quoted(message: str, longest: int) -> str:
     """Cut a message to so many bytes as gRPC writes it: percent-encoded."""
-    message = _cut(message, longest)
+    message = cut_bytes(message, longest)
     while len(quote(message, safe=_PRINTABLE)) > longest:
         message = message[: len(message) * 3 // 4] + "…"
     return message

@@ -31,6 +31,7 @@ from refinery_core.stored.validators import Validators
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Vibe
+from refinery_core.vibe.pointers import pointer_tokens
 from refinery_core.vibe.references import (
     RESOLVED,
     Reference,
@@ -41,7 +42,7 @@ from refinery_core.vibe.references import (
     schema_at,
     unpin,
 )
-from refinery_core.vibe.refs import AugUri, pointer_tokens
+from refinery_core.vibe.refs import AugUri
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from refinery_core.vibe.pointers import escaped
+
 ONE = frozenset({
     "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
     "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
@@ -110,11 +112,6 @@ def schema_at(schema: Any, tokens: tuple[str, ...]) -> Any | None:
 def has_schema_at(schema: Any, tokens: tuple[str, ...]) -> bool:
     """Whether a JSON pointer leads to a place where a schema stands."""
     return schema_at(schema, tokens) is not None
-
-
-def escaped(token: str) -> str:
-    """One key as a part of a JSON pointer."""
-    return token.replace("~", "~0").replace("/", "~1")
 
 
 def _is_index(token: str, array: list[Any]) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_core.texts import cut
+from refinery_core.vibe import pointers
 from refinery_core.vibe.addresses import resolve_address
-from refinery_core.vibe.keywords import Dialect, dialect_named, escaped
-from refinery_core.vibe.refs import RefFault, pointer_tokens
+from refinery_core.vibe.keywords import Dialect, dialect_named
+from refinery_core.vibe.pointers import PointerFault, pointer_tokens
 
 _META_SCHEMAS = frozenset(address.rstrip("#") for address in Dialect)
 _ANCHORS = {
@@ -113,11 +115,6 @@ class Names:
                 _name(resource, name, pointer, f"{pointer}/{key}")
 
 
-def cut(text: str) -> str:
-    """A text as a message may repeat it."""
-    return text if len(text) <= 100 else f"{text[:99]}…"
-
-
 def _identity(schema: dict[str, Any], dialect: Dialect) -> str | None:
     id_ = schema.get("$id")
     if not isinstance(id_, str) or (dialect is Dialect.DRAFT_07 and isinstance(schema.get("$ref"), str)):
@@ -146,6 +143,6 @@ def _place(target: Resource, fragment: str, path: str) -> str | None:
         return target.anchors.get(fragment)
     try:
         tokens = pointer_tokens(fragment)
-    except RefFault as fault:
+    except PointerFault as fault:
         raise SchemaFault(path, fault.problem) from None
-    return target.pointer + "".join(f"/{escaped(token)}" for token in tokens)
+    return target.pointer + pointers.written(tokens)

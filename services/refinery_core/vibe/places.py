@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from refinery_core.texts import cut
+
 _SHOWN = 80
 _PLAIN_KEY = re.compile(rf"[A-Za-z_$][\w$-]{{0,{_SHOWN - 1}}}", re.ASCII).fullmatch
 
@@ -21,7 +23,7 @@ def step(key: str | int) -> str:
 
 def shown(key: str) -> str:
     """A key as a person can read it and UTF-8 can carry it, cut to 80 characters."""
-    short = key if len(key) <= _SHOWN else f"{key[: _SHOWN - 1]}…"
+    short = cut(key, _SHOWN)
     return json.dumps(short, ensure_ascii=not short.isprintable())[1:-1]
 
 

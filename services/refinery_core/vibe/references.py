@@ -11,18 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from refinery_core.texts import cut
 from refinery_core.vibe.keywords import (
     KEYWORDS,
     UNSEEN,
     Dialect,
     dialect,
-    escaped,
     has_schema_at,
     is_schema,
     members,
     schema_at,
 )
-from refinery_core.vibe.names import Names, Resource, SchemaFault, cut
+from refinery_core.vibe.names import Names, Resource, SchemaFault
+from refinery_core.vibe.pointers import escaped, read
 from refinery_core.vibe.refs import SCHEME, AugUri, Ref, RefFault
 
 __all__ = [
@@ -111,10 +112,10 @@ def _copied(schema: Any, pointers: Iterable[str]) -> tuple[Any, list[dict[str, A
         if "" not in copies:
             root = copies[""] = schema.copy()
         node, way = root, ""
-        for token in pointer.split("/")[1:]:
-            way = f"{way}/{token}"
-            key = int(token) if isinstance(node, list) else token.replace("~1", "/").replace("~0", "~")
+        for token in read(pointer):
+            way = f"{way}/{escaped(token)}"
             if way not in copies:
+                key = int(token) if isinstance(node, list) else token
                 copies[way] = node[key] = node[key].copy()
             node = copies[way]
         targets.append(node)

@@ -19,7 +19,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn, Self
-from urllib.parse import unquote_to_bytes
+
+from refinery_core.vibe.pointers import PointerFault, pointer_tokens
 
 MAX_BYTES = 512
 MAX_REVISION = 2_147_483_647
@@ -135,21 +136,6 @@ def parse_reference(text: str, *, with_fragment: bool = False) -> AugUri:
     return uri
 
 
-def pointer_tokens(fragment: str) -> tuple[str, ...]:
-    """The keys and indexes of a JSON pointer in URI fragment form, decoded; "" has none."""
-    if not fragment:
-        return ()
-    if not fragment.startswith("/"):
-        raise RefFault("the fragment is not a JSON pointer: it does not start with '/'")
-    try:
-        pointer = unquote_to_bytes(fragment).decode()
-    except UnicodeDecodeError:
-        raise RefFault("the fragment is not UTF-8 once it is decoded") from None
-    if re.search(r"~(?![01])", pointer):
-        raise RefFault("the fragment is not a JSON pointer: a '~' is not followed by 0 or 1")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
-
-
 def check_id(text: str) -> None:
     """Raise RefFault unless it can be the id of a Vibe."""
     _check_path(text, "id")
@@ -182,7 +168,7 @@ def _parse_aug_uri(text: str) -> AugUri:
     parts = match.groups()
     fragment = parts[8]
     if fragment is not None:
-        pointer_tokens(fragment)
+        _check_fragment(fragment)
     if parts[0] is not None:
         return AugUri(None, parts[0], _revision_or_none(parts[1]), fragment=fragment)
     if parts[2] is not None:
@@ -200,6 +186,13 @@ def _revision(digits: str) -> int:
     if revision > MAX_REVISION:
         raise RefFault(f"the revision is more than {MAX_REVISION}")
     return revision
+
+
+def _check_fragment(fragment: str) -> None:
+    try:
+        pointer_tokens(fragment)
+    except PointerFault as fault:
+        raise RefFault(fault.problem) from None
 
 
 def _check_path(text: str, name: str) -> None:
@@ -237,7 +230,7 @@ def _refuse_aug_uri(text: str) -> NoReturn:
     else:
         raise RefFault(f"after '{SCHEME}' comes '/<id>', '~<branch>/<id>' or '<branch>@<id>?<revision>'")
     if hash_:
-        pointer_tokens(fragment)
+        _check_fragment(fragment)
         raise RefFault("the fragment has a character that is not percent-encoded")
     raise RefFault("it is not an 'aug:' URI")
 

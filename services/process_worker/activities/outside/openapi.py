@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from process_worker.activities.outside.http import form, plain
 from process_worker.engine.calls import ABSENT, HttpCall, OpenApiCall
 from process_worker.engine.faults import Fault, standard
+from refinery_core.vibe import pointers
 
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
 _BODY: Final = "body"
@@ -130,8 +131,7 @@ def _inside(document: Any, reference: str) -> Any:
     """The target of a reference inside the document; other references are refused."""
     if not reference.startswith("#/"):
         raise _refused(f"'{reference}' leads out of the OpenAPI document")
-    for token in reference[2:].split("/"):
-        key = token.replace("~1", "/").replace("~0", "~")
+    for key in pointers.read(reference[1:]):
         if not isinstance(document, dict) or key not in document:
             raise _refused(f"'{reference}' leads nowhere in the OpenAPI document")
         document = document[key]

@@ -14,7 +14,6 @@ from refinery_core.vibe.refs import (
     check_id,
     is_reserved,
     parse_reference,
-    pointer_tokens,
 )
 
 segments = st.from_regex(r"[A-Za-z0-9._-]{1,12}", fullmatch=True).filter(lambda s: s not in {".", ".."})
@@ -138,19 +137,6 @@ def test_512_bytes_are_the_most() -> None:
     check_id("a" * MAX_BYTES)
     with pytest.raises(RefFault, match="longer than 512 bytes"):
         check_branch("a" * (MAX_BYTES + 1))
-
-
-def test_a_fragment_is_decoded_to_the_keys_it_leads_through() -> None:
-    assert pointer_tokens("") == ()
-    assert pointer_tokens("/") == ("",)
-    assert pointer_tokens("/definitions/a~1b/m~0n/c%20d/0/~01") == (
-        "definitions",
-        "a/b",
-        "m~n",
-        "c d",
-        "0",
-        "~1",
-    )
 
 
 def test_an_empty_fragment_is_not_an_absent_one() -> None:
