@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What refine() answered to one request: `committed`, `replayed`, `refused` or `stale`."""
+    """The answer to one request: `committed`, `replayed`, `refused` or `stale`; its digests are bytes."""
 
     kind: str
     answer: dict[str, Any]
@@ -54,8 +54,11 @@ class Outcome:
     @classmethod
     def from_row(cls, row: Mapping[str, str | None]) -> Outcome:
         """Read a row of refine() or forecast()."""
-        answer = row["answer"]
-        return cls(str(row["outcome"]), {} if answer is None else orjson.loads(answer))
+        answer = {} if row["answer"] is None else orjson.loads(row["answer"])
+        if "chain" in answer:
+            answer["chain"] = bytes.fromhex(answer["chain"])
+            answer["digests"] = [bytes.fromhex(digest) for digest in answer["digests"]]
+        return cls(str(row["outcome"]), answer)
 
 
 @dataclass(slots=True)
@@ -180,7 +183,7 @@ class _Lane:
         outcomes = [Outcome.from_row(row) for row in rows]
         last = next((outcome.answer for outcome in reversed(outcomes) if outcome.kind == "committed"), None)
         if last is not None:
-            self._database.pool.fence.committed(last["position"], bytes.fromhex(last["chain"]))
+            self._database.pool.fence.committed(last["position"], last["chain"])
             self._clock.committed(last["time"])
             self._committed(last["position"])
         return outcomes

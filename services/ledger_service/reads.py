@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
 from ledger_service.candidates import WHOLE_AT_ONCE, Candidate, Key, M, filled, in_chunks, whole
@@ -34,6 +34,16 @@ MAX_INT4 = 2**31 - 1
 
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
+
+RefinementName = tuple[Literal["id", "request_id", "position", "vibe_ref"], UUID | int | str]
+"""How a refinement is named, and its name; `vibe_ref` is one of the Vibes that it made."""
+
+_BY: Final = {
+    "id": "refinement_by_id",
+    "request_id": "refinement_by_request_id",
+    "position": "refinement_by_position",
+    "vibe_ref": "refinement_by_vibe",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +107,24 @@ async def vibe_by_digest(vibes: Vibes, digest: bytes) -> Vibe:
     return (await vibes.by_names([row["ref"]]))[row["ref"]]
 
 
-async def refinement(database: Database, query: str, name: UUID | int | str, reader: Reader) -> Refinement:
+async def refinement(database: Database, name: RefinementName, reader: Reader) -> Refinement:
     """
-    One refinement, by the named query.
+    Find a refinement.
 
     Raises:
         RefinementNotFound: there is none.
     """
-    row = await database.first(query, name)
+    kind, value = name
+    row = await database.first(_BY[kind], value)
     if row is None:
-        raise RefinementNotFound(name=name)
+        raise RefinementNotFound(name=value)
     (seen,) = await seen_refinements(database, reader, [refinement_from_row(row)])
-    if seen is not None and isinstance(name, str) and not reader.everything:
+    if seen is not None and isinstance(value, str) and not reader.everything:
         # Of a refinement that made this Vibe and others, which may be read, this one does not tell.
-        refs = [named["ref"] for named in await database.fetch("refs_by_name", [name])]
+        refs = [named["ref"] for named in await database.fetch("refs_by_name", [value])]
         seen = seen if set(refs) <= set(seen.vibe_refs) else None
     if seen is None:
-        raise RefinementNotFound(name=name)
+        raise RefinementNotFound(name=value)
     return seen
 
 

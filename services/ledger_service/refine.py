@@ -151,7 +151,7 @@ class Refiner:
         for draft, ref, revision, digest in zip(
             prepared.drafts, answer["refs"], answer["revisions"], answer["digests"], strict=True
         ):
-            vibe = _vibe(draft, ref, revision, bytes.fromhex(digest), refinement)
+            vibe = _vibe(draft, ref, revision, digest, refinement)
             vibes.append(vibe)
             if not prepared.command.validate_only:
                 self._vibes.keep(vibe)
@@ -180,7 +180,7 @@ def _refinement(command: Refine, answer: dict[str, Any]) -> Refinement:
         instruction_refs=tuple(answer["instruction_refs"]),
         budget_refs=tuple(answer["budget_refs"]),
         vibe_refs=tuple(answer["refs"]),
-        chain=b"" if forecast else bytes.fromhex(answer["chain"]),
+        chain=answer["chain"],
         request_digest=command.digest,
         held_as=answer.get("held_as"),
         behalf_ref=None if command.authority is None else command.authority.behalf,

@@ -167,8 +167,8 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         self, request: pb.GetRefinementRequest, context: Context[Any, Any]
     ) -> pb.GetRefinementResponse:
         """Find one refinement."""
-        query, name = wire.refinement_name(request)
-        refinement = await reads.refinement(self.vibes.database, query, name, await self._reader())
+        name = wire.refinement_name(request)
+        refinement = await reads.refinement(self.vibes.database, name, await self._reader())
         return pb.GetRefinementResponse(refinement=refinement_message(refinement))
 
     async def ListRefinements(

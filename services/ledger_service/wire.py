@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from uuid import UUID
 
 from ledger_service.branches import FOLDER, CreateBranch
 from ledger_service.commands import Authority, Draft, Refine, Refined, request_digest
 from ledger_service.lineage import DEFAULT_VIBES, MAX_DEPTH, MAX_VIBES, Part, Walk
-from ledger_service.reads import RefinementFilter, Revisions, VibeFilter
+from ledger_service.reads import RefinementFilter, RefinementName, Revisions, VibeFilter
 from ledger_service.watch import WatchFilter
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
@@ -189,19 +188,17 @@ def refinement_filter(request: pb.ListRefinementsRequest) -> RefinementFilter:
     )
 
 
-def refinement_name(request: pb.GetRefinementRequest) -> tuple[str, UUID | int | str]:
-    """Read how a refinement is named: the query that finds it, and its argument."""
+def refinement_name(request: pb.GetRefinementRequest) -> RefinementName:
+    """Read how a refinement is named."""
     name = request.WhichOneof("name")
-    if name == "id":
-        return "refinement_by_id", wire.uuid_from(request.id, "id")
-    if name == "request_id":
-        return "refinement_by_request_id", wire.uuid_from(request.request_id, "request_id")
+    if name in {"id", "request_id"}:
+        return name, wire.uuid_from(getattr(request, name), name)
     if name == "position":
-        return "refinement_by_position", position_from(request.position, "position")
+        return name, position_from(request.position, name)
     if name == "vibe_ref":
         if not request.vibe_ref:
             raise InvalidField(field="vibe_ref", problem="is required")
-        return "refinement_by_vibe", ref_from(request.vibe_ref, "vibe_ref")
+        return name, ref_from(request.vibe_ref, name)
     raise InvalidField(field="id", problem="is required, or one of the other names")
 
 
