@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from refinery_core.errors import InvalidSchema, ResolutionTooDeep, ResolutionTooLarge, SchemaMissing
+from refinery_core.kept import Kept
 from refinery_core.stored.composition import Composer, PinnedSchema
 from refinery_core.stored.moments import Moment
 from refinery_core.stored.rights import hidden
@@ -28,6 +29,8 @@ READ_AT_ONCE = 64
 """Vibes read together: each can be a MiB."""
 
 MEMORY_BYTES = 16 << 20
+MEANINGS = 100_000
+"""References whose meaning is remembered while one question is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,9 @@ class Repinning:
         self._unstored: dict[str, str] = {}
         if hypothesis is not None and hypothesis.schema is not None:
             self._unstored[hypothesis.ref] = hypothesis.schema
-        self._meanings: dict[AugUri, str | None] = {}
-        self._repinned: dict[str, _Guest] = {}
-        self._bytes = 0
+        # An empty ref stands for a reference that means nothing.
+        self._meanings: Kept[AugUri, str] = Kept(most=MEANINGS)
+        self._repinned: Kept[str, _Guest] = Kept(MEMORY_BYTES)
 
     async def repin(self, schema: Any, *, field: str, reader: Reader = READS_EVERYTHING) -> Repinned:
         """
@@ -119,7 +122,7 @@ class Repinning:
         return False
 
     async def _repin_stored(self, refs: Sequence[str], field: str) -> dict[str, _Guest]:
-        found = {ref: self._repinned[ref] for ref in refs if ref in self._repinned}
+        found = {ref: guest for ref in refs if (guest := self._repinned.get(ref)) is not None}
         texts = await self._read([ref for ref in refs if ref not in found])
         for ref, text in texts.items():
             try:
@@ -128,7 +131,7 @@ class Repinning:
                 path, problem = refusal.metadata["path"], refusal.metadata["problem"]
                 raise InvalidSchema(field=field, path=path, problem=f"in {ref}, {problem}") from refusal
             found[ref] = _Guest(pinned, changed=ref in self._unstored or pinned.text != text)
-            self._remember(ref, found[ref])
+            self._repinned.keep(ref, found[ref], len(pinned.text))
         return found
 
     async def _read(self, refs: Sequence[str]) -> dict[str, str]:
@@ -165,27 +168,20 @@ class Repinning:
         return await self.pin(schema, field=field, reader=reader, repin=True)
 
     async def _resolve(self, uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
-        asked = [uri for uri in uris if uri not in self._meanings]
+        meanings = {uri: self._meanings.get(uri) for uri in uris}
+        asked = [uri for uri, ref in meanings.items() if ref is None]
         if asked:
             answers = await self._vibes.resolve(asked, self._moment.context, self._moment.position)
             for uri, ref in zip(asked, answers, strict=True):
-                self._meanings[uri] = self._assumed(uri) or ref
-        return {uri: self._meanings[uri] for uri in uris}
+                meanings[uri] = self._assumed(uri) or ref
+                self._meanings.keep(uri, meanings[uri] or "")
+        return {uri: ref or None for uri, ref in meanings.items()}
 
     def _assumed(self, uri: AugUri) -> str | None:
         hypothesis = self._hypothesis
         if hypothesis is None or not uri.floats or uri.id != hypothesis.id:
             return None
         return hypothesis.ref if (uri.branch or self._moment.branch) == hypothesis.branch else None
-
-    def _remember(self, ref: str, guest: _Guest) -> None:
-        size = len(guest.pinned.text)
-        self._bytes += size
-        if self._bytes > MEMORY_BYTES:
-            self._repinned.clear()
-            self._meanings.clear()
-            self._bytes = size
-        self._repinned[ref] = guest
 
 
 def _floating(pinned: PinnedSchema) -> list[str]:
