@@ -1,1 +1,1 @@
-"""The ledger: the one write, and every question about what is written."""
+"""The ledger: the one write, and every question about the Vibes and refinements that it made."""

@@ -34,10 +34,10 @@ LIMITS = pb.Limits(
 
 async def about(database: Database) -> pb.GetLedgerResponse:
     """
-    Read it, as of now.
+    Read all of that, as of now.
 
     Raises:
-        DataCorrupted: somebody took away which ledger this is.
+        DataCorrupted: the row with the id of the ledger is gone.
     """
     row = await database.first("about")
     if row is None:

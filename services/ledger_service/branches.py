@@ -35,7 +35,7 @@ class CreateBranch:
 
     @property
     def digest(self) -> bytes:
-        """Stands for the content of the request as it was sent."""
+        """The digest of the request as it was sent, by which a repeated request_id is recognised."""
         return digests.request_digest(
             canonical_object(
                 author_ref=canonical_name(str(self.author)),

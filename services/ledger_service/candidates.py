@@ -1,4 +1,4 @@
-"""Candidates: what a list reads, in order, until a page is full."""
+"""Candidates: the items that a list reads, in order, until a page is full."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 WHOLE_AT_ONCE = 16
 """Whole Vibes read at once: at most 3 MiB each."""
 MOST_LEFT_OUT = 10_000
-"""After so many candidates that do not match a page ends, however short it is."""
+"""A page ends after so many candidates that do not match, however short it is."""
 
 Key = Sequence[Any]
-"""Where a list goes on: the last key of the candidates that were read."""
+"""The last key of the candidates that were read: the list goes on after it."""
 Candidate = tuple[Key, T | None]
 """An item of a list under its key; None where the filter leaves it out."""
 
@@ -27,7 +27,7 @@ class Sized(Protocol):
     """A message, which knows its size."""
 
     def ByteSize(self) -> int:  # noqa: N802 - protobuf's name
-        """How many bytes it takes."""
+        """The number of bytes that it takes."""
 
 
 M = TypeVar("M", bound=Sized)
@@ -55,7 +55,7 @@ async def in_chunks(
 async def whole(
     vibes: Vibes, candidates: AsyncGenerator[Candidate[Vibe], None]
 ) -> AsyncGenerator[Candidate[Vibe], None]:
-    """The same with their documents, some read at once."""
+    """The same candidates with their documents, of which some are read at once."""
     some: list[Candidate[Vibe]] = []
     async with aclosing(candidates):
         async for candidate in candidates:
@@ -76,7 +76,7 @@ async def _with_documents(vibes: Vibes, some: list[Candidate[Vibe]]) -> list[Can
 async def filled(
     candidates: AsyncGenerator[Candidate[T], None], size: int, write: Callable[[T], M]
 ) -> tuple[tuple[M, ...], Key | None]:
-    """The items that a page of so many holds, written, and the key that it ends at if there may be more."""
+    """The items of a page of so many, written, and the key that it ends at if there may be more."""
     items: list[M] = []
     room, left_out = Room(), 0
     last: Key | None = None

@@ -1,4 +1,4 @@
-"""Says in the log when times stand still, because the clock of the database ran ahead before."""
+"""Logs that times stand still, while the clock of the database catches up with one that ran ahead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Clock:
     """
     Looks at the times that commits are given, which never run backwards.
 
-    After a clock that ran ahead was set right, all of them get the last time that it gave. Only when two
+    When a clock that ran ahead was set right, all of them get the last time that it gave. Only when two
     batches were given the same time is the database asked how far its clock is behind.
     """
 

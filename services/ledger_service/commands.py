@@ -1,4 +1,4 @@
-"""What the ledger can be asked to write, read strictly and free of protobuf."""
+"""The requests that write to the ledger, read strictly and free of protobuf."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from refinery_core.vibe.refs import AugUri
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A Vibe to be. None is absent; `branches` is never empty."""
+    """A Vibe to be. None means absent; `branches` is never empty."""
 
     type: VibeType
     id: str
@@ -58,7 +58,7 @@ class Refine:
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """What came of a refine. `replayed`: it had been committed before, and this is the first answer."""
+    """The result of a refine. `replayed`: it had been committed before, and this is the first answer."""
 
     refinement: Refinement
     vibes: tuple[Vibe, ...]

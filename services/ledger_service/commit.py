@@ -1,4 +1,4 @@
-"""Coalesces what is in flight: many refines, one transaction, an answer for each."""
+"""Batches requests in flight: many refines, one transaction, an answer for each."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from refinery_core.serving.fair import FairQueue
 
 MAX_REQUESTS: Final = 64
 MAX_MILLISECONDS: Final = 100.0
-"""Of the lock, as estimated, for one batch; a request that takes longer goes alone."""
+"""The longest that one batch may hold the lock, as estimated; a request that takes longer goes alone."""
 LARGE_MILLISECONDS: Final = 10.0
-"""From here on a request waits in the lane of the large ones."""
+"""A request that takes longer waits in the lane of the large ones."""
 SMALL_FLUSHERS: Final = 2
-"""So that the database does not wait for Python; the lock inside refine() orders them."""
+"""Two, so that the database does not wait for Python; the lock inside refine() orders them."""
 
 _log = structlog.get_logger("refinery.commit")
 
@@ -76,7 +76,7 @@ class Committer:
     """
 
     def __init__(self, database: Database, *, committed: Callable[[int], None] = lambda _: None) -> None:
-        """Call `committed` with the last position of each batch, when its COMMIT has returned."""
+        """Call `committed` with the last position of each batch, after its COMMIT returned."""
         self._clock = Clock(database)
         self._small = _Lane(database, self._clock, committed, flushers=SMALL_FLUSHERS)
         self._large = _Lane(database, self._clock, committed, flushers=1)
@@ -92,7 +92,7 @@ class Committer:
         return await lane.commit(request, caller)
 
     async def aclose(self) -> None:
-        """Refuse what waits, and stop."""
+        """Refuse the requests that wait, and stop."""
         await asyncio.gather(self._small.aclose(), self._large.aclose(), self._clock.aclose())
 
 
@@ -152,7 +152,7 @@ class _Lane:
                 _settle(waiting, OutcomeUnknown())
             raise
         except asyncpg.PostgresError as error:
-            # One of them is beyond what refine() foresees. Alone, it cannot touch a neighbour.
+            # refine() did not foresee one of them. Alone, it cannot fail a neighbour.
             if len(batch) > 1:
                 _log.exception("a batch failed as a whole; each of it goes alone", size=len(batch))
                 await self._flush_one_by_one(batch)
@@ -195,7 +195,7 @@ def _settle(waiting: _Waiting, outcome: Outcome | Exception) -> None:
     if isinstance(outcome, Outcome):
         waiting.answer.set_result(outcome)
     elif isinstance(outcome, RefineryError):
-        # Each caller raises its own: an exception gathers the traceback of whoever raises it.
+        # Each caller raises a copy: an exception gathers the tracebacks of all that raise it.
         waiting.answer.set_exception(type(outcome)(**outcome.metadata))
     else:
         waiting.answer.set_exception(outcome)

@@ -1,4 +1,4 @@
-"""What a refine becomes in the ledger: counted before it takes the lock, refused where it is too much.
+"""The size of a refine in the ledger: counted before it takes the lock, refused where it is too much.
 
 A request is bounded on the wire already. But a prototype brings in documents and references that were not
 sent, a branch brings in those that it was forked from, and an answer names each input for each caller.
@@ -15,21 +15,21 @@ from refinery_core.errors import RefineTooLarge
 from refinery_core.vibe.refs import AugUri
 
 MAX_BYTES: Final = 8 << 20
-"""Of documents that are stored, taken over from prototypes or sent."""
+"""The documents that are stored, taken over from prototypes or sent."""
 MAX_EDGES: Final = 12_000
-"""Rows of vibe_refs: author and inputs for each draft, prototypes, and what each schema is pinned to."""
+"""Rows of vibe_refs: author and inputs for each draft, prototypes, and the pins of each schema."""
 MAX_LINES: Final = 10_000
 """For each draft and each of its branches: the branch, and those that it was forked from."""
 MAX_MILLISECONDS: Final = 600
-"""Under the lock, as estimated: all the other maxima at once would hold it for longer than a second."""
+"""Time under the lock, as estimated: all other maxima together would hold it for more than a second."""
 MAX_ANSWER_BYTES: Final = 3 << 20
 """A message holds 4 MiB; a floating input may be pinned to a longer name than it was written with."""
 
 _BYTES_PER_VIBE: Final = 260
-"""In an answer, beside its texts: digests, ids, numbers, time, and the framing of a message."""
+"""The rest of a Vibe in an answer: digests, ids, numbers, time, and the framing of a message."""
 _BYTES_PER_TEXT: Final = 4
 _BYTES_PER_REF: Final = 12
-"""The revision, and the framing."""
+"""The revision and the framing of a ref."""
 
 
 @dataclass(slots=True)
@@ -44,23 +44,23 @@ class Extent:
 
     @property
     def milliseconds(self) -> float:
-        """About how long it holds the lock on a quiet machine, as measured; what batches are bounded by."""
+        """The estimated time under the lock, measured on a quiet machine; it bounds the batches."""
         return 0.15 * self.drafts + 0.03 * self.lines + 0.02 * self.edges + 50e-6 * self.bytes
 
     def add_inputs(self, inputs: Sequence[AugUri], branch: str) -> None:
-        """Count what the answer says of the inputs themselves."""
+        """Count the inputs in the answer."""
         for uri in inputs:
             self.answer_bytes += len(uri.branch or branch) + len(uri.id) + _BYTES_PER_REF + _BYTES_PER_TEXT
         self._check("target_refs")
 
     def add_lines(self, field: str, levels: int) -> None:
-        """Count the lookups of a draft: for each of its branches, how many it is looked up on."""
+        """Count the lookups of a draft: its branches, and those that they were forked from."""
         self.lines += levels
         self._check(field)
 
     def add_draft(self, field: str, prepared: PreparedDraft, *, inputs: int) -> None:
         """
-        Count what a draft becomes; `field` names it in a refusal.
+        Count a draft; `field` names it in a refusal.
 
         Raises:
             RefineTooLarge: With it, the refine becomes too much.

@@ -1,4 +1,4 @@
-"""The feed: what was refined last, read once for all who watch, and kept in memory."""
+"""The feed: the last refinements, read once for all watches, and kept in memory."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from refinery_core.stored.vibes import vibe_from_row
 from refinery_core.vibe.model import Refinement, Vibe
 
 POLL_SECONDS = 0.25
-"""How late a commit of another process is seen whose notification was lost."""
+"""The delay until a commit of another process is seen whose notification was lost."""
 TICK_SECONDS = 1.0
-"""How often all who watch are woken though nothing happens: then they see whether a heartbeat is due."""
+"""The interval at which idle watches are woken, to see whether a heartbeat is due."""
 KEPT_REFINEMENTS = 1_000
 KEPT_BYTES = 32 << 20
 LARGEST_BYTES = 4 << 20
-"""A refinement that takes more is not kept: each watch reads it from the database."""
+"""A larger refinement is not kept: each watch reads it from the database."""
 WOKEN_AT_ONCE = 16
 """Watches that are woken in one turn of the loop."""
 SENT_AT_ONCE = 2
 """Answers of watches that are sent in one turn of the loop."""
 GIVE_WAY_SECONDS = 0.004
-"""Between two such turns while a refine is under way, if more than that wait."""
+"""The pause between two such turns while a refine is under way, if more than that wait."""
 FAR_BEHIND = 500
-"""Refinements from which on a watch gives way no more: it would leave the memory of the feed."""
+"""A watch that is so many refinements behind gives way no more: it would leave the memory of the feed."""
 READS_AT_ONCE = 2
-"""Reads of all watches together: the rest of the pool is for everybody else."""
+"""Reads of all watches together: the rest of the pool is for all other calls."""
 READ_PATIENCE_SECONDS = 40.0
-"""How long a watch waits for a database that is away; a client waits 45 s for anything to be sent."""
+"""The time that a watch waits for a database that is away; a client waits 45 s for the next message."""
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Entry:
     refinement: Refinement
     vibes: tuple[Vibe, ...]
     answers: dict[object, tuple[Any, ...]] | None = None
-    """What it was written as for those who watch all of it, by how; None where it is not shared."""
+    """The answers that all watches of everything share, by how they are written; None: it is not shared."""
 
     @property
     def position(self) -> int:
@@ -64,13 +64,13 @@ class Entry:
 
 class Feed:
     """
-    The last refinements, in order, none missed and none twice. It reads only while somebody watches.
+    The last refinements, in order, none missed and none twice. It reads only while there are watches.
 
-    A watch follows at its own pace: what it finds here no more, it reads from the database.
+    A watch follows at its own pace: it reads from the database what the feed no longer holds.
     """
 
     def __init__(self, database: Database, sessions: Pool | None) -> None:
-        """Read from a database, and hear of news in a session of a pool, if there is one."""
+        """Read from a database; listen for notifications on a session of a pool, if there is one."""
         self._database = database
         self._entries: OrderedDict[int, tuple[Entry, int]] = OrderedDict()
         self._room = KEPT_BYTES
@@ -84,7 +84,7 @@ class Feed:
         self._following = asyncio.create_task(self._follow_for_ever())
         self._ticking = asyncio.create_task(self._tick_for_ever())
         self.end = 0
-        """How far the feed has come."""
+        """The last position of the feed."""
 
     async def aclose(self) -> None:
         """Stop."""
@@ -95,7 +95,7 @@ class Feed:
         await self._notifications.aclose()
 
     def committed(self, position: int) -> None:
-        """Say that this process has committed up to this position: call it when COMMIT has returned."""
+        """Tell the feed that this process committed up to a position: call it after COMMIT returned."""
         self._heard(position)
         self._notifications.tell(position)
 
@@ -105,7 +105,7 @@ class Feed:
         Give an event that is set when there may be news. Clear it, then look, then wait.
 
         Args:
-            last: Where the ledger ends, as was just read: there the feed begins for the first who follows.
+            last: The end of the ledger, as was just read: the feed begins there for the first watch.
         """
         news = asyncio.Event()
         if not self._followers:
@@ -122,17 +122,17 @@ class Feed:
                 self._room = KEPT_BYTES
 
     def entry(self, position: int) -> Entry | None:
-        """The refinement at a position, if it is at hand."""
+        """The refinement at a position, if the feed holds it."""
         kept = self._entries.get(position)
         return kept and kept[0]
 
     def gap_after(self, position: int) -> int:
-        """Up to where what comes after a position is not at hand, but in the database."""
+        """The position up to which a watch has to read from the database, because the feed begins later."""
         return min((kept for kept in self._entries if kept > position), default=self.end + 1) - 1
 
     @contextmanager
     def giving_way(self) -> Iterator[None]:
-        """Let watches give way to what is done inside: however many there are, it waits for few answers."""
+        """Let watches give way to a refine: however many there are, it waits for few answers."""
         self._refining += 1
         try:
             yield
@@ -161,10 +161,10 @@ class Feed:
 
     async def patiently(self, read: Callable[[], Awaitable[T]]) -> T:
         """
-        Read for a watch: few do at once, and while the database is away they wait for a while.
+        Read for a watch: few read at once, and while the database is away they wait for a while.
 
         Raises:
-            RefineryError: it stayed away.
+            RefineryError: the database stayed away.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READ_PATIENCE_SECONDS
@@ -190,7 +190,7 @@ class Feed:
             try:
                 await self._read_news()
             except RefineryError:
-                await asyncio.sleep(POLL_SECONDS)  # The database is away, and whoever watches waits.
+                await asyncio.sleep(POLL_SECONDS)  # The database is away, and the watches wait.
             except Exception:  # noqa: BLE001 - a mistake of ours is logged, and those who watch are not left alone
                 _log.exception("the feed failed; it goes on")
                 await asyncio.sleep(TICK_SECONDS)
@@ -204,7 +204,7 @@ class Feed:
             refinements = [refinement_from_row(row) for row in rows]
             vibes = await self._vibes_between(after, refinements[-1].position)
             if self.end != after:
-                continue  # Meanwhile all have left, and somebody has begun anew.
+                continue  # Meanwhile all watches ended, and a new one began.
             for refinement in refinements:
                 self._keep(Entry(refinement, tuple(vibes[refinement.position]), answers={}))
                 self.end = refinement.position
@@ -249,7 +249,7 @@ class Feed:
 
 
 def _size(entry: Entry) -> int:
-    """About how many bytes it takes, what it is written as included."""
+    """About how many bytes it takes, with the shared answers."""
     refinement = entry.refinement
     inputs = refinement.target_refs, refinement.instruction_refs, refinement.budget_refs
     vibes = ((vibe.schema_refs, vibe.branches) for vibe in entry.vibes)

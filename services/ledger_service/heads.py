@@ -1,4 +1,4 @@
-"""What a ledger process remembers of lines and branches: guesses that the commit checks, and facts."""
+"""Lines and branches as a ledger process remembers them: heads, which the commit checks, and levels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Heads = Kept[Line, str]
 
 
 class Levels:
-    """How many branches a line is looked up on: its own, and those that it was forked from, up to main."""
+    """The number of branches that a line is looked up on: its own, and those that it was forked from."""
 
     def __init__(self, database: Database, most: int = 50_000) -> None:
         self._database = database
@@ -26,7 +26,7 @@ class Levels:
         """
         The levels of each branch. One that does not exist counts as one: the commit refuses it.
 
-        A branch never changes, so what was asked once is kept.
+        A branch never changes, so its levels are read once.
         """
         levels = {name: self._kept.get(name) for name in branches}
         unknown = [name for name, level in levels.items() if level is None]

@@ -1,4 +1,4 @@
-"""Takes refines in from the door: small ones at once, large ones a few at a time and off the event loop."""
+"""Takes in refines: small ones at once, large ones a few at a time and beside the event loop."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from refinery_core.wire import MAX_MESSAGE_BYTES
 
 STREAM: Final = "/refinery.ledger.v1.LedgerService/RefineStream"
 LARGE_DRAFTS: Final = 32
-"""From here on a refine is large, however few bytes it has."""
+"""A refine of so many drafts is large, however few bytes it has."""
 STREAM_IN_FLIGHT: Final = 256
 STREAM_BYTES: Final = 8 << 20
-"""Of one stream whose answers were not sent yet; it is not read on while there are more."""
+"""Bytes of one stream whose answers were not sent yet; with more, the stream is not read on."""
 
 
 class Intake:
@@ -32,7 +32,7 @@ class Intake:
     def __init__(
         self, refiner: Refiner, drain: Drain, giving_way: Callable[[], AbstractContextManager[None]]
     ) -> None:
-        """Hold `giving_way` around each refine: watches send less meanwhile."""
+        """Hold `giving_way` around each refine, so that watches send less meanwhile."""
         self._refiner = refiner
         self._giving_way = giving_way
         self._drain = drain
@@ -59,10 +59,10 @@ class Intake:
         self, requests: AsyncIterator[pb.RefineStreamRequest], caller: str
     ) -> AsyncGenerator[pb.RefineStreamResponse]:
         """
-        Commit many, each for itself; answers come as they are ready.
+        Commit many refines, each with its own outcome; answers come as they are ready.
 
         Raises:
-            Draining: the server stops, or the stream is old; each request that was read is answered before.
+            Draining: the server stops, or the stream is old; all requests that were read are answered before.
         """
         answers, room = _Answers(), _InFlight()
         with self._drain.of_stream() as drain:
@@ -99,7 +99,7 @@ class Intake:
                             await room.take(size)
                             group.create_task(one(message.refine, size))
                 except Draining as draining:
-                    cut = draining  # What was read before is still answered.
+                    cut = draining  # The requests that were read before are still answered.
             if cut is not None:
                 raise cut
         finally:
@@ -110,7 +110,7 @@ class Intake:
             if size > MAX_MESSAGE_BYTES:
                 raise MessageTooLarge(limit=MAX_MESSAGE_BYTES)  # noqa: TRY301 -- as all refusals here
             response = await self.refine(request, caller)
-        except Exception as error:  # noqa: BLE001 - a refusal, or a mistake of ours, never ends the stream
+        except Exception as error:  # noqa: BLE001 - neither a refusal nor a bug ends the stream
             refusal = as_refusal(error, where="RefineStream")
             if isinstance(refusal, PermissionDenied):
                 DENIALS.note(refusal, STREAM)
@@ -120,11 +120,11 @@ class Intake:
 
 
 _Answers = asyncio.Queue[tuple[pb.RefineStreamResponse, int] | None]
-"""Answers that are not sent yet, each with the bytes of its request; None at the end."""
+"""Answers to be sent, each with the bytes of its request; None at the end."""
 
 
 class _InFlight:
-    """How much of one stream was read and its answer not sent: a number of requests, and their bytes."""
+    """The requests of one stream whose answers were not sent yet: their number, and their bytes."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -140,7 +140,7 @@ class _InFlight:
         self._bytes += size
 
     def give_back(self, size: int) -> None:
-        """Say that an answer was sent."""
+        """Free the room of a request whose answer was sent."""
         self._count -= 1
         self._bytes -= size
         self._freed.set()

@@ -20,20 +20,20 @@ DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 EDGES_PER_PART = 1_000
 PART_BYTES = 2 << 20
-"""Of edges of one Vibe that stand in one part; what it has beyond goes on in the next."""
+"""Bytes of edges of one Vibe in one part; further edges go on in the next."""
 EDGES_PER_VIBE = 2
 """Edges read at first for each Vibe that may still be reached."""
 MORE_EDGES = 8
-"""Times as many are read again where that was not enough."""
+"""The factor by which more edges are read where those were not enough."""
 MAX_EDGES = 8 * MAX_VIBES
-"""Edges read for one step of the walk, at the most; a walk that meets more is cut, and says so."""
+"""The most edges that one step of the walk reads; a walk that meets more is cut, and says so."""
 SEEN_PER_VIBE = 2
 """Of the Vibes reached before, so many for each to go on from are left out in the database already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How to walk: which way, over which edges, how far, and what not to see."""
+    """A walk: its direction, its types of edges, its limits, and the last position that it sees."""
 
     up: bool
     types: tuple[EdgeType, ...]
@@ -116,7 +116,7 @@ async def _look(
 
 
 def _portions(edges: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
-    """What fits into one part; a Vibe is divided only where its edges alone do not fit."""
+    """The edges of one part; a Vibe is divided only where its edges alone do not fit."""
     start = 0
     while start < len(edges):
         end = start + EDGES_PER_PART
@@ -127,7 +127,7 @@ def _portions(edges: list[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
 
 
 def _end_of_vibe(edges: list[asyncpg.Record], start: int, end: int) -> int:
-    """Where the edges of the last Vibe of a part end, or have to."""
+    """The end of the edges of the last Vibe of a part, or the place where they have to be divided."""
     size = sum(map(_size, edges[start:end]))
     while end < len(edges) and edges[end][1] == edges[end - 1][1] and size < PART_BYTES:
         size += _size(edges[end])

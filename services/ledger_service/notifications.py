@@ -1,4 +1,4 @@
-"""NOTIFY after COMMIT: the ledgers on one database hear of each other's commits before they would look."""
+"""NOTIFY after COMMIT: the ledgers on one database learn of each other's commits without polling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from refinery_core.postgres.queries import QUERIES
 
 CHANNEL = "refinery"
 PAUSE_SECONDS = 0.01
-"""Between two notifications: what is committed meanwhile goes into the second one."""
+"""The pause between two notifications: the second one covers all commits since the first."""
 RETRY_SECONDS = 1.0
 
 _log = structlog.get_logger("refinery.notifications")
@@ -26,7 +26,7 @@ _log = structlog.get_logger("refinery.notifications")
 @asynccontextmanager
 async def sessions(database: Database, url: str | None) -> AsyncIterator[Pool | None]:
     """
-    Where a session can listen: at an address of its own, or where the database is; None if nowhere.
+    The pool for a session that listens: at an address of its own, or the database's; None for no session.
 
     A pooler that gives a server to a transaction keeps no session that could hear anything.
     """
@@ -53,7 +53,7 @@ class Notifications:
         Begin to listen.
 
         Args:
-            pool: Where a session can; without one nobody is told, and nothing heard.
+            pool: The pool for the session; without one no notification is sent or received.
             heard: Is called with the position of each notification, our own too; 0 is not known.
         """
         self._pool = pool
@@ -64,7 +64,7 @@ class Notifications:
         self._session = asyncio.create_task(self._keep_a_session())
 
     def tell(self, position: int) -> None:
-        """Tell the others, soon, that the ledger reaches this far. One notification is sent at a time."""
+        """Notify the other ledgers, soon, of the last position. One notification is sent at a time."""
         self._untold = max(self._untold, position)
         self._woken.set()
 

@@ -28,14 +28,14 @@ MAX_VIOLATIONS = 20
 ROLE_SCHEMA: Final = "main@system/schemas/role?1"
 """What the solution of every Role satisfies; see seeds/0002_role_schema.sql."""
 _SLICE_SECONDS: Final = 0.005
-"""So long at a time a request of many drafts keeps other calls waiting."""
+"""The longest time that a request of many drafts holds up other calls at once."""
 
 
 class Preparation:
     """
     One refine on its way to the commit.
 
-    With `trust` floating references are looked up in what is remembered; without, in the database. Either
+    With `trust` floating references are looked up in remembered heads; without, in the database. Either
     way the commit checks that they are still the latest.
     """
 
@@ -61,7 +61,7 @@ class Preparation:
 
     @property
     def remembered(self) -> bool:
-        """Whether it rests on a head that may be stale."""
+        """Whether it relies on a remembered head, which may be stale."""
         return self._references.remembered
 
     async def run(self) -> Prepared:
@@ -170,7 +170,7 @@ class Preparation:
             return await self._pin(draft.schema, draft, field_, self._reader)
         if prototype.schema is None:
             return None
-        # All its references are pinned: it is the same for every draft that takes it over.
+        # All its references are pinned, so it is the same for every draft that inherits it.
         if not draft.repin and (known := self._taken_over.get(prototype.ref)) is not None:
             return known
         # Whoever may read a Vibe may read what its schema is composed from.

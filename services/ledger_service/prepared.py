@@ -1,4 +1,4 @@
-"""A refine that is ready to commit, and how it is written for the database."""
+"""A refine that is ready to commit, and its form for the database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refinery_core.vibe.refs import AugUri
 
 @dataclass(frozen=True, slots=True)
 class Prototype:
-    """Three documents to take over. `stored` says that they stand in the ledger under `ref`."""
+    """Three documents to inherit. `stored` says that they are in the ledger under `ref`."""
 
     ref: str
     type: VibeType
@@ -55,7 +55,7 @@ class PreparedDraft:
         return self.prototype.ref or None
 
     def sent(self, name: str) -> str | None:
-        """The document of that name, if it has to travel to the database."""
+        """The document of that name, if it has to be sent to the database."""
         text: str | None = getattr(self, name)
         return None if name in self.inherits else text
 

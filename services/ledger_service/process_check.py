@@ -25,7 +25,7 @@ _READERS: Final[dict[VibeType, Callable[[Any], Process | Capability]]] = {
     VibeType.CAPABILITY: read_capability,
 }
 _LARGE: Final = 16_384
-"""From this many bytes on it takes long enough to keep others waiting."""
+"""Larger documents are checked beside the event loop."""
 
 
 async def check_process(type_: VibeType, solution: str | None, field: str) -> None:
@@ -74,7 +74,7 @@ def _check_schema(schema: Schema) -> None:
 
 
 def _alone(document: Any) -> Any:
-    """A schema without what it refers to outside."""
+    """The schema without its references to other Vibes."""
     copy = deepcopy(document)
     for reference in read_schema(document).references:
         place = reduce(pointers.step, pointers.read(reference.pointer), copy)

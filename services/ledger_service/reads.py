@@ -1,4 +1,4 @@
-"""The questions that name or list things: Vibes, revisions, refinements, branches."""
+"""Reads by name, and lists: Vibes, revisions, refinements, branches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
 
 RefinementName = tuple[Literal["id", "request_id", "position", "vibe_ref"], UUID | int | str]
-"""How a refinement is named, and its name; `vibe_ref` is one of the Vibes that it made."""
+"""A kind of name of a refinement, and the name; `vibe_ref` is one of the Vibes that it made."""
 
 _BY: Final = {
     "id": "refinement_by_id",
@@ -48,7 +48,7 @@ _BY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class VibeFilter:
-    """Which Vibes to list. Empty means any; `until` 0 means: all that is there when the list begins."""
+    """A filter of Vibes. Empty means any; `until` 0 means: all that are there when the list begins."""
 
     branch: str = ""
     id_prefix: str = ""
@@ -61,7 +61,7 @@ class VibeFilter:
 
 @dataclass(frozen=True, slots=True)
 class RefinementFilter:
-    """Which refinements to list, likewise."""
+    """A filter of refinements, likewise."""
 
     author_ref: str = ""
     after: int = 0
@@ -70,7 +70,7 @@ class RefinementFilter:
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """Whose versions to list, as seen from where."""
+    """An id whose versions to list, and the context that sees them."""
 
     id: str
     context: Context
@@ -78,7 +78,7 @@ class Revisions:
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[T, M]):
-    """Which page, and how what is found is written: a page ends where its messages fill an answer."""
+    """A page to list, and the writer of its items: a page ends where its messages fill an answer."""
 
     size: int
     token: str

@@ -1,4 +1,4 @@
-"""What the references of one request mean: drafts of its own, remembered heads, and else the database."""
+"""Resolves the references of one request: from its own drafts, remembered heads, and else the database."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from refinery_core.vibe.refs import AugUri, RefFault
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 _WRITTEN: Final = re.compile(r'"\$ref(?:Original)?":"(aug:[^"\\]*)"')
-"""A reference in the canonical text of a schema; also what only looks like one, in data."""
+"""A reference in the canonical text of a schema; it also matches data that looks like one."""
 _LOOKED_UP: Final = 2_000
-"""References that are looked up in advance; what is beyond is looked up with its draft."""
+"""References that are looked up in advance; further ones are looked up with their draft."""
 _READ_AT_ONCE: Final = 16
 """Whole Vibes: at most 3 MiB each."""
 _READ_BYTES: Final = 16 << 20
-"""Of Vibes that are read in advance; the cache may be no larger than that."""
+"""Vibes that are read in advance; the cache may be no larger than that."""
 
 
 class References:
@@ -143,7 +143,7 @@ class References:
         return uri.branch or self._command.branch, uri.id
 
     async def _look_up(self, uris: Sequence[AugUri]) -> dict[AugUri, str | None]:
-        """What references mean by the heads that were seen for this request, or are remembered, or stand."""
+        """The refs of references: from heads seen for this request, remembered heads, or the database."""
         answers: dict[AugUri, str | None] = {}
         asked: list[AugUri] = []
         for uri in uris:
@@ -167,7 +167,7 @@ class References:
         return answers
 
     async def _foretell(self, index: int) -> str:
-        """The ref that an earlier draft will have, if nobody refines its id meanwhile; the commit checks."""
+        """The ref of an earlier draft unless its id is refined meanwhile, which the commit checks."""
         if index not in self.foretold:
             if not self._numbered:
                 self._numbered = await self._number_drafts()
@@ -196,4 +196,4 @@ def _uri(text: str) -> AugUri | None:
     try:
         return AugUri.parse(text).without_fragment
     except RefFault:
-        return None  # Whoever reads the schema says why.
+        return None  # The reader of the schema says why.

@@ -1,4 +1,4 @@
-"""The one write: prepare, commit, answer; and again where the ledger moved in between."""
+"""The one write: prepare, commit, answer; and again if the ledger moved in between."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_ATTEMPTS = 10
 _FINAL = frozenset({"OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "READ_ONLY", "REQUEST_ID_REUSED"})
-"""Refusals after which it is of no use, or not safe, to look for what was committed under the request_id."""
+"""Refusals after which a look for an earlier commit of the request_id is useless or unsafe."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refiner:
-    """Refines. One for each process."""
+    """Refines; each process has one."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class Refiner:
         Callers are served in turn; `caller` says whose turn this request needs.
 
         Raises:
-            RefineryError: nothing was written, except for OutcomeUnknown, which says that nobody knows.
+            RefineryError: nothing was written; after OutcomeUnknown it may have been.
         """
         try:
             return await self._attempt(command, caller)
         except RefineryError as refusal:
-            # What was committed under this request_id is answered, whatever the ledger would say today.
+            # A refinement that this request_id committed before is the answer, whatever is refused today.
             if refusal.reason in _FINAL:
                 raise
             before = await self._committed_before(command)
@@ -94,7 +94,7 @@ class Refiner:
         raise Contention(attempts=MAX_ATTEMPTS)
 
     async def _check_branches(self, command: Refine) -> None:
-        """Say so where an input is unknown because its branch is: refine() does not look at why."""
+        """Refuse an unknown branch of an input by its name: refine() says only that the input is unknown."""
         inputs = (command.author, *command.targets, *command.instructions, *command.budgets)
         for branch in dict.fromkeys(uri.branch or command.branch for uri in inputs if not uri.canonical):
             await self._vibes.check_branch(branch)
@@ -107,7 +107,7 @@ class Refiner:
         except RefineryError:
             if not preparation.remembered:
                 raise
-        # A remembered head may be why it was refused: look again before saying so.
+        # A remembered head may be the cause: prepare from the database before refusing.
         return await self._preparation(command, reader, trust=False).run()
 
     def _preparation(self, command: Refine, reader: Reader, *, trust: bool) -> Preparation:
@@ -141,7 +141,7 @@ class Refiner:
         return Refined(refinement_from_row(row), tuple(vibe_from_row(vibe) for vibe in vibes), replayed=True)
 
     async def _forecast(self, prepared: Prepared) -> Outcome:
-        """What refine() would answer; it is taken back before anybody can see it."""
+        """The answer that refine() would give; its transaction is rolled back."""
         rows = await self._vibes.database.write("forecast", prepared.request(self.rights.root).head.decode())
         return Outcome.from_row(rows[0])
 
@@ -158,7 +158,7 @@ class Refiner:
                 if vibe.type is VibeType.ROLE:
                     self.rights.forget()
                 for line in [(branch, vibe.id) for branch in vibe.branches]:
-                    if self._heads.get(line) is not None:  # Lines that nobody asked for take no place.
+                    if self._heads.get(line) is not None:  # Only lines that were looked up are worth a place.
                         self._heads.keep(line, ref)
         return Refined(refinement, tuple(vibes))
 

@@ -67,7 +67,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
 
     @cached_property
     def intake(self) -> Intake:
-        """The way in for refines."""
+        """The intake of refines."""
         return Intake(self.refiner, self.drain, self.feed.giving_way)
 
     @cached_property
@@ -82,13 +82,13 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     async def RefineStream(
         self, request_iterator: AsyncIterator[pb.RefineStreamRequest], context: Context[Any, Any]
     ) -> AsyncIterator[pb.RefineStreamResponse]:
-        """Commit many, each for itself, a bounded number at once."""
+        """Commit many refines, each with its own outcome, a bounded number at once."""
         async with aclosing(self.intake.stream(request_iterator, caller_of(context))) as answers:
             async for answer in answers:
                 yield answer
 
     async def GetVibe(self, request: pb.GetVibeRequest, context: Context[Any, Any]) -> pb.GetVibeResponse:
-        """Find one Vibe. What a ref means never changes, so such answers are kept as they are sent."""
+        """Find one Vibe. The answer for a ref never changes, so it is kept as it is sent."""
         form = document_form(context.invocation_metadata())
         question = request.reference, request.view, form
         in_context = request.HasField("context")
@@ -195,7 +195,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     async def WatchVibes(
         self, request: pb.WatchVibesRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.WatchVibesResponse]:
-        """Send what is committed, as it is committed."""
+        """Send Vibes as they are committed."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
         after = position_from(request.after_position, "after_position")
@@ -210,7 +210,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     async def CreateBranch(
         self, request: pb.CreateBranchRequest, context: Context[Any, Any]
     ) -> pb.CreateBranchResponse:
-        """Make a branch."""
+        """Create a branch."""
         command = wire.create_branch(request)
         branch, refined = await branches.create_branch(self.refiner, self.vibes, command, caller_of(context))
         return wire.create_branch_response(branch, refined)
@@ -227,7 +227,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     async def GetLedger(
         self, request: pb.GetLedgerRequest, context: Context[Any, Any]
     ) -> pb.GetLedgerResponse:
-        """Say which ledger this is."""
+        """Describe the ledger."""
         return await about(self.vibes.database)
 
     async def WhoAmI(self, request: pb.WhoAmIRequest, context: Context[Any, Any]) -> pb.WhoAmIResponse:

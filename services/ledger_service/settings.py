@@ -1,4 +1,4 @@
-"""What the ledger service reads from its environment."""
+"""The settings of the ledger service, read from its environment."""
 
 from __future__ import annotations
 

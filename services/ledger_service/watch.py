@@ -25,7 +25,7 @@ from refinery_core.vibe.roles import Reader, Verb
 
 HEARTBEAT_SECONDS = 10.0
 PART_BYTES = 1 << 20
-"""After so much of its Vibes a refinement goes on in another message."""
+"""Bytes of Vibes after which a refinement goes on in another message."""
 FIRST_WHOLE, MOST_WHOLE = 4, 64
 """Whole Vibes read at once: at first, and when they turned out to be small."""
 
@@ -36,7 +36,7 @@ A_co = TypeVar("A_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class WatchFilter:
-    """What to watch; empty means any."""
+    """A filter of Vibes; empty means any."""
 
     branch: str = ""
     id_prefix: str = ""
@@ -53,17 +53,17 @@ class WatchFilter:
 
 
 class Writing(Protocol[M, A_co]):
-    """How what is seen is written: M is a Vibe, A is an answer. Equal ones write the same."""
+    """Writes Vibes (M) and answers (A). Equal ones write the same."""
 
     @property
     def full(self) -> bool:
-        """Whether with documents."""
+        """Whether Vibes have their documents."""
 
     def vibe(self, vibe: Vibe) -> M:
         """Write a Vibe."""
 
     def news(self, position: int, refinement: Refinement | None, vibes: Sequence[M]) -> A_co:
-        """Write how far the watch has come, and what it saw there."""
+        """Write the last position of the watch, and the Vibes that it saw there."""
 
 
 async def watch(
@@ -77,7 +77,7 @@ async def watch(
     rights: Rights,
 ) -> AsyncGenerator[A, None]:
     """
-    Send what was committed after a position, then what is committed from now on.
+    Send all that was committed after a position, then all that is committed from now on.
 
     Raises:
         PermissionDenied: the caller may not read what is watched, or may no longer.
@@ -112,7 +112,7 @@ class _Watch(Generic[M, A]):
     caller: Caller
 
     async def answers(self, after: int, news: asyncio.Event) -> AsyncGenerator[A, None]:
-        """What is seen, and a heartbeat where nothing matches for long."""
+        """The answers of a watch, with a heartbeat after a while without a match."""
         now = asyncio.get_running_loop().time
         sent = now()
         async for seen in self._seen(after, news):
@@ -155,7 +155,7 @@ class _Watch(Generic[M, A]):
         return None if refinement is None else Entry(refinement, vibes)
 
     async def _seen(self, after: int, news: asyncio.Event) -> AsyncGenerator[Entry | int, None]:
-        """Refinements with what matches of them, or how far it has come: the feed's, or the database's."""
+        """Refinements with their matching Vibes, or the position reached, from the feed or the database."""
         while True:
             news.clear()
             entry = self.feed.entry(after + 1)
@@ -204,7 +204,7 @@ class _Watch(Generic[M, A]):
                 yield Entry(refinement_from_row(row), tuple(vibes.pop(row["position"])))
 
     async def _written(self, entry: Entry) -> AsyncGenerator[A, None]:
-        """The answers for one refinement. Without documents they are the same for all who see all of it."""
+        """The answers for one refinement. Without documents, all watches of everything share them."""
         if self.writing.full or entry.answers is None:
             vibes = self._whole(entry.vibes) if self.writing.full else _each(entry.vibes)
             async for answer in self._parts(entry.refinement, vibes):

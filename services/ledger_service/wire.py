@@ -1,4 +1,4 @@
-"""Where protobuf and the ledger's commands meet. Each field of a request is read here, strictly, once."""
+"""Between protobuf and the ledger's commands. Each field of a request is read here, strictly, once."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MAX_DRAFTS = 1_000
 MAX_DRAFTS_TIMES_INPUTS = 10_000
 MAX_BRANCHES = 16
 REFINEMENT_BYTES = 1 << 20
-"""Of a refinement whose answer has to be cut; its Vibes get the rest."""
+"""The room of a refinement in an answer that has to be cut; its Vibes get the rest."""
 REFUSAL_BYTES = 256 << 10
-"""Of the violations in one answer of a stream: a path can be as long as a key of the document."""
+"""The room of violations in one answer of a stream: a path can be as long as a key of the document."""
 FRAME_BYTES = 8
-"""What a message takes around each of its parts, at most."""
+"""The most bytes that a message takes around each of its parts."""
 
 _VIBE_TYPES = {kind.value: wire.vibe_type_number(kind) for kind in VibeType}
 _EDGE_TYPES = {kind.value: wire.edge_type_number(kind) for kind in EdgeType}
@@ -127,7 +127,7 @@ def _branches(names: Iterable[str], field: str) -> tuple[str, ...]:
 
 
 def refine_response(refined: Refined) -> pb.RefineResponse:
-    """Write what was committed, or of it what fits into a message."""
+    """Write a committed refine, cut to what fits into a message."""
     refinement = wire.refinement_message(refined.refinement)
     vibes = [wire.vibe_message(vibe, full=False) for vibe in refined.vibes]
     message = pb.RefineResponse(refinement=refinement, vibes=vibes, replayed=refined.replayed)
@@ -143,7 +143,7 @@ def refine_response(refined: Refined) -> pb.RefineResponse:
 
 
 def refusal_message(refusal: RefineryError) -> pb.Refusal:
-    """Write a refusal inside a stream that goes on."""
+    """Write the refusal of one request of a stream, which goes on."""
     told = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
     room = Room(REFUSAL_BYTES)
     violations = takewhile(
@@ -163,7 +163,7 @@ def refusal_message(refusal: RefineryError) -> pb.Refusal:
 
 
 def vibe_filter(request: pb.ListVibesRequest) -> VibeFilter:
-    """Read which Vibes to list."""
+    """Read a filter of Vibes."""
     if request.latest_only and not request.branch:
         raise InvalidField(field="latest_only", problem="needs branch")
     if request.latest_only and request.author_ref:
@@ -180,7 +180,7 @@ def vibe_filter(request: pb.ListVibesRequest) -> VibeFilter:
 
 
 def refinement_filter(request: pb.ListRefinementsRequest) -> RefinementFilter:
-    """Read which refinements to list."""
+    """Read a filter of refinements."""
     return RefinementFilter(
         author_ref=ref_from(request.author_ref, "author_ref"),
         after=position_from(request.after_position, "after_position"),
@@ -189,7 +189,7 @@ def refinement_filter(request: pb.ListRefinementsRequest) -> RefinementFilter:
 
 
 def refinement_name(request: pb.GetRefinementRequest) -> RefinementName:
-    """Read how a refinement is named."""
+    """Read the name of a refinement."""
     name = request.WhichOneof("name")
     if name in {"id", "request_id"}:
         return name, wire.uuid_from(getattr(request, name), name)
@@ -203,12 +203,12 @@ def refinement_name(request: pb.GetRefinementRequest) -> RefinementName:
 
 
 def revisions(request: pb.ListRevisionsRequest) -> Revisions:
-    """Read whose versions to list."""
+    """Read an id whose versions to list."""
     return Revisions(id_from(request.id, "id"), context_from(request.context))
 
 
 def walk(request: pb.TraceLineageRequest, as_of: int) -> Walk:
-    """Read how to walk."""
+    """Read a walk."""
     if request.direction not in (0, pb.LINEAGE_DIRECTION_UP, pb.LINEAGE_DIRECTION_DOWN):
         raise InvalidField(field="direction", problem=f"{request.direction} is not a direction")
     types = tuple(
@@ -224,7 +224,7 @@ def walk(request: pb.TraceLineageRequest, as_of: int) -> Walk:
 
 
 def lineage_start(start: Vibe) -> pb.TraceLineageResponse:
-    """Write where a walk begins."""
+    """Write the start of a walk."""
     step = pb.LineageStep(ref=start.ref, type=wire.vibe_type_number(start.type), position=start.position)
     return pb.TraceLineageResponse(steps=[step])
 
@@ -249,7 +249,7 @@ def lineage_part(part: Part, *, up: bool) -> pb.TraceLineageResponse:
 
 
 def watch_filter(request: pb.WatchVibesRequest) -> WatchFilter:
-    """Read what to watch."""
+    """Read the filter of a watch."""
     return WatchFilter(
         branch=branch_from(request.branch, "branch") if request.branch else "",
         id_prefix=prefix_from(request.id_prefix, "id_prefix"),
@@ -258,7 +258,7 @@ def watch_filter(request: pb.WatchVibesRequest) -> WatchFilter:
 
 @dataclass(frozen=True, slots=True)
 class WatchWriting:
-    """How a watch writes what it sees."""
+    """Writes the answers of a watch."""
 
     full: bool
     form: DocumentForm
@@ -270,7 +270,7 @@ class WatchWriting:
     def news(
         self, position: int, refinement: Refinement | None, vibes: Sequence[vibe_pb2.Vibe]
     ) -> pb.WatchVibesResponse:
-        """Write how far the watch has come, and what it saw there; its Vibes have room before its lists."""
+        """Write the last position of the watch, and its Vibes there, which have room before its lists."""
         message = pb.WatchVibesResponse(position=position, vibes=vibes)
         if refinement is not None:
             room = ANSWER_BYTES - message.ByteSize()

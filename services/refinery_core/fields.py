@@ -1,4 +1,4 @@
-"""Fields that requests have in common, read strictly: names, contexts, positions, bounds."""
+"""Reads the fields that requests have in common, strictly: names, contexts, positions, bounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def references_from(texts: Iterable[str], field: str) -> tuple[AugUri, ...]:
 
 
 def ref_from(text: str, field: str) -> str:
-    """Read a ref, or nothing: what filters take."""
+    """Read the ref of a filter, which may be empty."""
     if not text:
         return ""
     uri = reference_from(text, field)
@@ -73,7 +73,7 @@ def id_from(text: str, field: str) -> str:
 
 
 def check_line(branch: str, id_: str, field: str) -> None:
-    """Refuse an id to which nobody could refer on a branch."""
+    """Refuse an id that is too long to be referred to on a branch."""
     if len(branch) + len(id_) > MAX_LINE:
         problem = f"makes refs that are too long: branch and id together have at most {MAX_LINE} bytes"
         raise InvalidField(field=field, problem=problem)
@@ -88,7 +88,7 @@ def own_id_from(text: str, field: str) -> str:
 
 
 def prefix_from(text: str, field: str) -> str:
-    """Read what ids or names start with."""
+    """Read the beginning of ids or names."""
     if not text.isascii() or len(text) > MAX_BYTES or any(not "!" <= letter <= "~" for letter in text):
         raise InvalidField(field=field, problem="is not the beginning of a path")
     return text

@@ -23,7 +23,7 @@ class Kept(Generic[K, V]):
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
         self.bytes = 0
-        """How many bytes the kept values take."""
+        """The bytes of the kept values."""
 
     def __len__(self) -> int:
         return len(self._entries)

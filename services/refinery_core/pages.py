@@ -1,4 +1,4 @@
-"""Pages: how much of a list one answer holds, and the token that says where the list goes on."""
+"""Pages of lists: the room of one answer, and the token of the next page."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DEFAULT_SIZE = 100
 MAX_SIZE = 1_000
 
 PAGE_BYTES = 3 << 20
-"""After so much a page ends; a message takes 4 MiB."""
+"""A page ends after so many bytes; a message takes 4 MiB."""
 ANSWER_BYTES = (4 << 20) - (64 << 10)
-"""What is answered as one is cut to so much: around it the message has fields of its own."""
+"""The room of one item that is an answer by itself; the message around it has fields of its own."""
 
 
 class Room:
     """The room of one answer. It always takes the first item: no answer is empty because of its size."""
 
     def __init__(self, size: int = PAGE_BYTES) -> None:
-        """Have room for so many bytes."""
+        """Make room for so many bytes."""
         self._left = size
         self._is_empty = True
 
@@ -38,7 +38,7 @@ class Room:
 
 
 def page_size(asked: int) -> int:
-    """How many at the most: 0 means the default, and more than the most is the most."""
+    """The size of a page: 0 means the default, and more than the maximum means the maximum."""
     if asked < 0:
         raise InvalidField(field="page_size", problem="is negative")
     return min(asked or DEFAULT_SIZE, MAX_SIZE)
@@ -102,7 +102,7 @@ def _hash(filter_: object) -> str:
 
 
 def _beyond_defaults(value: Any) -> Any:
-    """The members of a filter, and of what stands in it, that are not at their defaults."""
+    """The members of a filter, nested ones included, that are not at their defaults."""
     if not is_dataclass(value):
         return value
     members = ((member, getattr(value, member.name)) for member in fields(value))

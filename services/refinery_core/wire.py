@@ -1,4 +1,4 @@
-"""Where protobuf and the model meet: the shared nouns, both ways, for services and clients."""
+"""Between protobuf and the model: the shared nouns, both ways, for services and clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from refinery_core.vibe.numbers import DOUBLE_INTEGER
 from refinery_core.vibe.roles import Verb
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
-"""Of a request and of an answer: what a gRPC client takes unless it was told otherwise."""
+"""The largest request or answer: the default limit of gRPC clients."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_LENGTH: Final = 36
@@ -30,7 +30,7 @@ _UUID_LENGTH: Final = 36
 _VALUE_LEVELS: Final = 30
 # So many take a tenth of a second to write, and up to seven times the bytes.
 _VALUE_CHARACTERS: Final = 256 << 10
-# What a message takes around a text in a list, at least.
+# The least bytes that a message takes around a text in a list.
 _LEAST_FRAME: Final = 2
 
 _VIBE_TYPES: Final = {kind: pb.VibeType.Value(f"VIBE_TYPE_{kind.name}") for kind in VibeType}
@@ -42,7 +42,7 @@ _VERBS_BACK: Final[dict[int, Verb]] = {number: verb for verb, number in _VERBS.i
 
 
 class DocumentForm(enum.StrEnum):
-    """How the documents of an answer travel."""
+    """The form in which documents of an answer travel."""
 
     JSON = "json"
     VALUE = "value"
@@ -53,7 +53,7 @@ LEDGER_ID_KEY = "refinery-ledger-id"
 
 
 def document_form(metadata: Iterable[tuple[str, str | bytes]] | None) -> DocumentForm:
-    """Read off a call's metadata how its documents are to be answered."""
+    """Read the form of documents that a call's metadata asks for."""
     for key, form in metadata or ():
         if key == "document-form":
             try:
@@ -135,7 +135,7 @@ def write_time(message: Timestamp, time: datetime) -> None:
 
 
 def time_from(message: Timestamp, field: str = "create_time") -> datetime:
-    """Read a time; what is finer than a microsecond is cut off, so that it is never later than said."""
+    """Read a time, cut to microseconds, so that it is never later than said."""
     if not 0 <= message.nanos < 1_000_000_000:
         raise InvalidField(field=field, problem="has nanos outside 0 to 999999999")
     try:
@@ -312,7 +312,7 @@ def vibe_from(message: pb.Vibe) -> Vibe:
         type=vibe_type_from(message.type),
         author_ref=message.author_ref,
         prototype_ref=message.prototype_ref if message.HasField("prototype_ref") else None,
-        # What was only validated has no refinement.
+        # A refine that was only validated has no refinement.
         refinement_id=UUID(message.refinement_id) if message.refinement_id else UUID(int=0),
         position=message.position,
         time=time_from(message.create_time),
@@ -327,7 +327,7 @@ def vibe_from(message: pb.Vibe) -> Vibe:
 
 
 def _text(message: pb.Document, field: str) -> str:
-    # What comes from the ledger was read strictly when it went in.
+    # The ledger read all that it sends strictly when it took it in.
     return message.json if message.HasField("json") else document_from(message, field).text
 
 

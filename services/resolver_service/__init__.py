@@ -1,1 +1,1 @@
-"""The resolver: what references mean, then and now, and what a change breaks."""
+"""The resolver: resolves references and schemas, then and now, and finds what a change breaks."""

@@ -1,4 +1,4 @@
-"""Schema edges, both ways: what a Vibe is composed from, and what is composed from it."""
+"""Schema edges, both ways: dependencies and dependents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from refinery_core.vibe.roles import Reader
 from resolver_service.downwards import Dependency, Downwards, Line
 
 Key = tuple[int, str]
-"""Depth and ref of the last of a page."""
+"""The depth and the ref of the last item of a page."""
 
 MAX_DEPTH = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """A question for what a schema is composed from."""
+    """A question for the dependencies of a Vibe."""
 
     reference: AugUri
     context: Context
@@ -78,12 +78,12 @@ async def list_dependents(
     A page of the dependents of a Vibe that may be read, up to the moment of its context.
 
     Args:
-        vibes: Where they are.
+        vibes: The stored Vibes.
         asked: The question.
-        size: How many at the most.
-        token: Where the list goes on.
-        reader: What may be read.
-        remembered: What is further away than one edge, from earlier pages: to put it in order, all is read.
+        size: The most items of the page.
+        token: The token of the page before.
+        reader: The rights of the caller.
+        remembered: The dependents beyond one edge, in order, from earlier pages: all are read to order them.
 
     Raises:
         VibeNotFound: the reference means nothing there.
@@ -124,7 +124,7 @@ async def _seen(vibes: Vibes, reader: Reader, found: Sequence[Dependency]) -> li
 
 
 async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> tuple[Moment, Key]:
-    """Where the list goes on; every page is read at the moment of the first."""
+    """The moment and the key at which the list goes on; every page is read at the moment of the first."""
     if not token:
         return await fixed(vibes, context), (0, "")
     until, (depth, ref) = open_token(token, asked, (int, str))
@@ -134,7 +134,7 @@ async def _place(vibes: Vibes, context: Context, asked: object, token: str) -> t
 
 
 async def _line(vibes: Vibes, asked: Dependents, moment: Moment) -> Line:
-    """The branches whose versions are seen, and how far each is."""
+    """The branches whose versions are seen, and the last position that is seen of each."""
     uri = asked.reference
     branch = moment.branch if uri.canonical or uri.branch is None else uri.branch
     rows = await vibes.database.fetch("branch_chain", branch, moment.position)

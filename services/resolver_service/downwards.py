@@ -10,15 +10,15 @@ from refinery_core.errors import QuestionTooLarge
 from refinery_core.postgres.database import Database
 
 MOST = 200_000
-"""Vibes that are put in order, nearest first, in memory."""
+"""The most Vibes that are put in order in memory, nearest first."""
 
 PAGE = 1_000
 VIBES_AT_ONCE = 200
 FEW = 50
-"""Of each of so many Vibes, so many dependents are read together; of what has more they are read alone."""
+"""The dependents of each Vibe that are read together with those of others; further ones are read alone."""
 
 Line = tuple[list[str], list[int]]
-"""Branches, and how far each is seen."""
+"""Branches, and the last position that is seen of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Downwards:
         self._line = line
 
     async def direct(self, after: str, size: int) -> list[Dependency]:
-        """Those that are one edge away, by ref, after one."""
+        """The dependents that are one edge away, by ref, after one of them."""
         query = "direct_dependents" if self._line is None else "direct_dependents_of_id"
         rows = await self._database.fetch(query, self._name, self._as_of, after, size, *(self._line or ()))
         return [Dependency(*row) for row in rows]
 
     async def beyond(self) -> list[Dependency]:
         """
-        Those that are further away, nearest first, then by ref.
+        The dependents that are further away, nearest first, then by ref.
 
         Raises:
             QuestionTooLarge: there are too many, or too many are one edge away.

@@ -21,7 +21,7 @@ from refinery_core.vibe.references import RESOLVED, read_schema
 
 
 class SchemaForm(enum.Enum):
-    """How a schema is composed."""
+    """The form in which a schema is resolved."""
 
     PINNED = enum.auto()
     EMBEDDED = enum.auto()
@@ -44,7 +44,7 @@ class Resolved:
 
 async def resolve_stored(composer: Composer, name: str, form: SchemaForm, *, field: str) -> Resolved:
     """
-    The schema of a Vibe, by ref or alias, in one read of the database at the most.
+    Resolve the schema of a Vibe, by ref or alias, in one read of the database at the most.
 
     Raises:
         VibeNotFound, SchemaMissing: there is no such Vibe, or it has no schema.
@@ -76,9 +76,9 @@ async def resolve_unstored(
     ref: str | None,
 ) -> Resolved:
     """
-    A pinned schema that does not stand so in the ledger: it was sent, or is that of a Vibe pinned anew.
+    Resolve a pinned schema that is not stored so: it was sent, or a Vibe's was pinned anew.
 
-    `extra` is what it is composed from and does not stand so either, by ref; `ref` is the Vibe's.
+    `extra` is the schemas, by ref, that it refers to and that are not stored so either; `ref` is the Vibe's.
 
     Raises:
         RefineryError: it cannot be composed.

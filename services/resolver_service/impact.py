@@ -1,4 +1,4 @@
-"""Impact: if the schema of an id changes to that, whose solutions would still satisfy their schemas?"""
+"""Impact: the Vibes whose solutions would no longer satisfy their schemas if the schema of an id changed."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ DEFAULT_VIBES = 10_000
 MAX_VIBES = 100_000
 MAX_VIOLATIONS = 20
 VIBES_AT_ONCE = 50
-"""Judged and told together, after a few alone: each solution can be a MiB, and have a schema of its own."""
+"""Vibes in one part, after a few alone: each solution can be a MiB, and have a schema of its own."""
 
 JUDGES_BYTES = 16 << 20
-"""Of schemas whose validators are kept while one question is answered."""
+"""The schemas whose validators are kept while one question is answered."""
 
 _FIELD = "schema"
 _NOT_COMPOSABLE = (InvalidSchema, UnknownReference, SchemaMissing, ResolutionTooDeep, ResolutionTooLarge)
 
 
 class Verdict(enum.Enum):
-    """What a change does to one Vibe."""
+    """The effect of a change on one Vibe."""
 
     UNAFFECTED = enum.auto()
     VALID = enum.auto()
@@ -54,7 +54,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changes, where; `schema` None means the change that was made already."""
+    """A change of the schema of an id; `schema` None means the change that was made already."""
 
     id: str
     branch: str
@@ -64,7 +64,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What the change does to one Vibe, and why."""
+    """The effect of the change on one Vibe, and its reasons."""
 
     ref: str
     verdict: Verdict
@@ -83,7 +83,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """What the change does to all Vibes with one schema; a validator where their solutions decide."""
+    """The effect of the change on all Vibes with one schema; a validator where their solutions decide."""
 
     verdict: Verdict
     message: str = ""
@@ -92,7 +92,7 @@ class _Judge:
 
 async def analyze(vibes: Vibes, composer: Composer, change: Change, reader: Reader) -> AsyncGenerator[Part]:
     """
-    Say what a change does to the latest versions that its branch sees, and that may be read.
+    Find the effect of a change on the latest versions that its branch sees, and the caller may read.
 
     Raises:
         BranchNotFound, VibeNotFound: there is no such branch, or nothing of that id on it.
@@ -116,7 +116,7 @@ async def analyze(vibes: Vibes, composer: Composer, change: Change, reader: Read
 async def _hypothesis(
     vibes: Vibes, composer: Composer, change: Change, moment: Moment, reader: Reader
 ) -> Hypothesis:
-    """The latest version as it would be."""
+    """The latest version as the change would make it."""
     uri = AugUri(None, change.id, None)
     (ref,) = await vibes.resolve([uri], moment.context, moment.position)
     if ref is None or await hidden(vibes.database, reader, [ref]):
@@ -145,7 +145,7 @@ class _Assessment:
         self._judges: Kept[bytes, _Judge] = Kept(JUDGES_BYTES)
 
     async def assess(self, part: Sequence[Reaching]) -> list[Impact]:
-        """What the change does to some Vibes, in order."""
+        """The effect of the change on some Vibes, in order."""
         rows = await self._vibes.database.fetch("schema_digests", [found.ref for found in part])
         judges = {row["ref"]: await self._judge(row["digest"], row["ref"]) for row in rows}
         wanted = [row["ref"] for row in rows if row["has_solution"] and judges[row["ref"]].validator]

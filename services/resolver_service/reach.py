@@ -17,7 +17,7 @@ FEW = 20
 
 @dataclass(frozen=True, slots=True)
 class Reaching:
-    """A latest version, and how many edges it is away."""
+    """A latest version, and the number of edges that it is away."""
 
     ref: str
     depth: int
@@ -25,7 +25,7 @@ class Reaching:
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A version that others refer to, and by how many edges; the id itself at the start, without a ref."""
+    """A version and the number of edges that lead to it; the id itself at the start, without a ref."""
 
     id: str
     ref: str | None = None
@@ -54,7 +54,7 @@ class Reach:
         self._visited: set[str] = set()
 
     async def walk(self) -> AsyncIterator[list[Reaching]]:
-        """Give what is reached, some at a time."""
+        """Give the versions that are reached, some at a time."""
         frontier, depth = [_Node(self._id)], 0
         while frontier:
             nodes, frontier, depth = frontier, [], depth + 1
@@ -88,7 +88,7 @@ class Reach:
         return await self._database.fetch("edges_to_ref", node.ref, position, ref, EDGES_AT_ONCE)
 
     async def _visit(self, edges: Sequence[asyncpg.Record], depth: int) -> tuple[list[Reaching], list[_Node]]:
-        """Those met for the first time: the latest versions, and where the walk goes on."""
+        """The latest versions that are met for the first time, and the nodes from which the walk goes on."""
         new = {e["ref"]: e["id"] for e in edges if e["ref"] not in self._visited and e["id"] != self._id}
         found: list[Reaching] = []
         beyond: list[_Node] = []
@@ -113,7 +113,7 @@ class Reach:
 
 
 def _together(nodes: Iterable[_Node]) -> Iterator[list[_Node]]:
-    """Each that has many edges alone, the others by as many as have a page of edges together."""
+    """Groups of nodes: each with many edges alone, the others until they have a page of edges together."""
     some: list[_Node] = []
     count = 0
     for node in nodes:

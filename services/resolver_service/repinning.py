@@ -1,7 +1,7 @@
-"""Repinning: what a schema would be if it were pinned at another moment, and all that it is composed from.
+"""Repinning: pins a schema, and all that it is composed from, as of another moment.
 
 Floating references are pinned anew, in the schema and in the Vibes that it reaches through floating
-references alone. An exact reference means that version with the pins that it has: what stands behind one
+references alone. An exact reference means that version with the pins that it has: all that is behind one
 stays as it is, unless a floating reference leads there too.
 """
 
@@ -35,7 +35,7 @@ MEANINGS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Repinned:
-    """A schema pinned anew; `extra` is what changed of those that it reaches."""
+    """A schema pinned anew; `extra` is the schemas it reaches that are not as stored, by ref."""
 
     pinned: PinnedSchema
     extra: Mapping[str, str]
@@ -45,7 +45,7 @@ class Repinned:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A version that does not exist: what floating references to the id mean while it is assumed."""
+    """A version that does not exist: floating references to the id mean it while it is assumed."""
 
     branch: str
     id: str
@@ -62,7 +62,7 @@ class _Guest:
 
 
 class Repinning:
-    """Pins schemas anew at one moment; what was looked up for one schema serves the next."""
+    """Pins schemas anew at one moment; lookups for one schema serve the next."""
 
     def __init__(
         self, vibes: Vibes, composer: Composer, moment: Moment, hypothesis: Hypothesis | None = None
@@ -135,7 +135,7 @@ class Repinning:
         return found
 
     async def _read(self, refs: Sequence[str]) -> dict[str, str]:
-        """Their schemas; what they refer to is looked up on the way, all at once."""
+        """The schemas of Vibes; all that they refer to is looked up together on the way."""
         stored = await self._vibes.by_names(ref for ref in refs if ref not in self._unstored)
         uris = _floating_uris(name for vibe in stored.values() for name in vibe.schema_refs)
         meanings = await self._resolve(uris)
@@ -152,7 +152,7 @@ class Repinning:
     async def pin(
         self, schema: Any, *, field: str, reader: Reader = READS_EVERYTHING, repin: bool = False
     ) -> PinnedSchema:
-        """Pin what is not pinned yet. Vibes that `reader` may not read do not exist for it."""
+        """Pin the references that have no pin yet. Vibes that `reader` may not read do not exist for it."""
 
         async def resolve(uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:
             answers = await self._resolve(uris)
@@ -185,7 +185,7 @@ class Repinning:
 
 
 def _floating(pinned: PinnedSchema) -> list[str]:
-    """What its floating references were pinned to."""
+    """The refs that its floating references were pinned to."""
     references = pinned.reading.references
     return list(dict.fromkeys(pinned.pins[r.written] for r in references if r.uri.floats))
 

@@ -1,4 +1,4 @@
-"""Schemas, stored or not: resolved in each form, with their own pins or pinned anew, and validated with."""
+"""Resolves and validates with schemas, stored or sent, with their own pins or pinned anew."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANY = Moment("main", 0)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a schema comes from: a Vibe, or a document that is not stored; exactly one of the two."""
+    """The source of a schema: a Vibe, or a document that is not stored; exactly one of the two."""
 
     reference: AugUri | None
     schema: Document | None
@@ -36,12 +36,12 @@ class Source:
 
     @property
     def field(self) -> str:
-        """What refusals call it."""
+        """The field that refusals name."""
         return "schema" if self.reference is None else "reference"
 
     @property
     def varies(self) -> bool:
-        """Whether the context has a say; if not, it is not even looked at."""
+        """Whether the context matters; if not, it is not read."""
         exact = self.reference is not None and self.reference.canonical
         return self.repin or not exact or self.context != Context()
 
@@ -56,7 +56,7 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """A pinned schema ready to be composed; `extra` is what it refers to that is not as stored."""
+    """A pinned schema; `extra` is the schemas, by ref, that it refers to and that are not as stored."""
 
     pinned: str
     vibe: Vibe | None
@@ -64,12 +64,12 @@ class _Schema:
 
     @property
     def is_as_stored(self) -> bool:
-        """Whether it stands so in the ledger, with all that it is composed from."""
+        """Whether it is the stored schema of the Vibe, with all that it is composed from."""
         return self.vibe is not None and self.vibe.schema == self.pinned and not self.extra
 
     @property
     def solution(self) -> str:
-        """That of the Vibe whose schema it is."""
+        """The solution of the Vibe whose schema it is."""
         assert self.vibe is not None
         if self.vibe.solution is None:
             raise SolutionMissing(ref=self.vibe.ref)

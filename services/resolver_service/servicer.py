@@ -40,7 +40,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def ResolveReference(
         self, request: pb.ResolveReferenceRequest, context: Context[Any, Any]
     ) -> pb.ResolveReferenceResponse:
-        """Say which Vibe is meant."""
+        """Find the Vibe that a reference means."""
         uri = reference_from(request.reference, "reference", with_fragment=True)
         from_ = context_from(request.context)
         vibe, position = await self.schemas.resolve_reference(uri, from_, await self._reader())
@@ -93,7 +93,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def ListDependencies(
         self, request: pb.ListDependenciesRequest, context: Context[Any, Any]
     ) -> pb.ListDependenciesResponse:
-        """List a page of what a schema is composed from."""
+        """List a page of dependencies."""
         size, asked = page_size(request.page_size), wire.dependencies(request)
         page = await dependencies.list_dependencies(
             self.schemas.vibes, asked, size, request.page_token, await self._reader()
@@ -104,7 +104,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def ListDependents(
         self, request: pb.ListDependentsRequest, context: Context[Any, Any]
     ) -> pb.ListDependentsResponse:
-        """List a page of what is composed from a Vibe."""
+        """List a page of dependents."""
         size, asked = page_size(request.page_size), wire.dependents(request)
         page = await dependencies.list_dependents(
             self.schemas.vibes,
@@ -120,7 +120,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
     async def AnalyzeImpact(
         self, request: pb.AnalyzeImpactRequest, context: Context[Any, Any]
     ) -> AsyncIterator[pb.AnalyzeImpactResponse]:
-        """Say what a change does."""
+        """Send the effect of a change, part by part."""
         size = request.ByteSize()
         large = size >= LARGE_BYTES
         async with self.entrance.let_in(size, caller_of(context), large=large):

@@ -1,4 +1,4 @@
-"""What the resolver service reads from its environment."""
+"""The settings of the resolver service, read from its environment."""
 
 from __future__ import annotations
 

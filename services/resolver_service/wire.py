@@ -1,4 +1,4 @@
-"""Where the resolver's messages become questions, and answers become messages."""
+"""Reads the resolver's questions from messages, and writes its answers as messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from resolver_service.impact import DEFAULT_VIBES, MAX_VIBES, Change, Part, Verd
 from resolver_service.schemas import Source, Validation
 
 MAX_VIOLATION_BYTES = 1 << 20
-"""Of the violations of one answer: a path can be as long as the longest key."""
+"""The room of violations in one answer: a path can be as long as the longest key."""
 
 MAX_PART_BYTES = 2 << 20
 
@@ -37,7 +37,7 @@ _NOW = Context()
 
 
 def schema_form(number: int) -> SchemaForm:
-    """Read how to compose a schema."""
+    """Read the form of a schema."""
     try:
         return _FORMS[number]  # type: ignore[index]  # what is not in the contract is refused
     except KeyError:
@@ -47,7 +47,7 @@ def schema_form(number: int) -> SchemaForm:
 def source(
     request: pb.ResolveSchemaRequest | pb.ValidateSolutionRequest, *, with_fragment: bool = False
 ) -> Source:
-    """Read where a schema comes from."""
+    """Read the source of a schema."""
     kind = request.WhichOneof("source")
     if kind is None:
         raise InvalidField(field="reference", problem="is required, or schema")
@@ -68,19 +68,19 @@ def solution(request: pb.ValidateSolutionRequest) -> Document | None:
 
 
 def dependencies(request: pb.ListDependenciesRequest) -> Dependencies:
-    """Read whose dependencies to list."""
+    """Read a question for dependencies."""
     uri = reference_from(request.reference, "reference")
     return Dependencies(uri, context_from(request.context), request.transitive)
 
 
 def dependents(request: pb.ListDependentsRequest) -> Dependents:
-    """Read whose dependents to list."""
+    """Read a question for dependents."""
     uri = reference_from(request.reference, "reference")
     return Dependents(uri, context_from(request.context), request.transitive, request.any_revision)
 
 
 def change(request: pb.AnalyzeImpactRequest) -> Change:
-    """Read what changes."""
+    """Read a change."""
     return Change(
         id=id_from(request.id, "id"),
         branch=branch_from(request.branch, "branch"),
@@ -122,7 +122,7 @@ def dependency_messages(found: Iterable[Dependency]) -> list[pb.Dependency]:
 
 
 def impact_parts(part: Part) -> Iterator[pb.AnalyzeImpactResponse]:
-    """Write a part of an impact, as more than one where it would be too large for one message."""
+    """Write a part of an impact, in several messages where one would be too large."""
     message, size = pb.AnalyzeImpactResponse(), 0
     for one in part.impacts:
         impact = pb.Impact(

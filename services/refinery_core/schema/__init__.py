@@ -1,1 +1,1 @@
-"""Schemas that check: compiled validators, cached. Pure."""
+"""Composing schemas and validating with them. Pure."""

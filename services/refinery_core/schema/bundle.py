@@ -44,7 +44,7 @@ def address_of(ref: str) -> str:
 
 
 def is_bare(schema: Any) -> bool:
-    """Whether a document is nothing but a reference, because draft-07 ignores all that stands beside one.
+    """Whether a document is nothing but a reference: draft-07 ignores all keywords beside one.
 
     An `$id` too: such a document is wrapped in an `allOf`.
     """
@@ -55,7 +55,7 @@ def is_bare(schema: Any) -> bool:
 
 def resource(schema: Any, address: str, bare: AbstractSet[str]) -> dict[str, Any]:
     """
-    One pinned schema as a resource of a bundle; parts that stay as they are, are shared with it.
+    One pinned schema as a resource of a bundle, which shares all parts that stay as they are.
 
     Args:
         schema: The document.
@@ -89,13 +89,13 @@ def container_of(root: Mapping[str, Any]) -> str:
 
 
 def own_definitions(root: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the root itself has under that keyword."""
+    """The members of the root under that keyword."""
     own = root.get(container_of(root))
     return own if isinstance(own, dict) else {}
 
 
 def _wrapped(node: dict[str, Any]) -> dict[str, Any]:
-    """What was silent stays so under `definitions`, where references still find it."""
+    """The node with its ignored keywords under `definitions`, where references still find them."""
     silent = {keyword: value for keyword, value in node.items() if keyword not in _HEARD}
     kept = {keyword: value for keyword, value in node.items() if keyword not in silent and keyword != REF}
     if silent:
@@ -182,7 +182,7 @@ class _Bundling:
                 yield keyword, self._id(place) + (f"#{fragment}" if fragment else "")
 
     def _target(self, address: str, fragment: str) -> str:
-        """What a reference to a document, or to a part of it, becomes."""
+        """The `$ref` to a document of the bundle, or to a part of it."""
         if not fragment:
             return address
         if address in self._bare and _OUTSIDE_DEFINITIONS(fragment):

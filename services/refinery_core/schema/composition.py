@@ -1,4 +1,4 @@
-"""Pinned schemas with what they are composed from, each read, bundled and estimated once."""
+"""Pinned schemas with all that they are composed from, each read, bundled and estimated once."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from refinery_core.vibe.pointers import pointer_tokens
 from refinery_core.vibe.references import ORIGINAL, REF, RESOLVED
 
 FIELD: Final = "schema"
-"""What refusals call the schema; whoever composes one knows where it stands."""
+"""The field that refusals name; the caller knows where the schema stands in its request."""
 
 
 class Document:
     """One pinned schema."""
 
     def __init__(self, text: str) -> None:
-        """`text` is what was given, or what JSONB prints."""
+        """Read the text of a request, or of JSONB."""
         self.value: Any = orjson.loads(answerable(text))
         self.size = printed_size(self.value)
-        """How many bytes JSONB prints of it."""
+        """The number of bytes that JSONB prints of it."""
         self.digest = hashlib.sha256(orjson.dumps(self.value, option=orjson.OPT_SORT_KEYS)).digest()
-        """The same however the text is spaced."""
+        """SHA-256 over its value: the same however the text is spaced."""
         pins = _pins(self.value) if f'"{RESOLVED}"' in text else ()
         self.pins: tuple[tuple[str, str], ...] = tuple(dict.fromkeys(pins))
         """The refs that it refers to, each with a fragment, or an empty one."""
@@ -40,7 +40,7 @@ class Document:
 
 
 class Composition:
-    """A document and, by ref, what its own references mean: compositions as well, which many may share."""
+    """A document and, by ref, its guests: the compositions that it refers to, which many may share."""
 
     def __init__(self, document: Document, guests: Mapping[str, Composition]) -> None:
         """Raises UnknownReference for a fragment that leads to no schema of the guest."""
@@ -48,7 +48,7 @@ class Composition:
         self.guests = guests
         self.digest = digest_of(document, guests)
         self.height: int = 1 + max((guest.height for guest in guests.values()), default=0)
-        """How many levels there are, this one included."""
+        """The number of levels, this one included."""
         for ref, fragment in document.pins:
             if fragment and schema_at(guests[ref].document.value, pointer_tokens(fragment)) is None:
                 raise UnknownReference(field=FIELD, reference=f"aug:{ref}#{fragment}")
@@ -62,7 +62,7 @@ class Composition:
         return self.sized(address)[0]
 
     def sized(self, address: str) -> tuple[dict[str, Any], int]:
-        """That, and how many bytes JSONB prints of it."""
+        """The same, and the number of bytes that JSONB prints of it."""
         with self._lock:
             if address not in self._resources:
                 bare = {
@@ -75,7 +75,7 @@ class Composition:
             return self._resources[address]
 
     def looks(self, address: str) -> Looks:
-        """How often it may look at one value, by whatever name; SchemaFault where that is too often."""
+        """The looks of the document, under any name; raise SchemaFault where they are too many."""
         with self._lock:
             if self._looks is None:
                 guests = {
@@ -87,7 +87,7 @@ class Composition:
 
 
 def digest_of(document: Document, guests: Mapping[str, Composition]) -> bytes:
-    """What tells a composition from all others: its text, and that of all it is composed from."""
+    """SHA-256 over the text of a composition and of all that it is composed from."""
     whole = hashlib.sha256(document.digest)
     for ref in document.refs:
         whole.update(ref.encode() + b" " + guests[ref].digest)
@@ -101,10 +101,10 @@ def bundled(
     The compound document.
 
     Args:
-        root: What is bundled.
+        root: The schema to bundle.
         address: The `$id` that it gets.
         guests: All that it is composed from, by ref.
-        without: By ref, those that are elsewhere.
+        without: By ref, guests that stay outside of the bundle.
 
     Raises:
         ResolutionTooLarge: with all of them it would have more than 1 MiB.
@@ -128,7 +128,7 @@ def bundled_text(root: Composition, address: str, guests: Mapping[str, Compositi
 
 
 def bundled_size(root: Mapping[str, Any], size: int, guests: Mapping[str, int]) -> int:
-    """How many bytes JSONB prints of a bundle, given the sizes of its parts."""
+    """The number of bytes that JSONB prints of a bundle, given the sizes of its parts."""
     if not guests:
         return size
     own, container = bundle.own_definitions(root), bundle.container_of(root)

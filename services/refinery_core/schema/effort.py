@@ -1,4 +1,4 @@
-"""How much looking a schema can ask of a validator: of one look, and of a document of some shape."""
+"""The effort of validating: the looks that a schema takes at one value, and at a document of some shape."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FEW = 4
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How often a schema may look at one value, by the level on which the value stands.
+    """The most looks of a schema at one value, by the level on which the value stands.
 
     Deeper it is as on the last level, unless it `grows`: then, or if there are no levels, it cannot be told.
     """
@@ -42,7 +42,7 @@ class Effort:
 
     @property
     def few(self) -> bool:
-        """Whether it is so little, on every level, that no document could make it too much."""
+        """Whether the looks are so few, on every level, that no document could make them too many."""
         return not self.grows and max(self.looks) <= _FEW
 
     def most(self, levels: list[int]) -> tuple[float, float]:
@@ -54,7 +54,7 @@ class Effort:
 
 
 def weigh(document: Any) -> tuple[list[int], int]:
-    """How many values a document holds on each level, and roughly how many bytes."""
+    """The number of values of a document on each level, and roughly its bytes."""
     levels, size, level = [], 0, [document]
     while level:
         levels.append(len(level))
@@ -73,7 +73,7 @@ def weigh(document: Any) -> tuple[list[int], int]:
 
 
 def own_looks(schema: Any) -> int:
-    """What one look costs by itself: more than one where a value is compared with objects and arrays."""
+    """The cost of one look: more than one where a value is compared with objects and arrays."""
     given = schema.get("enum") if isinstance(schema, dict) else None
     return 1 + sum(isinstance(value, dict | list) for value in given) if isinstance(given, list) else 1
 
@@ -113,7 +113,7 @@ class Ways(NamedTuple):
     of_array: list[str]
 
     def most(self, looks: Callable[[str], int]) -> int:
-        """How often one member is looked at, where `looks` says it for a way."""
+        """The looks at one member, given by `looks` for each way."""
         in_objects = max(map(looks, self.one_of_object), default=0) + sum(map(looks, self.of_object))
         in_arrays = max(map(looks, self.one_of_array), default=0) + sum(map(looks, self.of_array))
         return max(in_objects, in_arrays)

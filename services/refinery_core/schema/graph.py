@@ -22,7 +22,7 @@ _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 
 
 class Sum(NamedTuple):
-    """What a schema and all that see the same value come to, and what `unevaluated…` around it asks again."""
+    """The looks of a schema with all that see the same value, and those that `unevaluated…` repeats."""
 
     looks: int
     asked: int
@@ -42,10 +42,10 @@ class Node:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.looks = own_looks(schema)
-        """What one look costs by itself."""
+        """The cost of one look."""
         self.again = "unevaluatedProperties" in schema or "unevaluatedItems" in schema
         self.leaves = self.leaf_looks = 0
-        """How many leaves see the same value, and their looks."""
+        """The number of leaves that see the same value, and their looks."""
         self.inner: Sequence[Node] = ()
         """The others that see the same value, of this document …"""
         self.outer: Sequence[Node] = ()
@@ -85,14 +85,14 @@ class Node:
                 self.leaf_looks += each
 
     def below(self, level: int) -> Sum:
-        """What it comes to on a level below the first."""
+        """The sum on a level below the first."""
         for changed, found in reversed(self.rows or ()):
             if changed <= level:
                 return found
         return NOTHING
 
     def most(self) -> int:
-        """How often one member of a value is looked at: of an object, or of an array."""
+        """The looks at one member of a value, of an object or of an array."""
         in_objects = self.objects.most() if self.objects else 0
         return max(in_objects, self.arrays.most()) if self.arrays else in_objects
 
@@ -119,7 +119,7 @@ class Members:
             self.all_leaves += sum(leaves)
 
     def most(self) -> int:
-        """How often one member is looked at."""
+        """The looks at one member."""
         most = self.one_leaf
         for node in self.one_nodes:
             most = max(most, node.seen)
@@ -136,7 +136,7 @@ class Target(Protocol):
 
 
 class Graph:
-    """What one walk over a document found."""
+    """The schemas of one document, found in one walk."""
 
     def __init__(self, resource: dict[str, Any], guests: Mapping[str, Target]) -> None:
         """`guests` are the documents that it refers to, by address."""

@@ -1,8 +1,8 @@
-"""How often a schema may look at one value, read off the schema alone, before any document is seen.
+"""The looks of a schema at one value, estimated from the schema alone, before any document is seen.
 
 A diamond of references doubles the looks at one value each time; alternatives that all lead into the same
-member double the looks at each level of the document. What a document of a bundle comes to depends on it and
-on those that it refers to: it is worked out once, and serves all that refer to it.
+member double the looks at each level of the document. The looks of a document of a bundle depend on it and
+on those that it refers to: they are worked out once, for all that refer to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _UNTOLD = Effort((), grows=True)
 
 
 def estimate(bundle: Any) -> Effort:
-    """What a schema may cost; SchemaFault where one value is looked at more than 100,000 times.
+    """The effort of a schema; raise SchemaFault where one value is looked at more than 100,000 times.
 
     Only what applies to the value itself counts for that, not what applies to its members.
     """
@@ -30,7 +30,7 @@ def estimate(bundle: Any) -> Effort:
 
 
 class Looks:
-    """What one document of a bundle comes to, and all that it refers to.
+    """The looks of one document of a bundle, with all that it refers to.
 
     Raises SchemaFault, as `estimate` does.
     """
@@ -77,7 +77,7 @@ class Looks:
 
     @property
     def levels(self) -> int:
-        """On how many levels they are told."""
+        """The number of levels for which they are told."""
         return len(self.effort.looks)
 
 
@@ -158,7 +158,7 @@ def _with(nodes: list[Node] | None, node: Node) -> list[Node]:
 
 
 def _summed(node: Node, own: int, asked: int, sums: list[Any]) -> Sum:
-    """What a schema comes to with others that see the same value; None is one that leads back to it.
+    """The sum of a schema and of others that see the same value; None is one that leads back to it.
 
     `unevaluated…` asks all of them again what they have seen, and they those below them.
     """

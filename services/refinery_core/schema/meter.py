@@ -1,4 +1,4 @@
-"""Measures how often a validator looks at a document: by a copy of the schema that counts, and gives up."""
+"""Counts the looks of a validator at a document, by a copy of the schema that gives up after too many."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _TooManyError(Exception):
 
 
 class Counter:
-    """What the library calls for each look: takes it off, and fails once nothing is left.
+    """The keyword that the library calls for each look: takes it off, and fails once nothing is left.
 
     A failure is an answer to the library, not the end of it: but then each further look fails as well,
     so that what is still open comes to its end.

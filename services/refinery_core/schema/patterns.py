@@ -1,4 +1,4 @@
-"""How many patterns a schema has: what they may take together is shared between them."""
+"""Counts the patterns of a schema, which share one limit of memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def count_patterns(schema: Any) -> int:
-    """Count the patterns; also what only looks like one, in data."""
+    """Count the patterns, with data that looks like one."""
     count, todo = 0, [schema]
     while todo:
         node = todo.pop()

@@ -1,4 +1,4 @@
-"""What many schemas refer to, taken in by the library once for all their validators."""
+"""Schemas that many others refer to, read by the library once for all their validators."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _META_SCHEMAS: Final = [
 
 class Shared:
     """
-    Compositions where the library finds them, closed under what they refer to.
+    Compositions in a registry of the library, with all that they refer to.
 
-    It compiles of them what a schema reaches, and does not check again that they are schemas: each was
-    compiled by itself when it was refined.
+    The library compiles the parts that a schema reaches, and does not check again that they are schemas:
+    each was compiled by itself when it was refined.
     """
 
     def __init__(self, guests: Mapping[str, Composition]) -> None:
@@ -42,12 +42,12 @@ class Shared:
 
     @cached_property
     def patterns(self) -> int:
-        """How many patterns they have."""
+        """The number of their patterns."""
         return sum(count_patterns(made) for _, made in self._resources())
 
     @property
     def plain(self) -> jsonschema_rs.Registry:
-        """They, and the meta-schemas."""
+        """The registry of them and the meta-schemas."""
         with self._lock:
             if self._plain is None:
                 self._plain = _registry(self._resources())
@@ -55,7 +55,7 @@ class Shared:
 
     @property
     def counting(self) -> jsonschema_rs.Registry:
-        """Their copies that count, and the meta-schemas."""
+        """The registry of their copies that count, and the meta-schemas."""
         with self._lock:
             if self._counting is None:
                 self._counting = _registry((address, counting(made)) for address, made in self._resources())
@@ -66,7 +66,7 @@ class Shared:
 
 
 def to_share(guests: Mapping[str, Composition], size: int = _LARGE) -> dict[str, Composition]:
-    """Those of all guests of a schema, by ref, that have at least so many bytes, and what they refer to."""
+    """By ref, the guests of a schema that have at least so many bytes, and all that these refer to."""
     found: dict[str, Composition] = {}
     todo = [ref for ref, guest in guests.items() if guest.document.size >= size]
     while todo:
@@ -82,7 +82,7 @@ def _registry(resources: Iterable[tuple[str, Any]]) -> jsonschema_rs.Registry:
 
 
 def _fetch_nothing(address: str) -> NoReturn:
-    raise ValueError(f"'{address}' is not at hand, and nothing is ever fetched")
+    raise ValueError(f"'{address}' is in no schema here, and nothing is ever fetched")
 
 
 NOTHING_SHARED: Final = Shared({})

@@ -34,7 +34,7 @@ __all__ = [
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
 MOST_LOOKS = 500_000
-"""How often a validator may look at values of one document, where the looks are counted."""
+"""The most looks of a validator at values of one document, where they are counted."""
 
 _MOST_ESTIMATED = 10_000_000
 # To tell what is wrong costs more than to decide, and most where alternatives nest (decision 11).
@@ -50,15 +50,15 @@ _NOT_LINEAR = (
     "supported, and repetitions are limited, in one pattern and in all patterns of a schema together"
 )
 MAX_PATTERN_BYTES = 32 << 20
-"""Of the compiled patterns of one schema: compiling them holds up the process, and they stay in memory."""
+"""The most memory of the patterns of one schema: to compile them holds up the process, and they stay."""
 _ONE_PATTERN_BYTES = 10 << 20
-"""What the library allows one pattern by itself."""
+"""The most memory of one pattern."""
 
 
 class Validator:
-    """A compiled schema that takes no document on which it would work for seconds.
+    """A compiled schema, which refuses a document that would keep it busy for seconds.
 
-    What it decides depends on the schema and the document alone. Where the schema allows for more than
+    The decision depends on the schema and the document alone. Where the schema allows for more than
     10,000,000 looks at a document of that shape, they are counted, by a copy of the schema, before it is
     validated: more than 500,000 are too many.
     """
@@ -66,7 +66,7 @@ class Validator:
     def __init__(
         self, schema: dict[str, Any] | bool, effort: Effort, shared: Shared = NOTHING_SHARED
     ) -> None:
-        """`shared` has what the schema refers to and does not bring along."""
+        """`shared` has the guests of the schema that are not in its bundle."""
         self._schema = schema
         self._effort = effort
         self._shared = shared
@@ -91,7 +91,7 @@ class Validator:
         return self._can_decide(instance) and self._compiled.is_valid(instance)
 
     def violations(self, instance: Any, limit: int) -> tuple[Violation, ...]:
-        """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema.
+        """The violations of a document, at most `limit`; none if it satisfies the schema.
 
         Only the first where listing all might take too much; that alone, at the root, where even to find
         the first might. The library finds all or one.
@@ -137,7 +137,7 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
 
 
 def compile_alone(schema: str, composition: Composition) -> Validator:
-    """As `compile_schema`, for a schema that refers to no other and was read for composing."""
+    """Compile, as `compile_schema` does, a schema that refers to no other and was read for composing."""
     if composition.document.is_bare:
         return compile_schema(schema)  # In a bundle it is wrapped, and its looks are other ones.
     return _validator(orjson.loads(schema), composition.looks(UNSTORED).effort)
@@ -184,7 +184,7 @@ def _compiled(
 
 
 def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violation, ...]:
-    """What is wrong with a document, at most `limit` things; nothing if it satisfies the schema."""
+    """The violations of a document, at most `limit`; none if it satisfies the schema."""
     return validator.violations(instance, limit)
 
 
@@ -209,7 +209,7 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A short scalar as it is; of anything else only what it is, because it may be huge."""
+    """A short scalar as it is, a longer one cut; of an object or array, which may be huge, only its type."""
     if isinstance(value, dict | list):
         return "the object" if isinstance(value, dict) else "the array"
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -46,7 +46,7 @@ from refinery_core.vibe.refs import AugUri
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 Resolve = Callable[[Sequence[AugUri]], Awaitable[Mapping[AugUri, str | None]]]
-"""Says which refs references without fragment mean; None where there is none."""
+"""Finds the refs that references without fragment mean; None for one that means nothing."""
 
 _GUESTS_AT_ONCE = 16
 """Vibes read together: each can be some MiB."""
@@ -54,7 +54,7 @@ _GUESTS_AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True)
 class PinnedSchema:
-    """A schema in pinned form, with what was pinned: `pins` has each reference as written and its ref."""
+    """A schema in pinned form; `pins` has the ref of each reference, as it was written."""
 
     value: Any
     text: str
@@ -69,12 +69,12 @@ class Composer:
         self, vibes: Vibes, *, schema_bytes: int = 192 << 20, validator_bytes: int = 64 << 20
     ) -> None:
         """
-        Keep what is made of schemas.
+        Keep schemas and validators in memory.
 
         Args:
-            vibes: Where they are.
+            vibes: The source of stored Vibes.
             schema_bytes: About how much memory for schemas that were read, composed, or shared by others.
-            validator_bytes: Of how many bytes of schemas the validators are kept.
+            validator_bytes: The validators of so many bytes of schemas are kept.
         """
         self.vibes = vibes
         self._sources = Sources(vibes, schema_bytes * 2 // 3)
@@ -126,7 +126,7 @@ class Composer:
         extra: Mapping[str, str],
         reader: Reader,
     ) -> dict[str, str]:
-        """Refuse references that lead to no schema; the refs of those that name their Vibe by an alias."""
+        """Refuse references that lead to no schema; give the refs of Vibes that are named by an alias."""
         names = {reference: _guest(reference, refs) for reference in reading.references}
         guests = await self._guests([name for name in names.values() if name not in extra], field, reader)
         for reference, name in names.items():
@@ -150,7 +150,7 @@ class Composer:
         return {name: guest.ref for name, guest in guests.items() if guest.ref != name}
 
     async def _guests(self, names: Sequence[str], field: str, reader: Reader) -> dict[str, Vibe]:
-        """Read what a schema refers to, a few at a time: more than can be composed is refused unread."""
+        """Read the Vibes that a schema refers to, a few at a time, until they are too large to compose."""
         guests: dict[str, Vibe] = {}
         size, wanted = 0, list(dict.fromkeys(names))
         for start in range(0, len(wanted), _GUESTS_AT_ONCE):
@@ -172,7 +172,7 @@ class Composer:
             return await self._sources.compose(pinned, extra or {})
 
     async def compose_stored(self, name: str, *, field: str) -> tuple[str, Composed]:
-        """The same of a Vibe, by ref or alias, and its ref; raises as Sources.compose_stored() says."""
+        """The ref and the composed schema of a Vibe, by ref or alias; raises as Sources.compose_stored()."""
         with refusals_at(field):
             return await self._sources.compose_stored(name)
 
@@ -203,7 +203,7 @@ class Composer:
             raise InvalidSchema(field=field, path=fault.path, problem=fault.problem) from None
 
     async def _validator_of_one(self, key: bytes, schema: str) -> Validator:
-        """What checks against a schema that refers to no other."""
+        """The validator of a schema that refers to no other."""
         if len(schema) < LARGE:
             return await self._validators.made(key, len(schema), partial(compile_schema, schema))
         # Others may come to refer to it: then it was read and estimated already.
@@ -215,7 +215,7 @@ class Composer:
         return schema_at((await self._sources.of_vibe(vibe)).value, pointer_tokens(fragment)) is not None
 
     async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
-        """What is wrong with a solution, up to `limit` violations."""
+        """The violations of a solution, up to `limit`."""
         instance = orjson.loads(solution)
         if len(solution) < LARGE and not validator.is_ready(instance):
             return await self._validators.in_turn(partial(violations, validator, instance, limit))
@@ -224,7 +224,7 @@ class Composer:
 
 @contextmanager
 def refusals_at(field: str) -> Iterator[None]:
-    """Say in which field of the request the schema stands that cannot be composed."""
+    """Name the field of the request in refusals of its schema."""
     try:
         yield
     except RefineryError as refusal:

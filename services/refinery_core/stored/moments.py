@@ -1,4 +1,4 @@
-"""A context read at one position: every look-up of a question sees the same ledger."""
+"""A context fixed at one position, so that every lookup of a question sees the same ledger."""
 
 from __future__ import annotations
 

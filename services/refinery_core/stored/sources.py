@@ -1,4 +1,4 @@
-"""What pinned schemas are composed from: read once, from the ledger or from what is at hand."""
+"""Reads and composes pinned schemas with all that they refer to, from memory or in one read of the ledger."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _READ_AT_ONCE = 64
 """Vibes read together: each can be composed from a MiB."""
 
 _LATEST = 200
-"""Of the schemas used last the large ones are not sent again."""
+"""Large ones among so many schemas that were used last are not sent again."""
 
 MEMORY_OF_A_BYTE = 8
-"""What is made of a schema takes about so much for each byte of its text."""
+"""A schema takes about so many bytes of memory for each byte of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Composed:
 
     @property
     def size(self) -> int:
-        """How many bytes of JSON they are."""
+        """The number of bytes of JSON of all of them."""
         return self.root.document.size + sum(guest.document.size for guest in self.guests.values())
 
 

@@ -17,10 +17,10 @@ from refinery_core.stored.sources import MEMORY_OF_A_BYTE, Composed
 T = TypeVar("T")
 
 _MADE_AT_ONCE = 2
-"""Large ones, each in a thread."""
+"""The number of large validators that are made at once, each in a thread."""
 
 MOST_VALIDATORS = 4_096
-"""A small one takes more memory than its bytes say."""
+"""The most validators, because small ones take more memory than their bytes say."""
 
 
 class Validators:

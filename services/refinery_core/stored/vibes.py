@@ -1,4 +1,4 @@
-"""Vibes as the services read them: whole by name, from a cache that can never be wrong, and by reference."""
+"""Reads Vibes for the services: whole by name, from a cache that cannot go stale, and by reference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refinery_core.vibe.refs import AugUri
 
 
 class Vibes:
-    """Reads Vibes. A Vibe never changes, so one that was read once is kept, up to `cache_bytes`."""
+    """Reads Vibes. A Vibe never changes, so those that were read are kept, up to `cache_bytes`."""
 
     def __init__(self, database: Database, *, cache_bytes: int = 64 << 20) -> None:
         self.database = database
@@ -66,7 +66,7 @@ class Vibes:
         """
         The canonical names that references mean in a context, all from one snapshot; None for nothing.
 
-        A canonical reference is answered with its own name: whether it exists, by_names tells.
+        A canonical reference is answered with its own name; only by_names() tells whether it exists.
 
         Raises:
             BranchNotFound: the context's branch, or one that a reference names, does not exist.
@@ -160,7 +160,7 @@ def vibe_from_row(row: Mapping[str, Any]) -> Vibe:
 
 
 def _answerable(stored: str | None) -> str | None:
-    """The canonical text: JSONB prints 1e21 as digits, which nobody could send back."""
+    """The canonical text: JSONB prints 1e21 as digits, which would be refused if they were sent back."""
     return None if stored is None else documents.restore(stored).text
 
 

@@ -1,4 +1,4 @@
-"""How an address inside a schema is read against its base: RFC 3986, section 5.2.
+"""Resolves an address inside a schema against its base: RFC 3986, section 5.2.
 
 `postgres/functions/resolve_address.sql` does the same.
 """

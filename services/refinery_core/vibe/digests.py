@@ -1,6 +1,6 @@
-"""What the ledger promises about its bytes, stated a second time, in Python.
+"""Digests and chain, computed a second time, in Python.
 
-The formats are public and fixed; docs/verifying.md describes them for strangers. The database computes
+The formats are public and fixed; docs/verifying.md describes them. The database computes
 digests and chain where it gives the numbers; `verify` computes them here again, from the rows. All
 encodings are of one kind, so that no two inputs share their bytes:
 

@@ -1,7 +1,7 @@
 """JSON documents: strict text in (I-JSON, RFC 7493), canonical text out (RFC 8785).
 
-What is accepted here survives text -> JSONB -> text unchanged, so that the canonical text can
-always be made again from what the database holds. What would not survive is refused with the
+Every accepted document survives text -> JSONB -> text unchanged, so that the canonical text can
+always be made again from the database. Everything that would not survive is refused with the
 path of the fault: duplicate keys, integers beyond 64 bits, numbers that a double does not hold or that
 need hundreds of digits, NUL and lone surrogates, more than 64 levels, more than 1 MiB.
 
@@ -48,20 +48,20 @@ class DocumentFault(ValueError):  # noqa: N818 - an error is a refusal; this is 
         return f"{self.path}: {self.problem}"
 
     def within(self, key: str | int) -> None:
-        """Say that what was at fault stands under this key or index."""
+        """Put the path of the fault under a key or index."""
         self.path = f"${step(key)}{self.path[1:]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document: its value, which nobody may change, and its canonical text."""
+    """One JSON document: its value, not to be changed, and its canonical text."""
 
     value: Any = field(compare=False)
     text: str
 
 
 def parse(text: str | bytes) -> Document:
-    """Read the JSON that somebody sent; raise DocumentFault if it cannot be kept exactly."""
+    """Read JSON that was sent; raise DocumentFault if it cannot be kept exactly."""
     return _document(_read(_SENT, _decoded(text)))
 
 

@@ -1,4 +1,4 @@
-"""How PostgreSQL prints JSONB: the text of composed schemas, and the size by which they are bounded.
+"""Prints JSON as PostgreSQL prints JSONB: the text of composed schemas, and the size that bounds them.
 
 Shorter keys come first, a space follows each comma and colon, and a number has no exponent. In an answer,
 numbers beyond 64 bits get theirs back, so that they can be sent again.
@@ -31,7 +31,7 @@ def printed(value: Any) -> str:
 
 
 def printed_size(value: Any) -> int:
-    """How many bytes JSONB prints of a JSON value."""
+    """The number of bytes that JSONB prints of a JSON value."""
     text = json.dumps(value, ensure_ascii=False)
     if _HAS_EXPONENT(text):
         text = _printed(value, _plain_float)

@@ -1,8 +1,8 @@
-"""Where in a JSON Schema a schema may stand: the one table of keywords that the walks follow.
+"""The keywords under which a schema may stand in a JSON Schema: one table for all walks.
 
 Under any other keyword everything is data, `const`, `enum`, `default` and `examples` included. The table
 is the union of the dialects, because people write `$defs` in draft-07 and `definitions` in 2020-12 and
-mean it; what a dialect does not see itself is in UNSEEN: there, nothing can be given a name.
+mean it; the keywords that a dialect does not see are in UNSEEN: nothing can be given a name there.
 `postgres/functions/schema_keyword.sql` states the same table, for embedding.
 """
 
@@ -75,7 +75,7 @@ def is_schema(value: Any) -> bool:
 
 
 def members(keyword: str, value: Any) -> Iterator[tuple[str, Any, bool]]:
-    """What stands under a keyword of the table, part by part.
+    """The parts that stand under a keyword of the table.
 
     Yields the JSON pointer from the schema, the part, and whether a schema stands there; where none
     does, the part is data, or a mistake.

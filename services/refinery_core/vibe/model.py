@@ -1,4 +1,4 @@
-"""What the ledger speaks of, as frozen data. Documents inside are JSON text."""
+"""The nouns of the ledger, as frozen data. Documents inside are JSON text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class VibeType(enum.StrEnum):
-    """What kind of thing a Vibe is a version of; fixed for an id by its first revision."""
+    """The kind of thing that a Vibe is a version of; fixed for an id by its first revision."""
 
     RECORD = "RECORD"
     ROLE = "ROLE"
@@ -18,7 +18,7 @@ class VibeType(enum.StrEnum):
 
 
 class EdgeType(enum.StrEnum):
-    """Why one Vibe refers to another."""
+    """The reason why one Vibe refers to another."""
 
     SCHEMA = "schema"
     AUTHOR = "author"
@@ -30,7 +30,7 @@ class EdgeType(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """From where a floating reference is read: a branch and a moment; None means now."""
+    """The branch and the moment that decide what a floating reference means; None means now."""
 
     branch: str = "main"
     as_of: int | datetime | None = None
@@ -111,7 +111,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What a reference, as written, stands for."""
+    """A reference, as written, and the ref that it stands for."""
 
     reference: str
     ref: str

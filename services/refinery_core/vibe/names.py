@@ -1,4 +1,4 @@
-"""The names inside one schema document, and that its own references keep to them: nothing is ever fetched."""
+"""Checks that the references inside one schema document lead to its own names: nothing is ever fetched."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Names:
 
         Args:
             schema: The object.
-            pointer: Where it stands.
+            pointer: Its JSON pointer.
             outer: The resource around it.
             seen: Whether all keywords on the way to it are of the dialect.
         """

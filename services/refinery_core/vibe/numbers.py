@@ -1,4 +1,4 @@
-"""Numbers in documents, integers of 64 bits and doubles: what a literal means, and if it loses digits."""
+"""Numbers in documents, integers of 64 bits and doubles: their values, and whether a double loses digits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refinery_core.vibe.jcs import decimal
 
 MIN_INTEGER: Final = -(1 << 63)
 MAX_INTEGER: Final = (1 << 64) - 1
-"""Integers from the one to the other are exact."""
+"""The smallest and the largest integer that are exact."""
 
 DOUBLE_INTEGER: Final = (1 << 53) - 1
 """Up to here, and down to its negative, a double holds every integer and is the nearest to no other."""

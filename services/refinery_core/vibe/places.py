@@ -1,4 +1,4 @@
-"""Where in a JSON document something stands, as people write it: `$.items[3].name`."""
+"""Paths in JSON documents, as people write them: `$.items[3].name`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shown(key: str) -> str:
 
 
 def path_to(text: str, end: int, max_depth: int) -> tuple[str, int]:
-    """The path of what stands at `end` of a JSON text, and its depth.
+    """The path of the value at `end` of a JSON text, and its depth.
 
     The text may be no JSON from there on. It stops at the first thing deeper than `max_depth`.
     """

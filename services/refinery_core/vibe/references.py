@@ -1,4 +1,4 @@
-"""Reads the references of a JSON Schema: what it takes from other Vibes, and that all else stays inside.
+"""Reads the references of a JSON Schema: those to other Vibes, and those that have to stay inside.
 
 An object with `"$ref": "aug:…"` or `"$refOriginal": "aug:…?n"` refers to another Vibe's schema, but only
 where a schema may stand (`keywords`). Pinning puts `"$refResolved": "<ref>"` beside it. Nothing is ever
@@ -45,7 +45,7 @@ _LOCAL = (REF, "$dynamicRef", "$recursiveRef")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One reference to another Vibe: where it stands, as what it was written, and its pin, if it has one."""
+    """One reference to another Vibe: its place, its text, and its pin, if it has one."""
 
     pointer: str
     key: str
@@ -55,20 +55,20 @@ class Reference:
 
     @property
     def vibe(self) -> str:
-        """What it names, without the fragment: the key under which `pin` looks for its ref."""
+        """Its text without the fragment: the key under which `pin` looks for its ref."""
         return self.written.partition("#")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaReading:
-    """What one pass over a schema found; references are in the order of the document."""
+    """The dialect and the references of a schema, in the order of the document."""
 
     dialect: Dialect
     references: tuple[Reference, ...]
 
     @property
     def unpinned(self) -> tuple[str, ...]:
-        """What has to be pinned, each once, in the order of the document."""
+        """The references to be pinned, each once, in the order of the document."""
         return tuple(dict.fromkeys(found.vibe for found in self.references if found.pinned is None))
 
 
@@ -104,7 +104,7 @@ def unpin(schema: Any, reading: SchemaReading) -> Any:
 
 
 def _copied(schema: Any, pointers: Iterable[str]) -> tuple[Any, list[dict[str, Any]]]:
-    """A copy that shares with the original whatever is not on the way to a pointer; and what is there."""
+    """A copy that shares with the original all that is not on the way to a pointer, and the objects there."""
     copies: dict[str, Any] = {}
     targets = []
     root = schema

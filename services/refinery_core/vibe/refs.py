@@ -54,7 +54,7 @@ class RefFault(ValueError):  # noqa: N818 - an error is a refusal; this names wh
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """The permanent name of one Vibe. The constructor trusts its caller; `parse` trusts nobody."""
+    """The permanent name of one Vibe. The constructor does not check its arguments; `parse` does."""
 
     branch: str
     id: str

@@ -30,14 +30,14 @@ class LedgerServiceStub:
     There is no update and no delete, here or in the database.
 
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
-    refinery.vibe.v1.ErrorReason. What to do is clear from the code alone:
-    UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
-    again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
-    smaller; everything else: not without a change.
+    refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
+    retry with the same request_id. ABORTED: read again, decide again, send a new
+    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
+    the request.
 
-    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
-    cancel, is a call that the server dropped before it looked at it, as it
-    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it read it, because it
+    stopped or was flooded: treat it as UNAVAILABLE. RESOURCE_EXHAUSTED
     is a message beyond 5 MiB, which ends the call that it came in, or metadata
     beyond 16 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
     the same again, with the same request_id.
@@ -136,14 +136,14 @@ class LedgerServiceServicer:
     There is no update and no delete, here or in the database.
 
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
-    refinery.vibe.v1.ErrorReason. What to do is clear from the code alone:
-    UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
-    again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
-    smaller; everything else: not without a change.
+    refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
+    retry with the same request_id. ABORTED: read again, decide again, send a new
+    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
+    the request.
 
-    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
-    cancel, is a call that the server dropped before it looked at it, as it
-    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it read it, because it
+    stopped or was flooded: treat it as UNAVAILABLE. RESOURCE_EXHAUSTED
     is a message beyond 5 MiB, which ends the call that it came in, or metadata
     beyond 16 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
     the same again, with the same request_id.
@@ -161,10 +161,10 @@ class LedgerServiceServicer:
     def RefineStream(self, request_iterator, context):
         """RefineStream is Refine for many: every message is a refine of its own,
         answered when it is committed, in no promised order. A refusal never ends
-        the stream; what cannot be read, and a message beyond 5 MiB, does. When the
-        server drains, and after about five minutes, what arrived is answered, and
-        the stream ends with UNAVAILABLE (reason DRAINING): send what is unanswered
-        again.
+        the stream; an unreadable message, and one beyond 5 MiB, does. When the
+        server drains, and after about five minutes, all requests that arrived are
+        answered, and the stream ends with UNAVAILABLE (reason DRAINING): send the
+        unanswered ones again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,7 +202,8 @@ class LedgerServiceServicer:
 
     def GetRefinement(self, request, context):
         """GetRefinement finds the refinement by its id, its request_id, its position
-        or a Vibe that it made. It is how an unknown outcome is asked about.
+        or a Vibe that it made. With the request_id it tells the outcome of a write
+        whose answer was lost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,7 +250,8 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLedger(self, request, context):
-        """GetLedger says which ledger this is, where it ends, and what serves it.
+        """GetLedger describes the ledger: its id, its last position, the versions that
+        serve it, and its limits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -376,14 +378,14 @@ class LedgerService:
     There is no update and no delete, here or in the database.
 
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
-    refinery.vibe.v1.ErrorReason. What to do is clear from the code alone:
-    UNAVAILABLE: send the same again, with the same request_id; ABORTED: read
-    again, decide again, send a new request; RESOURCE_EXHAUSTED: later, or
-    smaller; everything else: not without a change.
+    refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
+    retry with the same request_id. ABORTED: read again, decide again, send a new
+    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
+    the request.
 
-    What gRPC itself says has no ErrorInfo. CANCELLED, where the caller did not
-    cancel, is a call that the server dropped before it looked at it, as it
-    stopped or was flooded: it means what UNAVAILABLE means. RESOURCE_EXHAUSTED
+    Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
+    cancel, is a call that the server dropped before it read it, because it
+    stopped or was flooded: treat it as UNAVAILABLE. RESOURCE_EXHAUSTED
     is a message beyond 5 MiB, which ends the call that it came in, or metadata
     beyond 16 KiB. DEADLINE_EXCEEDED of a write leaves its outcome unknown: send
     the same again, with the same request_id.

@@ -74,7 +74,7 @@ class ResolverServiceServicer:
     """
 
     def ResolveReference(self, request, context):
-        """ResolveReference says which Vibe a reference means in a context.
+        """ResolveReference finds the Vibe that a reference means in a context.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,8 +112,8 @@ class ResolverServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AnalyzeImpact(self, request, context):
-        """AnalyzeImpact answers: if the schema of this id changes to that, what is
-        affected? It looks at the latest versions that a branch sees.
+        """AnalyzeImpact finds the Vibes that a change of a schema affects, among the
+        latest versions that a branch sees.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
