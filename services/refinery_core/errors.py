@@ -86,7 +86,7 @@ class MalformedRequest(RefineryError):
 
 
 class UnknownMethod(RefineryError):
-    """The server has no such service, or the service no such method; perhaps it is older, or another one."""
+    """The server has no such service or method; it may be an older release, or another server."""
 
     reason, code = "UNKNOWN_METHOD", Code.UNIMPLEMENTED
 
@@ -134,7 +134,7 @@ class ReservedId(RefineryError):
 
 
 class InvalidPageToken(RefineryError):
-    """The page_token is not one that this list gave out for this filter; start again without it."""
+    """The page_token does not belong to this list with this filter; start again without it."""
 
     reason, code = "INVALID_PAGE_TOKEN", Code.INVALID_ARGUMENT
 
@@ -145,7 +145,7 @@ class SolutionInvalid(RefineryError):
     reason, code = "SOLUTION_INVALID", Code.INVALID_ARGUMENT
 
     def __init__(self, *, field: str, violations: tuple[Violation, ...], count: str) -> None:
-        """Keep up to 20 violations; count is how many there are ("20+" where nobody counted on)."""
+        """Keep up to 20 violations; `count` is their number, "20+" where there are more."""
         self.violations = violations
         first = violations[0]
         super().__init__(
@@ -159,7 +159,7 @@ class PositionOutOfRange(RefineryError):
     reason, code = "POSITION_OUT_OF_RANGE", Code.OUT_OF_RANGE
 
 
-# --- What is named is not there -----------------------------------------------------------
+# --- Not found ----------------------------------------------------------------------------
 
 
 class VibeNotFound(RefineryError):
@@ -256,7 +256,7 @@ class RefineTooLarge(RefineryError):
 
 
 class BranchTooDeep(RefineryError):
-    """{field}: '{branch}' is {levels} branches away from main, the most; fork from one nearer to it."""
+    """{field}: '{branch}' is {levels} branches away from main, the maximum; fork from a nearer one."""
 
     reason, code = "BRANCH_TOO_DEEP", Code.FAILED_PRECONDITION
 
@@ -274,7 +274,7 @@ class ExecutionEnded(RefineryError):
 
 
 class ExecutionForgotten(RefineryError):
-    """The execution '{id}' ('{record_ref}') left no result, and Temporal forgot it; start a new one."""
+    """The execution '{id}' ('{record_ref}') has no result, and Temporal has forgotten it; start a new one."""
 
     reason, code = "EXECUTION_FORGOTTEN", Code.FAILED_PRECONDITION
 
@@ -286,19 +286,19 @@ class ExecutionLost(RefineryError):
 
 
 class AnotherLedger(RefineryError):
-    """The call is for the ledger '{meant}', and '{ledger}' is here; connect anew if this one is meant."""
+    """The call is for the ledger '{meant}', but this is '{ledger}'; connect again if you mean this one."""
 
     reason, code = "ANOTHER_LEDGER", Code.FAILED_PRECONDITION
 
 
 class TooManyEvents(RefineryError):
-    """The execution '{id}' has been given as many events as it takes; this one is never heard."""
+    """The execution '{id}' takes no more events; this one was not delivered."""
 
     reason, code = "TOO_MANY_EVENTS", Code.FAILED_PRECONDITION
 
 
 class ScheduleEnded(RefineryError):
-    """The schedule '{id}' has been ended; make a new one."""
+    """The schedule '{id}' has ended; create a new one."""
 
     reason, code = "SCHEDULE_ENDED", Code.FAILED_PRECONDITION
 
@@ -325,7 +325,7 @@ class RevisionConflict(RefineryError):
 
 
 class Contention(RefineryError):
-    """What this refine refers to changed under it {attempts} times; send the same again."""
+    """The Vibes that this refine refers to changed {attempts} times meanwhile; send the same again."""
 
     reason, code = "CONTENTION", Code.UNAVAILABLE
 
@@ -343,7 +343,7 @@ class DatabaseUnavailable(RefineryError):
 
 
 class ReadOnly(RefineryError):
-    """The database of this server takes no writes now; nothing was written; send the same to another one."""
+    """The server's database takes no writes now; nothing was written; send the same to another server."""
 
     reason, code = "READ_ONLY", Code.UNAVAILABLE
 
@@ -361,18 +361,18 @@ class TemporalUnavailable(RefineryError):
 
 
 class Draining(RefineryError):
-    """The server is shutting down, or the stream has reached its age; send the same again."""
+    """The server is shutting down, or the stream has reached its maximum age; send the same again."""
 
     reason, code = "DRAINING", Code.UNAVAILABLE
 
 
 class Overloaded(RefineryError):
-    """The server has as much work as it can hold ({bound}); try again later."""
+    """The server is at its limit ({bound}); try again later."""
 
     reason, code = "OVERLOADED", Code.RESOURCE_EXHAUSTED
 
     def __init__(self, *, bound: str = "in all") -> None:
-        """Say which bound was reached, where it is known."""
+        """Name the bound that was reached, where it is known."""
         super().__init__(bound=bound)
 
 
@@ -389,7 +389,7 @@ class AnswerTooLarge(RefineryError):
 
 
 class QuestionTooLarge(RefineryError):
-    """This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."""
+    """The query takes too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."""
 
     reason, code = "QUESTION_TOO_LARGE", Code.RESOURCE_EXHAUSTED
 
@@ -401,7 +401,7 @@ class DataCorrupted(RefineryError):
 
 
 class InternalError(RefineryError):
-    """Refinery made a mistake; the server's log has it under {incident}."""
+    """Internal error; the server's log has the details under {incident}."""
 
     reason, code = "INTERNAL", Code.INTERNAL
 

@@ -283,7 +283,7 @@ async def test_schedules_are_listed_by_process_page_by_page(processes: Processes
     assert (found.process, found.start_time, found.cron) == (f"aug:{first}", made[0].start_time, made[0].cron)
     page = await processes.stub.ListSchedules(pb.ListSchedulesRequest(process_ref=first, page_size=2))
     assert page.next_page_token
-    with pytest.raises(grpc.aio.AioRpcError, match="not one that this list gave out"):
+    with pytest.raises(grpc.aio.AioRpcError, match="does not belong to this list"):
         await processes.stub.ListSchedules(
             pb.ListSchedulesRequest(process_ref=other, page_token=page.next_page_token)
         )

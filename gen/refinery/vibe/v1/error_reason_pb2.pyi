@@ -59,7 +59,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "RESERVED_ID", "domain": "refinery", "metadata": {"field": "drafts[0].id", "id": "system/x"}}
     """
     ERROR_REASON_INVALID_PAGE_TOKEN: _ErrorReason.ValueType  # 7
-    """INVALID_ARGUMENT. "The page_token is not one that this list gave out for this filter; start again without it."
+    """INVALID_ARGUMENT. "The page_token does not belong to this list with this filter; start again without it."
 
         {"reason": "INVALID_PAGE_TOKEN", "domain": "refinery", "metadata": {}}
     """
@@ -139,7 +139,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "REVISION_CONFLICT", "domain": "refinery", "metadata": {"field": "drafts[0].expected_revision", "id": "orders/1", "current": "4", "expected": "3"}}
     """
     ERROR_REASON_CONTENTION: _ErrorReason.ValueType  # 23
-    """UNAVAILABLE. "What this refine refers to changed under it 10 times; send the same again."
+    """UNAVAILABLE. "The Vibes that this refine refers to changed 10 times meanwhile; send the same again."
 
         {"reason": "CONTENTION", "domain": "refinery", "metadata": {"attempts": "10"}}
     """
@@ -154,12 +154,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "DATABASE_UNAVAILABLE", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
-    """UNAVAILABLE. "The server is shutting down, or the stream has reached its age; send the same again."
+    """UNAVAILABLE. "The server is shutting down, or the stream has reached its maximum age; send the same again."
 
         {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 27
-    """RESOURCE_EXHAUSTED. "The server has as much work as it can hold (200 streams at once over one connection); try again later."
+    """RESOURCE_EXHAUSTED. "The server is at its limit (200 streams at once over one connection); try again later."
 
         {"reason": "OVERLOADED", "domain": "refinery", "metadata": {"bound": "200 streams at once over one connection"}}
     """
@@ -179,7 +179,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "DATA_CORRUPTED", "domain": "refinery", "metadata": {}}
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 31
-    """INTERNAL. "Refinery made a mistake; the server's log has it under b1c2d3."
+    """INTERNAL. "Internal error; the server's log has the details under b1c2d3."
 
         {"reason": "INTERNAL", "domain": "refinery", "metadata": {"incident": "b1c2d3"}}
     """
@@ -199,7 +199,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "EXECUTION_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…", "state": "COMPLETED"}}
     """
     ERROR_REASON_EXECUTION_FORGOTTEN: _ErrorReason.ValueType  # 35
-    """FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') left no result, and Temporal forgot it; start a new one."
+    """FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') has no result, and Temporal has forgotten it; start a new one."
 
         {"reason": "EXECUTION_FORGOTTEN", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
     """
@@ -224,17 +224,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "SCHEDULE_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
     ERROR_REASON_SCHEDULE_ENDED: _ErrorReason.ValueType  # 40
-    """FAILED_PRECONDITION. "The schedule '6f3e…' has been ended; make a new one."
+    """FAILED_PRECONDITION. "The schedule '6f3e…' has ended; create a new one."
 
         {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
     ERROR_REASON_TOO_MANY_EVENTS: _ErrorReason.ValueType  # 41
-    """FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
+    """FAILED_PRECONDITION. "The execution '6f3e…' takes no more events; this one was not delivered."
 
         {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
     """
     ERROR_REASON_QUESTION_TOO_LARGE: _ErrorReason.ValueType  # 42
-    """RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
+    """RESOURCE_EXHAUSTED. "The query takes too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
 
         {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
     """
@@ -244,12 +244,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "REFINE_TOO_LARGE", "domain": "refinery", "metadata": {"field": "drafts[8]", "what": "bytes of documents", "limit": "8388608"}}
     """
     ERROR_REASON_BRANCH_TOO_DEEP: _ErrorReason.ValueType  # 44
-    """FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
+    """FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the maximum; fork from a nearer one."
 
         {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
     """
     ERROR_REASON_UNKNOWN_METHOD: _ErrorReason.ValueType  # 45
-    """UNIMPLEMENTED. "The server has no such service, or the service no such method; perhaps it is older, or another one."
+    """UNIMPLEMENTED. "The server has no such service or method; it may be an older release, or another server."
 
         {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
     """
@@ -259,7 +259,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
     """
     ERROR_REASON_READ_ONLY: _ErrorReason.ValueType  # 47
-    """UNAVAILABLE. "The database of this server takes no writes now; nothing was written; send the same to another one."
+    """UNAVAILABLE. "The server's database takes no writes now; nothing was written; send the same to another server."
 
         {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
     """
@@ -269,7 +269,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
     """
     ERROR_REASON_ANOTHER_LEDGER: _ErrorReason.ValueType  # 49
-    """FAILED_PRECONDITION. "The call is for the ledger '6f3e…', and 'b1c2…' is here; connect anew if this one is meant."
+    """FAILED_PRECONDITION. "The call is for the ledger '6f3e…', but this is 'b1c2…'; connect again if you mean this one."
 
         {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
     """
@@ -285,7 +285,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason says why a request was refused."""
+    """ErrorReason is the reason why a request was refused."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """ERROR_REASON_UNSPECIFIED never occurs."""
@@ -320,7 +320,7 @@ ERROR_REASON_RESERVED_ID: ErrorReason.ValueType  # 6
     {"reason": "RESERVED_ID", "domain": "refinery", "metadata": {"field": "drafts[0].id", "id": "system/x"}}
 """
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 7
-"""INVALID_ARGUMENT. "The page_token is not one that this list gave out for this filter; start again without it."
+"""INVALID_ARGUMENT. "The page_token does not belong to this list with this filter; start again without it."
 
     {"reason": "INVALID_PAGE_TOKEN", "domain": "refinery", "metadata": {}}
 """
@@ -400,7 +400,7 @@ ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 22
     {"reason": "REVISION_CONFLICT", "domain": "refinery", "metadata": {"field": "drafts[0].expected_revision", "id": "orders/1", "current": "4", "expected": "3"}}
 """
 ERROR_REASON_CONTENTION: ErrorReason.ValueType  # 23
-"""UNAVAILABLE. "What this refine refers to changed under it 10 times; send the same again."
+"""UNAVAILABLE. "The Vibes that this refine refers to changed 10 times meanwhile; send the same again."
 
     {"reason": "CONTENTION", "domain": "refinery", "metadata": {"attempts": "10"}}
 """
@@ -415,12 +415,12 @@ ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 25
     {"reason": "DATABASE_UNAVAILABLE", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
-"""UNAVAILABLE. "The server is shutting down, or the stream has reached its age; send the same again."
+"""UNAVAILABLE. "The server is shutting down, or the stream has reached its maximum age; send the same again."
 
     {"reason": "DRAINING", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 27
-"""RESOURCE_EXHAUSTED. "The server has as much work as it can hold (200 streams at once over one connection); try again later."
+"""RESOURCE_EXHAUSTED. "The server is at its limit (200 streams at once over one connection); try again later."
 
     {"reason": "OVERLOADED", "domain": "refinery", "metadata": {"bound": "200 streams at once over one connection"}}
 """
@@ -440,7 +440,7 @@ ERROR_REASON_DATA_CORRUPTED: ErrorReason.ValueType  # 30
     {"reason": "DATA_CORRUPTED", "domain": "refinery", "metadata": {}}
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 31
-"""INTERNAL. "Refinery made a mistake; the server's log has it under b1c2d3."
+"""INTERNAL. "Internal error; the server's log has the details under b1c2d3."
 
     {"reason": "INTERNAL", "domain": "refinery", "metadata": {"incident": "b1c2d3"}}
 """
@@ -460,7 +460,7 @@ ERROR_REASON_EXECUTION_ENDED: ErrorReason.ValueType  # 34
     {"reason": "EXECUTION_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…", "state": "COMPLETED"}}
 """
 ERROR_REASON_EXECUTION_FORGOTTEN: ErrorReason.ValueType  # 35
-"""FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') left no result, and Temporal forgot it; start a new one."
+"""FAILED_PRECONDITION. "The execution '6f3e…' ('main@executions/6f3e…?1') has no result, and Temporal has forgotten it; start a new one."
 
     {"reason": "EXECUTION_FORGOTTEN", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
 """
@@ -485,17 +485,17 @@ ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 39
     {"reason": "SCHEDULE_NOT_FOUND", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 ERROR_REASON_SCHEDULE_ENDED: ErrorReason.ValueType  # 40
-"""FAILED_PRECONDITION. "The schedule '6f3e…' has been ended; make a new one."
+"""FAILED_PRECONDITION. "The schedule '6f3e…' has ended; create a new one."
 
     {"reason": "SCHEDULE_ENDED", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 ERROR_REASON_TOO_MANY_EVENTS: ErrorReason.ValueType  # 41
-"""FAILED_PRECONDITION. "The execution '6f3e…' has been given as many events as it takes; this one is never heard."
+"""FAILED_PRECONDITION. "The execution '6f3e…' takes no more events; this one was not delivered."
 
     {"reason": "TOO_MANY_EVENTS", "domain": "refinery", "metadata": {"id": "6f3e…"}}
 """
 ERROR_REASON_QUESTION_TOO_LARGE: ErrorReason.ValueType  # 42
-"""RESOURCE_EXHAUSTED. "This takes the database too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
+"""RESOURCE_EXHAUSTED. "The query takes too long; ask for less: fewer Vibes, a branch, a prefix, direct edges only."
 
     {"reason": "QUESTION_TOO_LARGE", "domain": "refinery", "metadata": {}}
 """
@@ -505,12 +505,12 @@ ERROR_REASON_REFINE_TOO_LARGE: ErrorReason.ValueType  # 43
     {"reason": "REFINE_TOO_LARGE", "domain": "refinery", "metadata": {"field": "drafts[8]", "what": "bytes of documents", "limit": "8388608"}}
 """
 ERROR_REASON_BRANCH_TOO_DEEP: ErrorReason.ValueType  # 44
-"""FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the most; fork from one nearer to it."
+"""FAILED_PRECONDITION. "parent: 'dev/x' is 31 branches away from main, the maximum; fork from a nearer one."
 
     {"reason": "BRANCH_TOO_DEEP", "domain": "refinery", "metadata": {"field": "parent", "branch": "dev/x", "levels": "31"}}
 """
 ERROR_REASON_UNKNOWN_METHOD: ErrorReason.ValueType  # 45
-"""UNIMPLEMENTED. "The server has no such service, or the service no such method; perhaps it is older, or another one."
+"""UNIMPLEMENTED. "The server has no such service or method; it may be an older release, or another server."
 
     {"reason": "UNKNOWN_METHOD", "domain": "refinery", "metadata": {}}
 """
@@ -520,7 +520,7 @@ ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 46
     {"reason": "MESSAGE_TOO_LARGE", "domain": "refinery", "metadata": {"limit": "4194304"}}
 """
 ERROR_REASON_READ_ONLY: ErrorReason.ValueType  # 47
-"""UNAVAILABLE. "The database of this server takes no writes now; nothing was written; send the same to another one."
+"""UNAVAILABLE. "The server's database takes no writes now; nothing was written; send the same to another server."
 
     {"reason": "READ_ONLY", "domain": "refinery", "metadata": {}}
 """
@@ -530,7 +530,7 @@ ERROR_REASON_EXECUTION_LOST: ErrorReason.ValueType  # 48
     {"reason": "EXECUTION_LOST", "domain": "refinery", "metadata": {"id": "6f3e…", "record_ref": "main@executions/6f3e…?1"}}
 """
 ERROR_REASON_ANOTHER_LEDGER: ErrorReason.ValueType  # 49
-"""FAILED_PRECONDITION. "The call is for the ledger '6f3e…', and 'b1c2…' is here; connect anew if this one is meant."
+"""FAILED_PRECONDITION. "The call is for the ledger '6f3e…', but this is 'b1c2…'; connect again if you mean this one."
 
     {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
 """

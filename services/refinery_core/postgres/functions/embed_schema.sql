@@ -1,10 +1,10 @@
 -- A pinned schema with each schema that it refers to embedded, recursively, in the object that refers to it, as a last
--- allOf member; for reading, and for tools that know aug:. Doing it again changes nothing.
+-- allOf member; for reading, and for tools that know aug:. Embedding the result again changes nothing.
 -- extra is as in refinery.schema_closure.
 create or replace function refinery.embed_schema(pinned jsonb, extra jsonb default '{}') returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-    -- Of many Vibes a small part each may be wanted; the memory that their whole embeddings take is bounded too.
+    -- A schema may use a small part of each of many Vibes; the memory of their whole embeddings is bounded too.
     _most constant bigint := 32 * 1048576;
     _refs text[];
     _schemas jsonb[];

@@ -1,4 +1,4 @@
--- One document of an embedding, self NULL for the root; guests are what it refers to, embedded before.
+-- One document of an embedding, self NULL for the root; guests has the embedded schemas that it refers to, by ref.
 create or replace function refinery.embedded(pinned jsonb, self text, guests jsonb) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare

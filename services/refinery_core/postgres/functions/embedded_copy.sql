@@ -1,4 +1,4 @@
--- What a reference brings in: the embedded schema of the Vibe that it is pinned to, or the part that its fragment names.
+-- The schema to embed for a reference: that of the Vibe that it is pinned to, or the part that its fragment names.
 create or replace function refinery.embedded_copy(node jsonb, guests jsonb) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare

@@ -1,6 +1,6 @@
 -- The walk of an embedding: rebuilds a schema from the leaves up, and lets embedded_object rewrite each object that refers to
 -- something.
---   self     what the document is called: 'aug:<ref>'; NULL for the root, whose own words stay
+--   self     the name of the document: 'aug:<ref>'; NULL for the root, whose own references stay as they are
 --   address  the author's base address here, and dialect the one here
 --   names    of refinery.schema_names; NULL for the root
 --   guests   ref to embedded schema
@@ -36,14 +36,14 @@ begin
         _copy := refinery.embedded_copy(node, guests);
     end if;
 
-    -- Keyword by keyword: there are few in one object. What is wide, a map or an array, is rebuilt at once.
+    -- Keyword by keyword: there are few in one object. A map or an array, which may be wide, is rebuilt at once.
     for _key, _value in select e.key, e.value from jsonb_each(node) e where jsonb_typeof(e.value) in ('object', 'array') loop
         _kind := refinery.schema_keyword(_key);
         continue when _kind is null;
         if jsonb_typeof(_value) = 'array' then
             continue when _kind not in ('many', 'items');
             select jsonb_agg(case
-                -- What was embedded before stays as it is.
+                -- A schema that was embedded before stays as it is.
                 when _key = 'allOf' and m.n = jsonb_array_length(_value) and m.value = _copy then m.value
                 when jsonb_typeof(m.value) = 'object' then
                     refinery.embedded_part(m.value, self, _dialect, _address, names, guests)
@@ -57,7 +57,7 @@ begin
         elsif _kind in ('one', 'items') then
             _value := refinery.embedded_part(_value, self, _dialect, _address, names, guests);
         end if;
-        -- Of nothing, an aggregate is NULL; then what there was stays.
+        -- An aggregate of nothing is NULL; then the value stays as it was.
         _node := case when _value is null then _node else _node || jsonb_build_object(_key, _value) end;
     end loop;
 

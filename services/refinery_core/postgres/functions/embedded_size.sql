@@ -1,4 +1,4 @@
--- How many bytes embedding will add to a part of a document, counted before anything is copied.
+-- The number of bytes that embedding will add to a part of a document, counted before anything is copied.
 create or replace function refinery.embedded_size(node jsonb, guests jsonb) returns bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare

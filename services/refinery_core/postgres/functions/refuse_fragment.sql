@@ -1,4 +1,4 @@
--- Refuses a reference to a part of a schema that is not there; pinned schemas only have those where an id was resolved anew.
+-- Refuses a reference to a missing part of a schema; only schemas that were pinned anew have one.
 create or replace function refinery.refuse_fragment(ref text, written text) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 begin

@@ -1,5 +1,5 @@
--- All Vibes that a pinned schema is composed from, those before that others are composed from. Those in extra (ref to
--- pinned schema) need not be stored, and win. Refuses what is not there, 32 levels, and 1 MiB, counted while it reads.
+-- All Vibes that a pinned schema is composed from, each after those that it is composed from. Those in extra (ref to
+-- pinned schema) need not be stored, and win. Refuses a missing Vibe or schema, more than 32 levels, and more than 1 MiB, counted while it reads.
 create or replace function refinery.schema_closure(pinned jsonb, extra jsonb default '{}')
 returns table (ref text, schema jsonb)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -7,7 +7,7 @@ declare
     _refs text[] := '{}';
     _schemas jsonb[] := '{}';
     _levels integer[] := '{}';
-    -- By ref: where it stands in these arrays, and what it refers to. Both grow by a level at a time.
+    -- By ref: its place in these arrays, and the refs that it refers to. Both grow by a level at a time.
     _places jsonb := '{}';
     _pins jsonb := '{}';
     _level integer := 0;
@@ -47,7 +47,7 @@ begin
                    select distinct p.ref from refinery.schema_pins(_schemas[n.place]) p))), '{}')
         into _places, _pins
         from (select r, p from unnest(_refs) with ordinality as known (r, p) where _levels[p] = _level) as n (ref, place);
-        -- The longest way counts, so that whatever uses a Vibe has a lower level than the Vibe.
+        -- The longest way counts, so that all that refer to a Vibe have a lower level than the Vibe.
         foreach _ref in array _wave loop
             _levels[(_places ->> _ref)::integer] := _level;
         end loop;

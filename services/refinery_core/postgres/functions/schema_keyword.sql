@@ -1,4 +1,4 @@
--- Where a schema may stand under a keyword, as refinery_core/vibe/keywords.py has it: 'one', 'many' in an array,
+-- The places of schemas under a keyword, as refinery_core/vibe/keywords.py has them: 'one', 'many' in an array,
 -- 'named' in an object, 'items' for one or many; NULL for data.
 create or replace function refinery.schema_keyword(keyword text) returns text
 language sql immutable parallel safe

@@ -1,5 +1,5 @@
 -- The names that a schema document gives: the address of each of its resources, and "address#anchor",
--- each with the JSON pointer of what it names.
+-- each with the JSON pointer of the schema that it names.
 create or replace function refinery.schema_names(schema jsonb, address text, pointer text, dialect text)
 returns table (name text, place text)
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$

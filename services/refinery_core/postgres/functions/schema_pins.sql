@@ -1,4 +1,4 @@
--- What a pinned schema refers to, by jsonpath: $refResolved is a string only beside a reference.
+-- The references of a pinned schema with their refs, by jsonpath: $refResolved is a string only beside a reference.
 create or replace function refinery.schema_pins(pinned jsonb)
 returns table (written text, ref text, floating boolean)
 language sql immutable parallel safe

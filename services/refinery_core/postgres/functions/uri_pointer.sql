@@ -1,4 +1,4 @@
--- A JSON pointer as a URI fragment may spell it; what is escaped already stays so.
+-- A JSON pointer as a URI fragment; with escaped, percent-encoded characters stay as they are.
 create or replace function refinery.uri_pointer(pointer text, escaped boolean default false) returns text
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
