@@ -45,11 +45,7 @@ async def main() -> None:
         denials_kept(database, "ledger"),
     ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-        composer = Composer(
-            vibes,
-            schema_bytes=settings.schemas_mib << 20,
-            validator_bytes=settings.validators_mib << 20,
-        )
+        composer = Composer(vibes, settings.schemas_mib << 20, settings.validators_mib << 20)
         refiner = Refiner(
             vibes,
             composer,

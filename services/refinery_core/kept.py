@@ -53,12 +53,6 @@ class Kept(Generic[K, V]):
         with self._lock:
             self._drop(key)
 
-    def clear(self) -> None:
-        """Drop all values."""
-        with self._lock:
-            self._entries.clear()
-            self.bytes = 0
-
     def latest(self, count: int) -> list[tuple[K, V]]:
         """The values that were used last, with their keys, so many at the most."""
         with self._lock:

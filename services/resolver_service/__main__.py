@@ -32,11 +32,7 @@ async def main() -> None:
         writes=False,
     ) as (database, readiness):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
-        composer = Composer(
-            vibes,
-            schema_bytes=settings.schemas_mib << 20,
-            validator_bytes=settings.validators_mib << 20,
-        )
+        composer = Composer(vibes, settings.schemas_mib << 20, settings.validators_mib << 20)
         servicer = ResolverServicer(
             Schemas(vibes, composer, Rights(database, principals(settings.root))),
             answers=Kept(settings.answers_mib << 20),

@@ -65,17 +65,8 @@ class PinnedSchema:
 class Composer:
     """Pins, resolves and compiles schemas. `extra` is pinned schemas, by ref, that are not stored (yet)."""
 
-    def __init__(
-        self, vibes: Vibes, *, schema_bytes: int = 192 << 20, validator_bytes: int = 64 << 20
-    ) -> None:
-        """
-        Keep schemas and validators in memory.
-
-        Args:
-            vibes: The source of stored Vibes.
-            schema_bytes: About how much memory for schemas that were read, composed, or shared by others.
-            validator_bytes: The validators of so many bytes of schemas are kept.
-        """
+    def __init__(self, vibes: Vibes, schema_bytes: int = 192 << 20, validator_bytes: int = 64 << 20) -> None:
+        """Keep schemas in about so many bytes of memory, and the validators of so many bytes of schemas."""
         self.vibes = vibes
         self._sources = Sources(vibes, schema_bytes * 2 // 3)
         self._validators = Validators(validator_bytes, schema_bytes // 3)

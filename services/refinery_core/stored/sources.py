@@ -91,62 +91,49 @@ class Sources:
             SchemaMissing: it has no schema; or as compose() says.
         """
         vibe = self._vibes.cached(name)
-        ref = name if vibe is None else vibe.ref
-        document = await self._at_hand(ref)
+        ref: str | None = name if vibe is None else vibe.ref
         read: dict[str, Document] = {}
+        document = await self._at_hand(str(ref))
         if document is None:
             latest = self._documents.latest(_LATEST)
             large = [known for (kind, known), one in latest if kind == "ref" and one.size >= LARGE]
-            found, read = await self._stored([name], large)
-            if found is None:
+            ref = await self._fetch([name], large, read)
+            if ref is None:
                 raise VibeNotFound(reference=address_of(name))
-            ref, document = found, read[found]
-        return ref, await self._over(document, {}, read)
+            document = read[ref]
+        return str(ref), await self._over(document, {}, read)
 
-    async def _over(
-        self, document: Document, extra: Mapping[str, str], read: dict[str, Document]
-    ) -> Composed:
-        """A document over all that it is composed from; `read` is what was read of that, by ref."""
-        documents = await self._everything(document, extra, read)
-        guests: dict[str, Composition] = {}
-        root = self._composed(document, documents, guests, MAX_LEVELS)
-        if root.height > 1 + MAX_LEVELS:
-            raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
-        return Composed(root, guests)
-
-    async def _everything(
-        self, root: Document, extra: Mapping[str, str], read: dict[str, Document]
-    ) -> dict[str, Document]:
-        """By ref, all that a schema is composed from; refused as soon as it is too much."""
-        found: dict[str, Document] = {}
-        levels, size = 0, _checked(root.size)
-        wave: Sequence[str] = root.refs
+    async def _over(self, root: Document, extra: Mapping[str, str], read: dict[str, Document]) -> Composed:
+        """A schema over all that it is composed from, of which some may be read already, by ref."""
+        levels, size, wave = 0, _checked(root.size), root.refs
+        done: set[str] = set()
         while wave:
             levels += 1
             if levels > MAX_LEVELS:
                 raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
             for start in range(0, len(wave), _READ_AT_ONCE):
-                part = await self._some(wave[start : start + _READ_AT_ONCE], extra, read)
-                size = _checked(size + sum(document.size for document in part.values()))
-                found |= part
-            reached = dict.fromkeys(ref for name in wave for ref in found[name].refs)
-            wave = [ref for ref in reached if ref not in found]
-        return found
+                part = wave[start : start + _READ_AT_ONCE]
+                await self._read_all(part, extra, read)
+                size = _checked(size + sum(read[ref].size for ref in part))
+            done.update(wave)
+            wave = tuple(dict.fromkeys(ref for name in wave for ref in read[name].refs if ref not in done))
+        guests: dict[str, Composition] = {}
+        composition = self._composed(root, read, guests, MAX_LEVELS)
+        if composition.height > 1 + MAX_LEVELS:
+            raise ResolutionTooDeep(field=FIELD, limit=MAX_LEVELS)
+        return Composed(composition, guests)
 
-    async def _some(
+    async def _read_all(
         self, refs: Sequence[str], extra: Mapping[str, str], read: dict[str, Document]
-    ) -> dict[str, Document]:
+    ) -> None:
         for ref in refs:
             document = await self.read(extra[ref]) if ref in extra else read.get(ref)
-            document = document or await self._at_hand(ref)
-            if document is not None:
+            if document := document or await self._at_hand(ref):
                 read[ref] = document
         if wanted := [ref for ref in refs if ref not in read]:
-            read |= (await self._stored(wanted, [*extra, *read]))[1]
-        for ref in refs:
-            if ref not in read:
-                raise UnknownReference(field=FIELD, reference=ref)
-        return {ref: read[ref] for ref in refs}
+            await self._fetch(wanted, [*extra, *read], read)
+        if missing := [ref for ref in refs if ref not in read]:
+            raise UnknownReference(field=FIELD, reference=missing[0])
 
     async def _at_hand(self, ref: str) -> Document | None:
         document = self._documents.get(("ref", ref))
@@ -156,23 +143,18 @@ class Sources:
             document = await self.of_vibe(vibe)
         return document
 
-    async def _stored(
-        self, names: Sequence[str], known: Sequence[str]
-    ) -> tuple[str | None, dict[str, Document]]:
-        """
-        Read schemas from the database, with all that they are composed from, up to those that are known.
-
-        They are kept, and given by ref; so is the ref that one of the names means.
-        """
+    async def _fetch(
+        self, names: Sequence[str], known: Sequence[str], read: dict[str, Document]
+    ) -> str | None:
+        """Add schemas of the database, and all under them but what is known; the ref of the first name."""
         rows = await self._vibes.database.fetch("composing_schemas", names, known, MAX_BYTES)
-        schemas = {row["ref"]: row["schema"] for row in rows}
-        _checked(sum(len(text.encode()) for text in schemas.values() if text is not None))
-        asked = next((row["ref"] for row in rows if row["asked"]), None)
-        if missing := [row["ref"] for row in rows if row["asked"] and row["schema"] is None]:
-            raise SchemaMissing(ref=missing[0])
-        return asked, {
-            ref: await self._document(("ref", ref), text) for ref, text in schemas.items() if text is not None
-        }
+        _checked(sum(len((row["schema"] or "").encode()) for row in rows))
+        for row in rows:
+            if row["schema"] is not None:
+                read[row["ref"]] = await self._document(("ref", row["ref"]), row["schema"])
+            elif row["asked"]:
+                raise SchemaMissing(ref=row["ref"])
+        return next((row["ref"] for row in rows if row["asked"]), None)
 
     async def _document(self, key: tuple[str, str], text: str) -> Document:
         document = self._documents.get(key)

@@ -109,10 +109,5 @@ def schema_at(schema: Any, tokens: tuple[str, ...]) -> Any | None:
     return None
 
 
-def has_schema_at(schema: Any, tokens: tuple[str, ...]) -> bool:
-    """Whether a JSON pointer leads to a place where a schema stands."""
-    return schema_at(schema, tokens) is not None
-
-
 def _is_index(token: str, array: list[Any]) -> bool:
     return re.fullmatch("0|[1-9][0-9]{0,8}", token) is not None and int(token) < len(array)

@@ -97,7 +97,7 @@ async def test_the_answer_for_a_ref_never_changes_by_a_byte_while_its_schemas_ar
     while not revising.done():
         assert await answers() == first
     await revising
-    services.resolving.answers.clear()
+    services.resolving.answers._entries.clear()
     assert await answers() == first
 
 

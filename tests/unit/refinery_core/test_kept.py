@@ -33,15 +33,13 @@ def test_a_value_that_is_larger_than_the_room_is_not_kept_and_costs_nothing() ->
     assert (kept.get("a"), kept.bytes) == (None, 0)
 
 
-def test_values_are_forgotten_one_by_one_or_all() -> None:
+def test_a_value_is_forgotten() -> None:
     kept: Kept[str, str] = Kept(100)
     for key in "abc":
         kept.keep(key, key.upper(), 10)
     kept.forget("b")
     kept.forget("never kept")
     assert (kept.get("b"), kept.bytes) == (None, 20)
-    kept.clear()
-    assert (len(kept), kept.bytes) == (0, 0)
 
 
 def test_the_latest_are_those_used_last() -> None:
