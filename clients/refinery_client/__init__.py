@@ -33,8 +33,8 @@ from refinery_client.executions import (
 from refinery_client.many import Outcome
 from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
-from refinery_core.vibe.roles import Verb
 from refinery_core.process.standard_errors import Problem
+from refinery_core.vibe.roles import Verb
 
 __all__ = [
     "ABSENT",

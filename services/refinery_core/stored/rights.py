@@ -35,7 +35,7 @@ class Rights:
     def __init__(self, database: Database, root: frozenset[str] = frozenset()) -> None:
         self._database = database
         self.root = root
-        self._readers: Kept[tuple[str, ...], tuple[Reader, float]] = Kept(most=REMEMBERED_READERS)
+        self._readers = _readers()
 
     async def held(self, names: Sequence[str], as_of: int = NOW) -> list[Held]:
         """
@@ -77,7 +77,7 @@ class Rights:
 
     def forget(self) -> None:
         """Forget what was remembered: a Role was refined."""
-        self._readers.clear()
+        self._readers = _readers()
 
 
 def principals(root: str) -> frozenset[str]:
@@ -93,6 +93,11 @@ async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dic
     return {
         row["ref"]: row["digest"] for row in rows if not reader.sees(row["id"], row["branches"], row["type"])
     }
+
+
+def _readers() -> Kept[tuple[str, ...], tuple[Reader, float]]:
+    """By principal and groups: what they read, and until when that is remembered."""
+    return Kept(most=REMEMBERED_READERS)
 
 
 def _rule(row: Mapping[str, Any]) -> Rule:
