@@ -57,7 +57,7 @@ ROWS = {
     "a ref or reference": "{core.vibe.refs.MAX_BYTES} bytes",
     "drafts of a refine": "{ledger.wire.MAX_DRAFTS}; drafts × inputs "  # noqa: RUF001 - as the guide has it
     "{ledger.wire.MAX_DRAFTS_TIMES_INPUTS}; {ledger.wire.MAX_BRANCHES} branches a draft",
-    "what a refine becomes": "{ledger.extent.MAX_BYTES:MiB} of documents, "
+    "a refine, as stored": "{ledger.extent.MAX_BYTES:MiB} of documents, "
     "{ledger.extent.MAX_EDGES} references, {ledger.extent.MAX_LINES} lookups on branches and on "
     "those that they were forked from, {ledger.extent.MAX_ANSWER_BYTES:MiB} of answer; "
     "{ledger.extent.MAX_MILLISECONDS} ms under the lock, as estimated for all of these together "
@@ -83,31 +83,31 @@ ROWS = {
     "a statement in the database": "8 s",
     "a process": "{core.process.reading.MAX_TASKS} tasks, "
     "{core.process.reading.MAX_TASK_DEPTH} levels; expressions of {core.process.jq.lint.MAX_BYTES:KiB}",
-    "what an execution refers to": "{worker.door.freeze.MAX_REFERENCES} references, "
+    "references of an execution": "{worker.door.freeze.MAX_REFERENCES} references, "
     "{worker.door.freeze.MAX_INPUTS} targets and budgets",
     "an expression": "{worker.jq.evaluator.SECONDS:s} of CPU; {worker.jq.child.MEMORY_BYTES:MiB}; "
     "a result of {worker.jq.child.RESULT_BYTES:MiB}",
     "data of a task, and the context": "{worker.engine.bounds.MAX_SIZE:MiB} of characters, 64 levels",
     "a call of an HTTP or gRPC capability": "{worker.activities.outside.gateway.SECONDS:s}, 1 MiB",
-    "calls of capabilities alone": "{worker.door.capabilities.MAX_CALLS} at once, in one process",
+    "direct calls of capabilities": "{worker.door.capabilities.MAX_CALLS} at once, in one process",
     "events that are sent to an execution": "{worker.engine.contract.MAX_EVENTS}; "
     "{worker.engine.contract.MAX_EVENTS_BYTES:MiB} at a time",
-    "what an execution says of itself": "its last {worker.engine.contract.MAX_EVENTS} events, "
+    "the events in an answer about an execution": "its last {worker.engine.contract.MAX_EVENTS}, "
     "{worker.door.wire._STORY_BYTES:MiB} in GetExecution",
-    "in Temporal's history": "what is larger than {worker.workflow.messages.MAX_INLINE_BYTES:KiB} is a "
-    "RECORD, and travels by ref",
+    "a payload in Temporal's history": "{worker.workflow.messages.MAX_INLINE_BYTES:KiB}; "
+    "a larger one is stored as a RECORD, and the history holds its ref",
     "large requests": "from {core.serving.large.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
     "{core.serving.large.LARGE_AT_ONCE} at once",
     "requests with documents in one process": "{core.serving.large.WAITING_BYTES:MiB}",
     "a RefineStream in flight": "{ledger.intake.STREAM_IN_FLIGHT} refines, {ledger.intake.STREAM_BYTES:MiB}",
-    "calls that nobody looked at yet": "from {core.serving.connections.MAX_WAITING_CALLS} on some, "
+    "calls that wait to be accepted": "from {core.serving.connections.MAX_WAITING_CALLS} on some, "
     "from {core.serving.connections.MAX_WAITING_CALLS_AT_ALL} on all are dropped",
     "calls at once": "{core.serving.capacity.MAX_CALLS} in one process, "
     "{core.serving.capacity.MAX_CALLS_OF_ONE} over one connection",
     "streams at once": "{core.serving.capacity.MAX_STREAMS} in one process, "
     "{core.serving.capacity.MAX_STREAMS_OF_ONE} over one connection",
 }
-"""What the table has to say; in braces the constant that holds it, and its unit."""
+"""The rows of the table; in braces the constant that holds a limit, and its unit."""
 
 SAME = (
     ("ledger_service.prepare.MAX_VIOLATIONS", "refinery_core.serving.refusals.MAX_VIOLATIONS"),
