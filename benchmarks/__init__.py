@@ -1,1 +1,1 @@
-"""What is fast, measured against what: ratios from one run on one machine."""
+"""Measurements against baselines: ratios from one run on one machine."""

@@ -75,12 +75,12 @@ class Bench:
         print(f"| {self.size:,} | {' | '.join(cells)} |", flush=True)
 
     def alone(self, what: str, seconds: float) -> None:
-        """Print one figure that is compared with nothing but itself at the other size."""
+        """Print one figure that is compared only with itself at the other size."""
         self.figures[what] = 1 / seconds
         self._print(what, _shown(seconds), "", "", "", "")
 
     def took(self, what: str, seconds: float, mib: float, target: str) -> None:
-        """Print how long something took as a whole, and how much memory at most."""
+        """Print the time of a whole run, and its peak memory."""
         self._print(what, f"{seconds:,.1f} s, {mib:,.0f} MiB", "", "", "", target)
 
     def rate(self, what: str, ours: float, target: str) -> None:
@@ -142,7 +142,7 @@ class Bench:
         self.rates("ResolveSchema, hot, 32 callers", ours, "bare echo of the answer", theirs, "≥ 0.7")
 
     async def cold(self, bom: str) -> None:
-        """ResolveSchema of a schema that nobody asked for before, composed from the CycloneDX schemas."""
+        """ResolveSchema of a schema that is in no cache, composed from the CycloneDX schemas."""
         for form, name in (
             (resolver_pb.SCHEMA_FORM_EMBEDDED, "embedded"),
             (resolver_pb.SCHEMA_FORM_BUNDLED, "bundled"),
@@ -222,7 +222,7 @@ def _shown(seconds: float) -> str:
 
 
 async def cyclonedx(bench: Bench) -> str:
-    """Refine the CycloneDX schemas, and say the ref of the largest."""
+    """Refine the CycloneDX schemas, and return the ref of the largest."""
     folder = Path(str(files("cyclonedx") / "schema" / "_res"))
     names = ("bom-1.6", "spdx", "jsf-0.82")
     schemas = read_schemas([folder / f"{name}.SNAPSHOT.schema.json" for name in names])
@@ -288,7 +288,7 @@ async def measure(bench: Bench) -> None:
 
 
 def growth(benches: list[Bench]) -> None:
-    """How much slower each became from the smallest to the largest size."""
+    """The factor by which each became slower from the smallest to the largest size."""
     if len(benches) < 2:
         return
     first, last = benches[0], benches[-1]

@@ -57,7 +57,7 @@ async def probing(address: str) -> AsyncIterator[list[float]]:
 
 
 async def report(address: str, owner_url: str, server: int) -> None:
-    """Print how long each case takes, the worst of its probe, and the peak memory of the server."""
+    """Print the time of each case, the worst of its probe, and the peak memory of the server."""
     async with connected(address, address) as limits:
         await prepare(limits, owner_url)
         print("\nAt the limits:\n")

@@ -1,4 +1,4 @@
-"""What a process is measured against: the same activities, called by a workflow that is written by hand."""
+"""The baseline for processes: the same activities, called by a workflow that is written by hand."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _RETRY: Final = RetryPolicy(initial_interval=timedelta(milliseconds=200))
 
 @workflow.defn(sandboxed=False)
 class ByHand:
-    """So many calls of one capability, one after the other, and the commit of what the last one gave."""
+    """A number of calls of one capability, one after the other, and a commit of the last answer."""
 
     @workflow.run
     async def run(self, start: Start) -> Result:
-        """Carry it out; the input says how many calls, of what."""
+        """Execute it; the input gives the capability and the number of calls."""
         behalf = steps.Behalf(start.author_ref, start.branch, start.process_ref, start.record_ref)
         id_, output = workflow.info().workflow_id, None
         for number in range(start.input["calls"]):
@@ -74,7 +74,7 @@ class ByHand:
 
 
 async def main() -> None:
-    """Work until killed, with the settings of the worker of processes."""
+    """Work until killed, with the settings of the process worker."""
     settings = from_environment(Settings)
     async with Refinery.connect(ledger=settings.ledger, resolver=settings.resolver) as refinery:
         client = await connect(settings, converter(refinery, settings.worker_author_ref))

@@ -40,7 +40,7 @@ _random = random.Random(1)
 
 @dataclass
 class Limits:
-    """The services under test, and how large the hub and the long line are that they are asked about."""
+    """The services under test, and the sizes of the hub and of the long line in their ledger."""
 
     ledger: ledger_grpc.LedgerServiceStub
     resolver: resolver_grpc.ResolverServiceStub
@@ -62,7 +62,7 @@ async def connected(ledger: str, resolver: str) -> AsyncIterator[Limits]:
 
 
 async def prepare(limits: Limits, owner_url: str) -> None:
-    """Write the Vibes that the questions are about: a hub, a long line of versions, inputs, branches."""
+    """Write the Vibes that the cases read: a hub, a long line of versions, inputs, branches."""
     connection = await asyncpg.connect(owner_url)
     try:
         sql = (files("benchmarks") / "sql" / "limits.sql").read_text()
@@ -391,7 +391,7 @@ def _id() -> str:
 
 
 def _text(size: int) -> str:
-    """A text of so many bytes in JSON, that does not shrink to nothing when it is stored."""
+    """A text of a given size in JSON that does not compress to nothing when it is stored."""
     return "".join(_random.choices(string.ascii_letters + " " * 8, k=size - 2))
 
 

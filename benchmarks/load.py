@@ -1,4 +1,4 @@
-"""The callers: each function sends for some seconds and says how many answers a second came."""
+"""The callers: each function sends for some seconds and returns the answers per second."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOLUTION = orjson.dumps({"text": "x" * 186}).decode()
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -42,7 +42,7 @@ def refine_request() -> pb.RefineRequest:
 
 
 async def rate(call: Callable[[], Awaitable[object]], seconds: float, callers: int = CALLERS) -> float:
-    """Answers a second of so many callers, each waiting for its answer before it calls again."""
+    """Answers a second of a number of callers, each waiting for its answer before it calls again."""
     done, end = 0, time.perf_counter() + seconds
 
     async def one() -> None:
@@ -103,7 +103,7 @@ class Callers:
         return await rate(lambda: call(message), seconds)
 
     async def lone_refines(self, count: int) -> tuple[float, float]:
-        """Seconds of one Refine when nobody else calls: the median and the 99th percentile."""
+        """Seconds of one Refine without other callers: the median and the 99th percentile."""
         times = []
         for _ in range(count):
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The most memory that a process has had, where the system says it."""
+"""The peak memory of a process, on systems that report it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def peak(pid: int) -> float:
-    """In MiB; 0 where the system does not say, or the process has ended."""
+    """In MiB; 0 if the system does not report it, or the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -18,6 +18,6 @@ def peak(pid: int) -> float:
 
 
 def forget_peak(pid: int) -> None:
-    """Let the peak begin anew from what the process has now."""
+    """Reset the peak to the memory in use now."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/clear_refs").write_text("5")

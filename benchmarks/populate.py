@@ -1,4 +1,4 @@
-"""Fills a ledger with RECORDs as refine() would have left them, digests and chain included, but faster."""
+"""Fills a ledger with the same RECORDs as refine() would write, digests and chain included, but faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast processes are carried out: on a real Temporal, by the real worker, against one written by hand."""
+"""Measures executions: on a real Temporal, by the real worker, against a workflow written by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _DOCUMENT: Final = {"dsl": "1.0.3", "namespace": "bench", "name": "bench", "vers
 
 
 class Table(Protocol):
-    """Where figures are printed."""
+    """A place to print figures."""
 
     def alone(self, what: str, seconds: float) -> None: ...
     def rate(self, what: str, ours: float, target: str) -> None: ...
@@ -55,7 +55,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True)
 class Processes:
-    """The worker, the one with the workflow by hand, and what both of them carry out."""
+    """The worker, the one with the workflow by hand, and the processes that both execute."""
 
     refinery: Refinery
     temporal: Client
@@ -149,7 +149,7 @@ async def _until_serving(address: str) -> None:
 
 @contextlib.contextmanager
 def running(module: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker, as in production: its log is written, to nowhere."""
+    """A worker, as in production: its log is written, to /dev/null."""
     process = subprocess.Popen(
         [sys.executable, "-m", module], env=os.environ | environment, stderr=subprocess.DEVNULL
     )
@@ -202,7 +202,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 async def inline(processes: Processes, table: Table, rounds: int) -> None:
-    """Steps that need nobody but jq."""
+    """Steps that need only jq."""
     step = {"step": {"set": {"x": "${ $x + 1 }"}}}
     loop = {"for": {"in": f"${{ [range({STEPS})] }}", "each": "x"}, "do": [step]}
     process, times = await processes.process("inline", [{"loop": loop}]), []
@@ -218,9 +218,9 @@ async def inline(processes: Processes, table: Table, rounds: int) -> None:
 
 async def lone(processes: Processes, table: Table) -> None:
     """
-    From ExecuteProcess to the result, one at a time, against a workflow that does nothing but commit.
+    From ExecuteProcess to the result, one at a time, against a workflow that only commits.
 
-    One alone waits for Temporal most of the time: the ratio says how much of it is Temporal, and no more.
+    A lone execution waits for Temporal most of the time: the ratio only tells the share of Temporal.
     """
     process = await processes.process("one", [{"step": {"set": {"a": 1}}}])
     ours, theirs = [], []
@@ -241,7 +241,7 @@ async def lone(processes: Processes, table: Table) -> None:
 
 
 async def evaluations(seconds: float) -> float:
-    """Evaluations a second of two threads, each asking for one at a time, and none twice."""
+    """Evaluations a second of two threads, each requesting one at a time, and none twice."""
     expression = Expression(".a + 1")
 
     def ask(evaluator: Evaluator, thread: int) -> int:

@@ -48,7 +48,7 @@ async def echo_server(port: int) -> grpc.aio.Server:
 
 
 async def main() -> None:
-    """Serve until told to stop, as production would: the log is written, to nowhere."""
+    """Serve until told to stop, as in production: the log is written, to /dev/null."""
     logs.configure(service="bench", form="json", level="info")
     listen, echo = os.environ["REFINERY_LISTEN"], await echo_server(int(sys.argv[1]))
     pool = await open_pool(os.environ["REFINERY_DATABASE_URL"], application_name="bench", max_size=12)

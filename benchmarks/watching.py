@@ -57,7 +57,7 @@ async def _refines(address: str) -> float:
 
 @contextlib.asynccontextmanager
 async def _watched(address: str, count: int) -> AsyncIterator[list[int]]:
-    """Keep so many watches open; afterwards the list holds how many answers they were sent."""
+    """Keep a number of watches open; afterwards the list holds the number of their answers."""
     sent = [0]
     command = [sys.executable, "-m", "benchmarks.watching", address, str(count)]
     # asyncio's own subprocesses and gRPC's threads wait for each other where one forks.
@@ -72,7 +72,7 @@ async def _watched(address: str, count: int) -> AsyncIterator[list[int]]:
 
 
 async def _watch(address: str, count: int) -> None:
-    """Read the answers of so many watches, as bytes, until the input ends."""
+    """Read the answers of a number of watches, as bytes, until the input ends."""
     async with contextlib.AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(grpc.aio.insecure_channel(address, options=OWN_CONNECTION))

@@ -52,7 +52,7 @@ def refine_the_sbom(stage: Stage) -> None:
     del damaged["components"][1]["name"]
     damaged["serialNumber"] = "urn:uuid:unknown"
     DAMAGED_FILE.write_text(json.dumps(damaged))
-    stage.tell("Now a damaged one: a misspelt type, a missing name, a serial number that is none.")
+    stage.tell("Now a damaged one: a misspelt type, a missing name, an invalid serial number.")
     refused = stage.refinery(
         "refine", "--type", "record", "--id", SBOM, "--schema", OF_BOM, "--solution", f"@{DAMAGED_FILE}",
         expect=1,
@@ -62,7 +62,7 @@ def refine_the_sbom(stage: Stage) -> None:
 
 
 def revise_a_schema(stage: Stage) -> None:
-    """The licence list is revised; what was made before does not move, and what it would be can be asked."""
+    """The licence list is revised; older records do not change, and can be checked against the new list."""
     before = stage.quietly("resolve", f"main@{SBOM}?1", "--form", "bundled")
     licences = json.loads(stage.quietly("get", f"aug:/{SPDX}", "--only", "schema"))
     licences["enum"].remove("MIT")
@@ -76,7 +76,7 @@ def revise_a_schema(stage: Stage) -> None:
     impact = stage.refinery("impact", SPDX, expect=1)
     check(f"main@{SBOM}?1" in impact.out and "invalid" in impact.out, "the SBOM is touched by it")
 
-    stage.tell("The record still means what it meant; exit code 1 is for what it would be today.")
+    stage.tell("The record still has the meaning it had; exit code 1 is the verdict under today's schemas.")
     check("valid" in stage.refinery("validate", f"main@{SBOM}?1").out, "it is valid as it was pinned")
     after = stage.quietly("resolve", f"main@{SBOM}?1", "--form", "bundled")
     check(before == after, "its schema is the same to the byte")
@@ -91,7 +91,7 @@ def revise_a_schema(stage: Stage) -> None:
 
 
 def branch_off(stage: Stage) -> None:
-    """On a branch every component has to bring hashes: refused there, accepted on main as ever."""
+    """On a branch every component needs hashes: the SBOM is refused there, and accepted on main as before."""
     stage.refinery("branch", "create", "dev/stricter")
     stricter = DATA / "stricter.yaml"
     stricter.write_text(
@@ -118,10 +118,10 @@ def branch_off(stage: Stage) -> None:
 
 
 def prove_it(stage: Stage) -> None:
-    """What made the record, as a tree; and the ledger proves itself, straight from the rows."""
+    """The lineage of the record, as a tree; and the ledger is verified from the rows of its database."""
     tree = stage.refinery("lineage", f"main@{SBOM}?2")
     check(f"main@{JSF}?1" in tree.out and "main@system/genesis?1" in tree.out, "the tree reaches the roots")
-    stage.tell("The chain is the one that the last refine was answered with.")
+    stage.tell("The expected chain is the one from the answer of the last refine.")
     proof = stage.refinery("verify", "--data", str(DATA), "--expect", stage.recall("chain"))
     check("sound" in proof.out, "the ledger is sound")
 
@@ -138,7 +138,7 @@ STEPS: tuple[Callable[[Stage], None], ...] = (
 
 
 def main() -> None:
-    """Do all of it, in order."""
+    """Play all steps, in order."""
     with Policy.serving() as policy, Stage.opened(policy) as stage:
         for number, step in enumerate(STEPS, 1):
             stage.play(f"{number}. {step.__doc__}", step)
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # Whoever ends the demo ends its Refinery as well.
+    # SIGTERM has to end the Refinery of the demo as well.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         main()

@@ -1,4 +1,4 @@
-"""The second half of the demo: a process on the same SBOM, durable through the death of its worker."""
+"""The second half of the demo: a process on the same SBOM that survives the death of its worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def audit_the_licences(stage: Stage) -> None:
     """A licence audit runs on the SBOM: its policy fails, its worker dies, a person approves."""
     refined = stage.refinery("refine", "--file", DOCUMENTS)
     check(f"main@{AUDIT}?1" in refined.out, "the process is in the ledger")
-    stage.tell(f"The policy is a service on loopback that answers its first {FAILURES} questions with 503.")
+    stage.tell(f"The policy is a service on loopback that answers its first {FAILURES} requests with 503.")
     played = _Audience(stage, str(uuid.uuid4()))
     asked = {"sbom": stage.recall("sbom"), "policy": f"http://{stage.policy.address}"}
     ended = stage.follow(
@@ -33,8 +33,8 @@ def audit_the_licences(stage: Stage) -> None:
     check(played.killed and played.approved, "its worker was killed, and a person approved it")
     check(stage.policy.asked > FAILURES, "the policy was asked until it answered")
     told = [line.split()[1:3] for line in ended.out.splitlines()]
-    check(told.count(["done", "/do/0/fetchSbom"]) == 1, "what was done was not done again")
-    stage.tell(f"What 'refinery up' says of it in {LOG}:")
+    check(told.count(["done", "/do/0/fetchSbom"]) == 1, "finished tasks were not repeated")
+    stage.tell(f"The log of 'refinery up' in {LOG}:")
     for words in ("process ended", "process is back"):
         print(f"  {_line_with(words)}")
     stage.remember("execution", played.execution)
@@ -49,11 +49,11 @@ class _Audience:
         self._stage = stage
 
     def hears(self, line: str) -> None:
-        """Act at the first retry, and when the approval is waited for."""
+        """Act at the first retry, and when the execution waits for the approval."""
         if "tried again" in line and not self.killed:
             self.killed = True
             pid = self._stage.kill_the_worker()
-            self._stage.tell(f"$ kill -9 {pid}    # the process worker, while it waits to ask again\n")
+            self._stage.tell(f"$ kill -9 {pid}    # the process worker, while it waits to retry\n")
         if "started" in line and line.rstrip().endswith("/approve") and not self.approved:
             self.approved = True
             self._stage.refinery(
@@ -68,7 +68,7 @@ class _Audience:
 
 
 def _line_with(words: str) -> str:
-    """What `refinery up` reported, once it has."""
+    """The line that `refinery up` reports with these words, once it is there."""
     deadline = time.monotonic() + 30
     while not (lines := [line for line in LOG.read_text().splitlines() if line.startswith(words)]):
         if time.monotonic() > deadline:
@@ -78,7 +78,7 @@ def _line_with(words: str) -> str:
 
 
 def show_the_verdict(stage: Stage) -> None:
-    """The verdict is a Vibe whose lineage names what it is made from; the ledger proves itself again."""
+    """The verdict is a Vibe whose lineage names everything it is made from; the ledger is verified again."""
     shown = stage.refinery("get", f"main@{RESULT}?1", "--only", "solution", lines=60)
     verdict = json.loads(shown.out)
     sbom = json.loads((DATA / "sbom.json").read_text())
@@ -94,12 +94,12 @@ def show_the_verdict(stage: Stage) -> None:
         "the capability": "main@capabilities/licence-policy?1",
         "the ledger's own capability": "main@system/capabilities/get-vibe?1",
         "the approval": f"main@executions/{execution}/events/",
-        "who approved": f"main@{OFFICER}?1",
+        "the approver": f"main@{OFFICER}?1",
         "the author": "main@roles/local?1",
     }.items():
         check(ref in tree.out, f"the lineage has {what}")
     check(
-        f"instruction, schema main@{AUDIT}?1" in tree.out, "the verdict is what the process's schema promises"
+        f"instruction, schema main@{AUDIT}?1" in tree.out, "the verdict satisfies the schema of the process"
     )
     log = stage.quietly("log", RESULT, "-o", "jsonl")
     check(len(log.splitlines()) == 1, "one execution, one result, although its worker died")

@@ -1,4 +1,4 @@
-"""The licence policy of a house, as a service on loopback that is not well: it fails before it answers."""
+"""The licence policy of a company, as an unreliable service on loopback: it fails before it answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHERS = re.compile(r"GPL|MPL|Mozilla|EPL|CDDL|Proprietary", re.IGNORECASE)
 
 
 class Policy(ThreadingHTTPServer):
-    """Says which licences are allowed; it counts how often it is asked."""
+    """Returns the allowed licences; it counts its requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
@@ -41,7 +41,7 @@ class Policy(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
     def number_of_question(self) -> int:
-        """Count one more."""
+        """Count one more request."""
         with self._lock:
             self.asked += 1
             return self.asked
@@ -66,7 +66,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's word
-        """Say nothing: the demo shows what matters."""
+        """Log nothing: the demo shows the requests that matter."""
 
 
 def _allows(licence: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the demo plays on: a `refinery up` of its own, commands that are shown, claims that are checked."""
+"""The stage of the demo: a `refinery up` of its own, commands that are shown, claims that are checked."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LOG = DATA / "up.log"
 
 @dataclass(frozen=True)
 class Result:
-    """What a command printed."""
+    """The output of a command."""
 
     out: str
     err: str
 
 
 def check(claim: bool, words: str) -> None:
-    """Stop unless it is true."""
+    """Stop unless the claim is true."""
     if not claim:
         fail(f"This should hold, and does not: {words}.")
 
@@ -47,7 +47,7 @@ def fail(sentence: str) -> NoReturn:
 
 
 def schema_file(folder: Path, name: str) -> Path:
-    """Where a schema is kept, under the name by which the others refer to it."""
+    """The file of a schema, with the name by which the others refer to it."""
     return folder / f"{name}.SNAPSHOT.schema.json"
 
 
@@ -65,7 +65,7 @@ class Stage:
     @classmethod
     @contextmanager
     def opened(cls, policy: Policy) -> Iterator[Stage]:
-        """Start on an empty folder, and stop in order at the end. Processes may call the policy alone."""
+        """Start on an empty folder, and stop in order at the end. Processes may call only the policy."""
         begun = time.monotonic()
         _clear()
         names = ("ledger", "resolver", "process", "temporal", "temporal-ui")
@@ -89,14 +89,14 @@ class Stage:
             yield stage
 
     def play(self, title: str, step: Callable[[Stage], None]) -> None:
-        """Do a step, and take its time."""
+        """Run a step, and measure its time."""
         print(f"\n\n━━ {title}")
         begun = time.monotonic()
         step(self)
         self.times.append((title, time.monotonic() - begun))
 
     def refinery(self, *arguments: str, expect: int = 0, lines: int = 24) -> Result:
-        """Run the command, show what it says, and insist on its exit code."""
+        """Run the command, show its output, and insist on its exit code."""
         return self._run(["refinery", *arguments], expect=expect, lines=lines)
 
     def program(self, *command: str) -> Result:
@@ -104,7 +104,7 @@ class Stage:
         return self._run(list(command), expect=0, lines=24)
 
     def follow(self, *arguments: str, hears: Callable[[str], None]) -> Result:
-        """Run the command, and show each line as it comes, to whoever wants to act on it as well."""
+        """Run the command, show each line as it comes, and call `hears` with it."""
         _print_command(["refinery", *arguments])
         begun, told = time.monotonic(), []
         with subprocess.Popen(
@@ -131,7 +131,7 @@ class Stage:
         return Result("".join(told), "")
 
     def quietly(self, *arguments: str) -> str:
-        """Run the command for what it prints, without showing it."""
+        """Run the command, and return its output without showing it."""
         done = self._done(["refinery", *arguments])
         check(done.returncode == 0, f"'refinery {shlex.join(arguments)}' succeeds: {done.stderr.strip()}")
         return done.stdout
@@ -167,7 +167,7 @@ class Stage:
             print(f"  {line}")
 
     def word_after(self, name: str, result: Result) -> str:
-        """What stands after a word at the beginning of a line."""
+        """The word after a given one at the beginning of a line."""
         for line in result.out.splitlines():
             first, *rest = line.split()[:2] or [""]
             if first == name and rest:
@@ -175,7 +175,7 @@ class Stage:
         fail(f"The answer has no {name}.")
 
     def kill_the_worker(self) -> int:
-        """Kill the process worker of our own `refinery up`, as hard as can be; give the pid that it had."""
+        """Kill the process worker of our own `refinery up` with SIGKILL; return its pid."""
         pid = _worker_below(self.up_pid)
         os.kill(pid, signal.SIGKILL)
         return pid
@@ -185,11 +185,11 @@ class Stage:
         self.kept[name] = value
 
     def recall(self, name: str) -> str:
-        """Give what was kept."""
+        """Return a kept value."""
         return self.kept[name]
 
     def curtain(self) -> None:
-        """Say how long it took."""
+        """Print the times of all steps."""
         print("\n\n━━ Every claim above was checked, and holds.\n")
         for title, seconds in self.times:
             print(f"  {seconds:6.2f} s  {title}")
@@ -198,7 +198,7 @@ class Stage:
 
 
 def _clear() -> None:
-    """Make the folder empty, unless somebody works in it."""
+    """Empty the folder, unless a `refinery up` uses it."""
     if (DATA / "up.lock").exists():
         with (DATA / "up.lock").open() as lock:
             try:

@@ -20,7 +20,7 @@ INTERRUPTED: Final = 130
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Do what the command line says, and give the exit code; every failure is told on standard error."""
+    """Run a command line, and return the exit code; every failure is reported on standard error."""
     try:
         _check_encoding(tokens)
         called = command(*tokens[:1])
@@ -48,7 +48,7 @@ def run(tokens: Sequence[str]) -> int:
 
 
 def _form_of(tokens: Sequence[str]) -> Form:
-    """The form that was asked for; the same tokens have been read before."""
+    """The form of output in the tokens, which have been parsed before."""
     _, bound, _ = command(*tokens[:1]).parse_args(tokens, exit_on_error=False, print_error=False)
     form: Form = bound.arguments.get("output", "text")
     return form
@@ -62,7 +62,7 @@ def _check_encoding(tokens: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Be the program."""
+    """Run as the program."""
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""The command: its verbs, each in a file of its name, and what each is for in one sentence."""
+"""The command: its verbs, each in a file of its name, with one sentence of help for each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from refinery_core.release import VERSION
 
 HELP = """An immutable, queryable ledger of who made what, from what, under which schema.
 
-Tables are for people; programs ask with -o json (one document) or -o jsonl
-(one to a line), and get refusals on standard error as such, too.
+Output is a table for people; programs use -o json (one document) or -o jsonl
+(one to a line), and get refusals in the same form on standard error.
 
 Exit codes: 0 fine
   1 the answer is "no" (invalid, affected, not completed …), or a refusal
@@ -23,38 +23,38 @@ Exit codes: 0 fine
 # Each verb is imported when it is called: help and completion need neither gRPC nor a database driver.
 VERBS: Final = (
     ("This machine", "up", "up_", "Run everything on this machine until Ctrl-C."),
-    ("This machine", "down", "down", "Stop what runs on this machine in the background."),
+    ("This machine", "down", "down", "Stop everything that runs in the background."),
     ("This machine", "migrate", "migrate_", "Bring a database up to this version."),
-    ("This machine", "verify", "verify_", "Derive everything again from the rows, and compare."),
+    ("This machine", "verify", "verify_", "Derive digests, chain and edges again, and compare."),
     ("Write", "refine", "refine", "Commit Vibes: all of the request, or nothing."),
     ("Write", "import-schemas", "import_schemas", "Make Vibes of JSON Schema files, in one refine."),
     ("Write", "branch", "app", "Make and list branches."),
-    ("Read", "status", "status", "Say which ledger this is, where it ends, and what serves it."),
-    ("Read", "whoami", "whoami", "Say whom the ledger takes you for, and which Roles you hold."),
-    ("Read", "may", "may", "Say whether somebody may do something, and by which rule."),
+    ("Read", "status", "status", "Show the ledger's id, its end, and the versions that serve it."),
+    ("Read", "whoami", "whoami", "Show your principal and the Roles that you hold."),
+    ("Read", "may", "may", "Say whether a principal may do something, and by which rule."),
     ("Read", "denials", "denials", "List the calls that were refused for want of a right."),
     ("Read", "get", "get", "Show one Vibe."),
     ("Read", "list", "list_", "List Vibes in ledger order."),
     ("Read", "log", "log", "List the revisions of an id, newest first."),
-    ("Read", "lineage", "lineage", "Draw what made a Vibe, or what came of it."),
+    ("Read", "lineage", "lineage", "Draw the Vibes that made one, or that it led to."),
     ("Read", "watch", "watch", "Follow the ledger from a position on."),
-    ("Resolve", "resolve", "resolve", "Say what a reference means, or compose a schema."),
+    ("Resolve", "resolve", "resolve", "Show the Vibe that a reference means, or compose a schema."),
     ("Resolve", "validate", "validate", "Check a solution against a schema."),
-    ("Resolve", "dependencies", "dependencies", "List what a schema is composed from."),
-    ("Resolve", "dependents", "dependents", "List whose schemas are composed from this one."),
-    ("Resolve", "impact", "impact", "Say what a changed schema does to those that use it."),
+    ("Resolve", "dependencies", "dependencies", "List the Vibes that a schema is composed from."),
+    ("Resolve", "dependents", "dependents", "List the Vibes whose schemas are composed from this one."),
+    ("Resolve", "impact", "impact", "Show the effect of a changed schema on those that use it."),
     ("Execute", "run", "run", "Execute a Process Vibe."),
     ("Execute", "execution", "app", "Find, follow and stop executions."),
-    ("Execute", "schedule", "app", "Have processes executed by their schedule."),
+    ("Execute", "schedule", "app", "Execute processes at the times of their schedule."),
     ("Execute", "approve", "approve", "Answer an execution that waits for an approval."),
-    ("Execute", "send-event", "send_event", "Give a CloudEvent to an execution that listens."),
-    ("Execute", "call", "call", "Call a Capability Vibe alone."),
+    ("Execute", "send-event", "send_event", "Send a CloudEvent to an execution that listens."),
+    ("Execute", "call", "call", "Call a Capability Vibe directly."),
     ("Shell", "completion", "app", "Complete the command in your shell."),
 )
 
 
 def command(called: str = "") -> App:
-    """Make the command. The help of the verb that is called is all that it has to say, not one sentence."""
+    """Make the command. The verb that is called shows its whole help, the others one sentence."""
     app = App(
         name="refinery",
         help=HELP,

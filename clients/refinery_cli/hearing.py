@@ -1,4 +1,4 @@
-"""Whether an execution that listens will hear an event, and what is printed of one that was sent."""
+"""Whether an execution listens for an event, and the output after one was sent."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from refinery_core.errors import RefineryError
 from refinery_core.vibe.refs import RefFault, parse_reference
 
 _IS_PLAIN: Final = re.compile(r"[\w./:-]*").fullmatch
-"""Whether a text means itself, and is neither an expression nor a pattern."""
+"""Whether a text is literal, and neither an expression nor a pattern."""
 
 
 async def may_be_heard(refinery: Refinery, id_: UUID, type_: str, author: str) -> bool:
-    """Whether a task that listens now may take such an event; only the process itself knows for certain."""
+    """Whether a task that listens now may accept such an event; only the process knows for certain."""
     try:
         listening = (await refinery.get_execution(id_)).execution.listening
     except RefineryError:
@@ -30,7 +30,7 @@ async def may_be_heard(refinery: Refinery, id_: UUID, type_: str, author: str) -
 
 
 def _filters(to: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The event filters of a `listen`; none at all take everything."""
+    """The event filters of a `listen`; without filters it accepts everything."""
     yield from [to["one"]] if "one" in to else (to.get("any") or to.get("all") or [{}])
     if isinstance(to.get("until"), dict):
         yield from _filters(to["until"])
@@ -49,11 +49,11 @@ def _may_take(wanted: dict[str, Any], type_: str, author: str) -> bool:
 
 
 def print_sent(sent: EventSent, output: Form, *, heard: bool) -> None:
-    """Print that an event was sent, and whether anybody waits for it."""
+    """Print that an event was sent, and whether a task waits for it."""
     if output == "text":
         replayed = "yes, this had been sent before" if sent.replayed else ""
         print_facts({"event": sent.event_ref, "replayed": replayed})
     else:
         print_json(plain(sent), output)
     if not heard and not sent.replayed:
-        note("Nobody in the execution waits for this now; it is kept for a task that will.")
+        note("No task of the execution waits for this now; it is kept for one that will.")

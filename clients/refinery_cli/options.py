@@ -1,4 +1,4 @@
-"""The options that many verbs share, and how their texts are read."""
+"""The options that several verbs share, and the parsers of their texts."""
 
 from __future__ import annotations
 
@@ -26,24 +26,22 @@ Output = Annotated[Form, Parameter(name=["--output", "-o"], help="A table, one d
 Branch = Annotated[
     str, Parameter(env_var="REFINERY_BRANCH", help="The branch from which floating references are read.")
 ]
-OnlyBranch = Annotated[str, Parameter(help="Only what was refined on this branch itself.")]
+OnlyBranch = Annotated[str, Parameter(help="Only Vibes that were refined on this branch itself.")]
 AsOf = Annotated[
     str | None,
-    Parameter(help="The moment to look at: a position, or a time (2026-11-21T09:30Z; local without a zone)."),
+    Parameter(help="The moment to read at: a position, or a time (2026-11-21T09:30Z; local without a zone)."),
 ]
 Author = Annotated[
-    str, Parameter(name="--author", env_var="REFINERY_AUTHOR", help="The Role or Process that acts.")
+    str, Parameter(name="--author", env_var="REFINERY_AUTHOR", help="The acting Role or Process.")
 ]
 RequestId = Annotated[
-    str | None, Parameter(help="A UUID of your own: sent again, it gives the first answer again.")
+    str | None, Parameter(help="A UUID of your own: repeated, it gives the first answer again.")
 ]
-Transitive = Annotated[bool, Parameter(negative="", help="Those of those too.")]
-Repin = Annotated[
-    bool, Parameter(negative="", help="As it would be there and then, in place of how it was pinned.")
-]
-Data = Annotated[Path, Parameter(help="The folder that keeps everything; `up` makes it.")]
+Transitive = Annotated[bool, Parameter(negative="", help="Also indirect ones.")]
+Repin = Annotated[bool, Parameter(negative="", help="Pin again at that moment, in place of the stored pins.")]
+Data = Annotated[Path, Parameter(help="The folder with all data; `up` makes it.")]
 DATA: Final = Path(".refinery")
-Limit = Annotated[Count, Parameter(help="How many at the most; 0 for all.")]
+Limit = Annotated[Count, Parameter(help="The most to list; 0 for all.")]
 
 
 def document(help_: str) -> Parameter:
@@ -59,7 +57,7 @@ SchemaText = Annotated[
 @Parameter(name="*", group="Connection")
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Where the services are, and how long a call may take."""
+    """The addresses of the services, and the time that a call may take."""
 
     ledger: Annotated[str, Parameter(env_var="REFINERY_LEDGER", help="The ledger, HOST:PORT.")] = (
         DEFAULT_LEDGER
@@ -73,13 +71,13 @@ class Services:
     timeout: Annotated[
         float,
         Parameter(
-            help="Seconds that one call may take, repetitions included.",
+            help="Seconds that one call may take, retries included.",
             validator=Number(gt=0, lte=86_400),
         ),
     ] = 30.0
 
     def connect(self) -> AbstractAsyncContextManager[Refinery]:
-        """Open the door."""
+        """Connect."""
         return Refinery.connect(
             ledger=self.ledger,
             resolver=self.resolver,
@@ -92,7 +90,7 @@ HERE: Final = Services()
 
 
 def context_of(branch: str, as_of: str | None) -> Context:
-    """From where references are read."""
+    """The context in which references are read."""
     return Context(branch, None if as_of is None else moment_of(as_of, "--as-of"))
 
 

@@ -1,4 +1,4 @@
-"""The Python client of Refinery: typed, async, and patient with servers that come and go."""
+"""The Python client of Refinery: typed, async, and retrying while servers restart."""
 
 from refinery_client.access import Access, Denial, HeldRole, Identity, RoleRule
 from refinery_client.answers import (

@@ -1,4 +1,4 @@
-"""What a client gets: the nouns of the model, with documents as Python values."""
+"""The answers that a client gets: the nouns of the model, with documents as Python values."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Vibe:
     """
-    One immutable version of a thing. A document that is not there is ABSENT, as all are in lists.
+    One immutable version of a thing. A missing document is ABSENT; in lists all of them are.
 
-    `truncated` says that schema_refs was cut to what a message holds.
+    `truncated` says that schema_refs was cut to the size of a message.
     """
 
     ref: str
@@ -52,9 +52,9 @@ class Vibe:
 @dataclass(frozen=True, slots=True)
 class Refined:
     """
-    What was committed. Of a refine that only validated there is no refinement.
+    The result of a refine. `refinement` is None if it only validated.
 
-    `truncated` says that `vibes` was cut to what a message holds; list_vibes lists them all.
+    `truncated` says that `vibes` was cut to the size of a message; list_vibes lists them all.
     """
 
     request_id: UUID
@@ -94,7 +94,7 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """Which ledger it is, where it ends, what serves it, and by name the most that it takes."""
+    """The id of the ledger, its end, the versions that serve it, and its limits by name."""
 
     ledger_id: UUID
     origin: bytes
@@ -105,7 +105,7 @@ class LedgerState:
 
 
 class LineageDirection(enum.StrEnum):
-    """Which way the edges are walked: what made this, or what came of this."""
+    """The direction of a walk: to the Vibes that made this one, or to those that were made from it."""
 
     UP = "up"
     DOWN = "down"
@@ -131,14 +131,14 @@ class LineageStep:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedReference:
-    """What a reference means, and the moment at which that was read."""
+    """The Vibe that a reference means, and the moment at which that was read."""
 
     vibe: Vibe
     read_position: int
 
 
 class SchemaForm(enum.StrEnum):
-    """How a schema is composed from those that it refers to."""
+    """The form in which a schema is composed from those that it refers to."""
 
     PINNED = "pinned"
     EMBEDDED = "embedded"
@@ -158,7 +158,7 @@ class ResolvedSchema:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Whether a solution satisfies its schema, and why not."""
+    """Whether a solution satisfies its schema, with the violations if not."""
 
     valid: bool
     violations: tuple[Violation, ...]
@@ -175,7 +175,7 @@ class Dependency:
 
 
 class ImpactVerdict(enum.StrEnum):
-    """What a change does to one Vibe."""
+    """The effect of a change on one Vibe."""
 
     UNAFFECTED = "unaffected"
     VALID = "valid"
@@ -185,7 +185,7 @@ class ImpactVerdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a change does to one Vibe, and why."""
+    """The effect of a change on one Vibe, and the reasons."""
 
     ref: str
     verdict: ImpactVerdict
@@ -195,10 +195,10 @@ class Impact:
 
 
 class Answers(Generic[T]):
-    """What is streamed, one by one. `truncated` is known when all have been read."""
+    """A streamed answer, item by item. `truncated` is known after the last one."""
 
     def __init__(self, parts: AsyncIterator[tuple[list[T], bool]]) -> None:
-        """Take the parts of the answer, each with whether it was cut."""
+        """Take the parts of the answer, each with a flag that says whether it was cut."""
         self._parts = parts
         self.truncated = False
 
@@ -241,7 +241,7 @@ def _value(text: str | None) -> Any:
 
 
 def refined_from(message: ledger_pb.RefineResponse, request_id: UUID) -> Refined:
-    """Read what was committed."""
+    """Read the result of a refine."""
     committed = message.refinement.position > 0
     return Refined(
         request_id=request_id,
@@ -253,7 +253,7 @@ def refined_from(message: ledger_pb.RefineResponse, request_id: UUID) -> Refined
 
 
 def ledger_state_from(message: ledger_pb.GetLedgerResponse) -> LedgerState:
-    """Read what the ledger says of itself."""
+    """Read the description of the ledger."""
     versions = message.versions
     return LedgerState(
         ledger_id=UUID(message.ledger_id),
@@ -323,7 +323,7 @@ def dependency_from(message: resolver_pb.Dependency) -> Dependency:
 
 
 def impact_from(message: resolver_pb.Impact) -> Impact:
-    """Read what a change does to one Vibe."""
+    """Read the effect of a change on one Vibe."""
     name = resolver_pb.ImpactVerdict.Name(message.verdict).removeprefix("IMPACT_VERDICT_")
     return Impact(
         ref=message.ref,

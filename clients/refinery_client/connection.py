@@ -1,4 +1,4 @@
-"""The door: one object that speaks to all services."""
+"""One object that calls all services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_LEDGER: Final = "localhost:50051"
 DEFAULT_RESOLVER: Final = "localhost:50052"
 DEFAULT_PROCESS: Final = "localhost:50053"
 DEFAULT_SECONDS: Final = 20.0
-"""In which a service that was killed is back and found again, if it takes up to ten seconds for that."""
+"""Enough for a service that was killed and is back within ten seconds."""
 
 # What proto/service_config.json is to clients in other languages, without its retries and its
 # health checks. Retries are our own: they send the same request_id, end with the deadline and
@@ -55,7 +55,7 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         process: grpc.aio.Channel,
         patience: Patience,
     ) -> None:
-        """Speak over three channels; the caller closes them."""
+        """Call over three channels; the caller closes them."""
         Ledger.__init__(self, ledger, patience)
         Resolver.__init__(self, resolver, patience)
         Processes.__init__(self, process, patience)
@@ -74,8 +74,8 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         """
         Open the channels and close them at the end. Nothing is sent before the first call.
 
-        Addresses that are not given are those of REFINERY_LEDGER, REFINERY_RESOLVER and REFINERY_PROCESS.
-        `timeout_seconds` is the deadline of calls that bring none of their own.
+        The default addresses are those of REFINERY_LEDGER, REFINERY_RESOLVER and REFINERY_PROCESS.
+        `timeout_seconds` is the deadline of calls that have none of their own.
         """
         ledger = ledger or os.environ.get("REFINERY_LEDGER") or DEFAULT_LEDGER
         resolver = resolver or os.environ.get("REFINERY_RESOLVER") or DEFAULT_RESOLVER

@@ -1,4 +1,4 @@
-"""What a client asks to be written: drafts, and the refine that carries them."""
+"""The requests of a client that write: drafts, and the refine that carries them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Absent(enum.Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-"""No document at all, which is another thing than None: None is the document `null`."""
+"""No document at all. None, in contrast, is the document `null`."""
 
 
 SECONDS_PER_DRAFT: Final = 0.01
@@ -46,9 +46,9 @@ class JsonText(str):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """
-    A Vibe to be. Documents are Python values, JsonText, or ABSENT.
+    A Vibe in a request. Documents are Python values, JsonText, or ABSENT.
 
-    `branches` left empty means the branch of the refine. `expected_revision` None means no
+    Empty `branches` mean the branch of the refine. `expected_revision` None means no
     condition, and 0 that the id must not exist yet.
     """
 
@@ -79,7 +79,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refine:
-    """One refine, with the request_id under which it is sent however often it takes."""
+    """One refine, with the request_id that all its attempts share."""
 
     author_ref: str
     drafts: Sequence[Draft]
@@ -112,12 +112,12 @@ class Refine:
 
 
 def extra_seconds(request: pb.RefineRequest) -> float:
-    """Give how much longer than others a refine may take: up to half a minute for the largest."""
+    """Return the seconds to add to the deadline for the size of a refine: half a minute at most."""
     return SECONDS_PER_DRAFT * len(request.drafts) + SECONDS_PER_MIB * request.ByteSize() / (1 << 20)
 
 
 def document_message(value: Any, field: str) -> vibe_pb2.Document | None:
-    """Write a document; None where there is none."""
+    """Write a document; return None if there is none."""
     if value is ABSENT:
         return None
     if isinstance(value, JsonText):
@@ -129,5 +129,5 @@ def document_message(value: Any, field: str) -> vibe_pb2.Document | None:
 
 
 def context_message(context: Context | None) -> vibe_pb2.Context | None:
-    """Write a context; None, which is main and now, where there is none."""
+    """Write a context; return None, which means main and now, if there is none."""
     return None if context is None else wire.context_message(context)

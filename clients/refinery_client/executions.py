@@ -1,4 +1,4 @@
-"""What a client gets of executions: how they stand, what happened in them, what they came to."""
+"""The answers about executions: their states, events and results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from refinery_core.process.standard_errors import Problem
 
 
 class ExecutionState(enum.StrEnum):
-    """How an execution stands."""
+    """The state of an execution."""
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
@@ -27,7 +27,7 @@ class ExecutionState(enum.StrEnum):
 
 
 class ExecutionEventType(enum.StrEnum):
-    """What happened to a task."""
+    """The kind of an event in a task."""
 
     TASK_STARTED = "TASK_STARTED"
     TASK_ENDED = "TASK_ENDED"
@@ -39,7 +39,7 @@ class ExecutionEventType(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One carrying out of a process. `listening` are the event filters of the tasks under way."""
+    """One run of a process. `listening` are the event filters of the tasks under way."""
 
     id: UUID
     process_ref: str
@@ -63,7 +63,7 @@ class ExecutionStarted:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
-    """One thing that happened; `task` is a JSON pointer with the indices of loops."""
+    """One event; `task` is a JSON pointer with the indices of loops."""
 
     number: int
     type: ExecutionEventType
@@ -74,7 +74,7 @@ class ExecutionEvent:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStory:
-    """An execution, and the last 1,000 things that happened in it."""
+    """An execution, and its last 1,000 events."""
 
     execution: Execution
     events: tuple[ExecutionEvent, ...]
@@ -82,7 +82,7 @@ class ExecutionStory:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionNews:
-    """What a watch saw: an event, and at the beginning and the end the execution as it stands."""
+    """One message of a watch: an event; the first and the last message carry the execution."""
 
     event: ExecutionEvent | None
     execution: Execution | None
@@ -98,7 +98,7 @@ class EventSent:
 
 @dataclass(frozen=True, slots=True)
 class CapabilityCalled:
-    """What came of a call. Without a problem there is an output; with one it is ABSENT."""
+    """The outcome of a call. Without a problem there is an output; with one it is ABSENT."""
 
     capability_ref: str
     output: Any
@@ -125,7 +125,7 @@ def execution_from(message: pb.Execution) -> Execution:
 
 
 def event_from(message: pb.ExecutionEvent) -> ExecutionEvent:
-    """Read what happened."""
+    """Read an event."""
     name = pb.ExecutionEventType.Name(message.type).removeprefix("EXECUTION_EVENT_TYPE_")
     return ExecutionEvent(
         number=message.number,
@@ -137,7 +137,7 @@ def event_from(message: pb.ExecutionEvent) -> ExecutionEvent:
 
 
 def called_from(message: pb.CallCapabilityResponse) -> CapabilityCalled:
-    """Read what came of a call."""
+    """Read the outcome of a call."""
     return CapabilityCalled(
         capability_ref=message.capability_ref,
         output=orjson.loads(message.output.json) if message.HasField("output") else ABSENT,

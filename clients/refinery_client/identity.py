@@ -1,4 +1,4 @@
-"""Which ledger answers: the first answer says it, and every later one has to say the same."""
+"""The identity of the ledger: the first answer tells it, and every later one has to tell the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Identity:
     """
     The ledger that answered first. Ledger and resolver have to answer from the same one.
 
-    Calls say that they mean it, so that another one refuses them before it does anything.
+    Calls carry its id, so that a service of another ledger refuses them before it does anything.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Identity:
 
     def check(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
         """
-        Look at the metadata of an answer; those of the process service do not say.
+        Check the metadata of an answer; those of the process service name no ledger.
 
         Raises:
             AnotherLedger: the answer comes from another ledger than those before.

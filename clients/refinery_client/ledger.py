@@ -1,4 +1,4 @@
-"""The ledger's calls: the one write, and every question about what is written."""
+"""The ledger's calls: the one write, and all reads."""
 
 from __future__ import annotations
 
@@ -49,26 +49,26 @@ from refinery_core.vibe.roles import Verb
 
 class Ledger:
     """
-    What the LedgerService does, one method for each call.
+    The calls of the LedgerService, one method each.
 
     Every method may raise a RefineryError: the refusal of the server, Unreachable or
     DeadlineExceeded. `timeout_seconds` covers all attempts of one request.
     """
 
     def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
-        """Speak over a channel; the caller closes it."""
+        """Call over a channel; the caller closes it."""
         self._ledger = LedgerServiceStub(channel)
         self._ledger_health = HealthStub(channel)
         self._patience = patience
 
     async def ledger_is_serving(self, *, timeout_seconds: float | None = None) -> bool:
-        """Whether the ledger says that it can do its work now."""
+        """Whether the ledger reports that it is serving."""
         request = HealthCheckRequest()
         answer = await self._patience.call(self._ledger_health.Check, request, timeout_seconds)
         return bool(answer.status == HealthCheckResponse.SERVING)
 
     async def get_ledger(self, *, timeout_seconds: float | None = None) -> LedgerState:
-        """Say which ledger this is, where it ends, what serves it, and the most that it takes."""
+        """Return the id of the ledger, its end, the versions that serve it, and its limits."""
         answer = await self._patience.call(self._ledger.GetLedger, pb.GetLedgerRequest(), timeout_seconds)
         return ledger_state_from(answer)
 
@@ -129,8 +129,9 @@ class Ledger:
         """
         Commit one to 1,000 Vibes, all or nothing; when this returns they are durable.
 
-        Give a request_id of your own where the intention outlives this process: the same one with
-        the same content gives the first answer again. A deadline that is not given grows with the request.
+        Pass a request_id of your own if you may repeat the request from another process: the same
+        request_id with the same content gives the first answer again. The default deadline grows
+        with the request.
         """
         refine = Refine(
             author_ref=author_ref,
@@ -157,11 +158,11 @@ class Ledger:
         timeout_seconds: float | None = None,
     ) -> AsyncGenerator[Outcome, None]:
         """
-        Commit many refines, each on its own; give what came of each, in no promised order.
+        Commit many refines, each on its own; yield the outcome of each, in no promised order.
 
-        At most `in_flight` are unanswered at a time. A lost connection is made again, and what was
-        unanswered is sent again under the same request_id. `timeout_seconds` is how long nothing at all
-        may be answered, and how long one refine is sent again while the server says UNAVAILABLE.
+        At most `in_flight` are unanswered at a time. After a lost connection it connects again, and
+        sends unanswered refines again under the same request_id. `timeout_seconds` limits both the time
+        without any answer, and the time for which one refine is retried while the server says UNAVAILABLE.
         """
         return Flow(
             self._ledger, self._patience, in_flight=in_flight, timeout_seconds=timeout_seconds
@@ -195,7 +196,7 @@ class Ledger:
         """
         Find up to 1,000 Vibes, in the order asked.
 
-        An answer that does not fit into one message is asked for in several; floating references
+        If the answer does not fit into one message, several calls are made; floating references
         are then read at one moment only if the context has an `as_of`.
         """
         found: list[Vibe] = []
@@ -340,10 +341,10 @@ class Ledger:
         give_up_seconds: float = 60,
     ) -> AsyncGenerator[Change, None]:
         """
-        Give every refinement after a position, in order, none missed and none twice, without end.
+        Yield every refinement after a position, in order, none missed and none twice, without end.
 
-        A lost connection is made again and resumes after the last refinement that was given. Only
-        when nobody could be reached for `give_up_seconds` the refusal is raised.
+        After a lost connection it connects again and resumes after the last refinement. The refusal
+        is raised only if no server could be reached for `give_up_seconds`.
         """
         request = pb.WatchVibesRequest(
             after_position=after_position, branch=branch, id_prefix=id_prefix, view=_view(full=full)
@@ -362,7 +363,7 @@ class Ledger:
         request_id: UUID | None = None,
         timeout_seconds: float | None = None,
     ) -> BranchCreated:
-        """Make a branch that starts from what its parent has at a position or time; None means now."""
+        """Make a branch that starts from the Vibes of its parent at a position or time; None means now."""
         request = pb.CreateBranchRequest(
             request_id=str(request_id or uuid.uuid4()), name=name, author_ref=author_ref, parent=parent
         )

@@ -24,14 +24,14 @@ _Stream = grpc.aio.StreamStreamCall[pb.RefineStreamRequest, pb.RefineStreamRespo
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one refine: a result or a refusal."""
+    """The outcome of one refine: a result or a refusal."""
 
     refine: Refine
     result: Refined | None = None
     refusal: RefineryError | None = None
 
     def unwrap(self) -> Refined:
-        """Give the result, or raise the refusal."""
+        """Return the result, or raise the refusal."""
         if self.result is None:
             raise self.refusal or AssertionError("an outcome without result and refusal")
         return self.result
@@ -48,7 +48,7 @@ class _Sent:
 
 
 class Flow:
-    """One run of refine_many: a feeder, a talker, and between them what is not answered yet."""
+    """One run of refine_many: a feeder, a sender, and between them the unanswered refines."""
 
     def __init__(
         self, stub: LedgerServiceStub, patience: Patience, *, in_flight: int, timeout_seconds: float | None
@@ -62,7 +62,7 @@ class Flow:
         self._exhausted = False
         self._heard = 0.0
         self._refusal: RefineryError = WriteUnanswered(service="ledger")
-        """Why nothing was heard for so long: what ended the stream before this one, if something did."""
+        """The reason for the silence: the error that ended the stream before this one, if there was one."""
         self._wanted = asyncio.Event()
         self._outbox: asyncio.Queue[_Sent | None] = asyncio.Queue()
         self._outcomes: asyncio.Queue[Outcome | Exception | None] = asyncio.Queue()
@@ -70,7 +70,7 @@ class Flow:
     async def outcomes(
         self, refines: Iterable[Refine] | AsyncIterable[Refine]
     ) -> AsyncGenerator[Outcome, None]:
-        """Give what came of each refine, until all are answered."""
+        """Yield the outcome of each refine, until all are answered."""
         tasks = [asyncio.create_task(self._guarded(part)) for part in (self._feed(refines), self._talk())]
         try:
             while (outcome := await self._outcomes.get()) is not None:
@@ -140,7 +140,7 @@ class Flow:
         return bool(self._unanswered) and time.monotonic() + seconds > self._heard + self._seconds
 
     async def _converse(self, backoff: Backoff) -> RefineryError | None:
-        """Hold one stream; None: everything is answered, else why it ended before that."""
+        """Run one stream; return None if everything is answered, else the error that ended it."""
         self._outbox = asyncio.Queue()
         for sent in self._unanswered.values():
             self._outbox.put_nowait(sent)

@@ -1,4 +1,4 @@
-"""Pages: a list is read one page at a time, and given one item at a time."""
+"""Pages: a list is read one page at a time, and yielded one item at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def items_of(
     *,
     timeout_seconds: float | None,
 ) -> AsyncIterator[T]:
-    """Give every item of every page. The timeout is that of one page."""
+    """Yield every item of every page. The timeout is that of one page."""
     while True:
         page: Any = await patience.call(method, request, timeout_seconds)
         for item in read(page):

@@ -1,4 +1,4 @@
-"""The process service's calls: start executions, follow them, speak to them, stop them."""
+"""The process service's calls: start executions, follow them, send them events, stop them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _Watch = grpc.aio.UnaryStreamCall[pb.WatchExecutionRequest, pb.WatchExecutionRes
 
 class Processes:
     """
-    What the ProcessService does, one method for each call.
+    The calls of the ProcessService, one method each.
 
     Every method may raise a RefineryError: the refusal of the server, Unreachable or
     DeadlineExceeded. `timeout_seconds` covers all attempts of one request.
     """
 
     def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
-        """Speak over a channel; the caller closes it."""
+        """Call over a channel; the caller closes it."""
         self._processes = ProcessServiceStub(channel)
         self._patience = patience
 
@@ -65,8 +65,8 @@ class Processes:
         """
         Start an execution; when this returns it is durable, not done.
 
-        Give a request_id of your own where the intention outlives this process: it names the execution,
-        and the same one with the same content is the same execution for ever.
+        Pass a request_id of your own if you may repeat the request from another process: it names the
+        execution, and the same one with the same content is the same execution for ever.
         """
         request = pb.ExecuteProcessRequest(
             request_id=str(request_id or uuid.uuid4()),
@@ -87,7 +87,7 @@ class Processes:
         *,
         timeout_seconds: float | None = None,
     ) -> ExecutionStory:
-        """Say how far an execution is, and what it came to."""
+        """Return the state of an execution, its events and its result."""
         request = pb.GetExecutionRequest(id=str(id))
         answer = await self._patience.call(self._processes.GetExecution, request, timeout_seconds)
         return ExecutionStory(execution_from(answer.execution), tuple(map(event_from, answer.events)))
@@ -100,7 +100,7 @@ class Processes:
         page_size: int = 0,
         timeout_seconds: float | None = None,
     ) -> AsyncIterator[Execution]:
-        """List executions as far back as Temporal remembers, without their tasks: first those that run."""
+        """List executions as far back as Temporal remembers, without their tasks: running ones first."""
         request = pb.ListExecutionsRequest(
             process_ref=process_ref,
             state=pb.EXECUTION_STATE_UNSPECIFIED
@@ -124,10 +124,10 @@ class Processes:
         give_up_seconds: float = 60,
     ) -> AsyncGenerator[ExecutionNews, None]:
         """
-        Give what happened after an event and what happens, each once, until the execution has ended.
+        Yield the events after a number, and new ones as they happen, each once, until the execution ends.
 
-        A lost connection is made again and resumes after the last event that was given. Only when
-        nobody could be reached for `give_up_seconds` the refusal is raised.
+        After a lost connection it connects again and resumes after the last event. The refusal is
+        raised only if no server could be reached for `give_up_seconds`.
         """
         request = pb.WatchExecutionRequest(id=str(id), after_number=after_number)
         backoff, heard = Backoff(), time.monotonic()
@@ -167,7 +167,7 @@ class Processes:
         request_id: UUID | None = None,
         timeout_seconds: float | None = None,
     ) -> EventSent:
-        """Give an event to an execution that listens, or will; when this returns it is recorded and heard."""
+        """Send an event to an execution that listens or will; on return it is recorded and delivered."""
         request = pb.SendEventRequest(
             request_id=str(request_id or uuid.uuid4()),
             execution_id=str(execution_id),
@@ -217,10 +217,10 @@ class Processes:
         timeout_seconds: float | None = None,
     ) -> CapabilityCalled:
         """
-        Call a Capability Vibe alone, once: unlike all others this is not sent again, and waits without end.
+        Call a Capability Vibe directly, once: unlike the other calls it is not retried and has no deadline.
 
-        A problem is an answer, not an exception. Who gives a request_id of their own may send the same
-        again, and whoever is called gets the same key.
+        A problem is an answer, not an exception. To repeat a call, pass the same request_id: it is the
+        idempotency key that the called service gets.
         """
         request = pb.CallCapabilityRequest(
             request_id=str(request_id or uuid.uuid4()),

@@ -24,7 +24,7 @@ class Refused(RefineryError):  # noqa: N818 -- a refusal, as all of them are
     reason, code = "", Code.UNKNOWN
 
     def __init__(self, sentence: str, *, code: Code, reason: str, metadata: Mapping[str, str]) -> None:
-        """Keep what the server said, for a reason that this client does not know."""
+        """Keep the server's message, for a reason that this client does not know."""
         super().__init__(sentence=sentence)
         self.code, self.reason, self.metadata = code, reason, dict(metadata)
 
@@ -36,7 +36,7 @@ class Unreachable(RefineryError):  # noqa: N818 -- as above
 
 
 class NotServed(RefineryError):  # noqa: N818 -- as above
-    """At the address of the {service} service seems to be another one, or an older one: it cannot do this."""
+    """The server called as the {service} service cannot do this: it is another one, or an older one."""
 
     reason, code = "NOT_SERVED", Code.UNIMPLEMENTED
 
@@ -52,7 +52,7 @@ class WriteUnanswered(DeadlineExceeded):
 
 
 def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> RefineryError:
-    """Read the refusal off a failed call; what was asked tells whom, and what may have come of it."""
+    """Read the refusal from a failed call; the request tells the service, and whether it may be committed."""
     code, sentence = Code(error.code().value[0]), error.details() or error.code().name
     for key, raw in error.trailing_metadata() or ():
         if key == _DETAILS_KEY and isinstance(raw, bytes):
@@ -76,7 +76,7 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
 
 
 def unanswered(request: object) -> DeadlineExceeded:
-    """Give what is raised where the answer to a request did not come in time."""
+    """Return the error to raise if a request was not answered in time."""
     return (WriteUnanswered if _is_write(request) else DeadlineExceeded)(service=_service_of(request))
 
 
@@ -86,7 +86,7 @@ def _service_of(request: object) -> str:
 
 
 def _is_write(request: object) -> bool:
-    """What commits something has an author, and a key."""
+    """Whether a request commits something: then it has an author, and a key."""
     if not isinstance(request, Message):
         return False
     return {"author_ref", "request_id"} <= set(request.DESCRIPTOR.fields_by_name)
@@ -101,7 +101,7 @@ def refusal_in_stream(message: pb.Refusal) -> RefineryError:
 def _rebuilt(
     reason: str, code: Code, sentence: str, metadata: Mapping[str, str], violations: list[Violation]
 ) -> RefineryError:
-    """Make the class of the reason; a server that is newer than this client may say something else."""
+    """Make the class of the reason; a newer server may send one that this client does not know."""
     kind = CATALOGUE.get(reason)
     if kind is None or kind.code != code or not kind.keys <= metadata.keys():
         return Refused(sentence, code=code, reason=reason, metadata=metadata)

@@ -1,4 +1,4 @@
-"""The resolver's calls: what references mean, then and now, and what a change breaks."""
+"""The resolver's calls: meanings of references, composed schemas, validation, and the impact of changes."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from refinery_core.vibe.model import Context
 
 class Resolver:
     """
-    What the ResolverService does, one method for each call. It writes nothing.
+    The calls of the ResolverService, one method each. It writes nothing.
 
     Every method may raise a RefineryError: the refusal of the server, Unreachable or
     DeadlineExceeded. `timeout_seconds` covers all attempts of one request.
     """
 
     def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
-        """Speak over a channel; the caller closes it."""
+        """Call over a channel; the caller closes it."""
         self._resolver = ResolverServiceStub(channel)
         self._patience = patience
 
     async def resolve_reference(
         self, reference: str, *, context: Context | None = None, timeout_seconds: float | None = None
     ) -> ResolvedReference:
-        """Say which Vibe a reference means in a context."""
+        """Return the Vibe that a reference means in a context."""
         request = pb.ResolveReferenceRequest(reference=reference, context=context_message(context))
         answer = await self._patience.call(self._resolver.ResolveReference, request, timeout_seconds)
         return ResolvedReference(vibe_from(answer.vibe), answer.read_position)
@@ -152,7 +152,7 @@ class Resolver:
         max_vibes: int = 0,
         timeout_seconds: float | None = None,
     ) -> Answers[Impact]:
-        """Say what a changed schema does to those that use it; ABSENT: the change already made."""
+        """Yield the effect of a changed schema on each Vibe that uses it; ABSENT: the change already made."""
         request = pb.AnalyzeImpactRequest(
             id=id, branch=branch, schema=document_message(schema, "schema"), max_vibes=max_vibes
         )

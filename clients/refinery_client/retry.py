@@ -1,4 +1,4 @@
-"""Patience: the same request again, with the same request_id, until it is answered or its time is up."""
+"""Retries: the same request again, with the same request_id, until it is answered or its time is up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORTEST_ATTEMPT_SECONDS: Final = 0.01
 
 
 class Backoff:
-    """Pauses that double from one attempt to the next, each shortened by chance up to a half."""
+    """Pauses that double from one attempt to the next, each shortened at random by up to a half."""
 
     def __init__(self) -> None:
         self._attempts = 0
@@ -34,22 +34,22 @@ class Backoff:
         self._attempts = 0
 
     def next(self) -> float:
-        """Give the next pause in seconds."""
+        """Return the next pause in seconds."""
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**self._attempts)
         self._attempts = min(self._attempts + 1, 16)
         return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 -- nothing secret about a pause
 
 
 class Patience:
-    """How calls are made: with a deadline, and again while the server says UNAVAILABLE."""
+    """The way to make a call: with a deadline, and again while the server says UNAVAILABLE."""
 
     def __init__(self, timeout_seconds: float) -> None:
-        """Take the deadline of calls that bring none of their own."""
+        """Take the deadline of calls that have none of their own."""
         self._timeout_seconds = timeout_seconds
         self.identity = Identity()
 
     def seconds(self, timeout_seconds: float | None) -> float:
-        """Give how long a call may take: what it asks for, or else what all are given."""
+        """Return the seconds that a call may take: its own timeout, or else the default."""
         return self._timeout_seconds if timeout_seconds is None else timeout_seconds
 
     async def call(
@@ -59,7 +59,7 @@ class Patience:
         Make a call.
 
         Raises:
-            RefineryError: it was refused, or not answered in time, or by another ledger.
+            RefineryError: the call was refused, or not answered in time, or answered by another ledger.
         """
         deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
         while True:
@@ -77,13 +77,13 @@ class Patience:
         self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, timeout_seconds: float | None
     ) -> AsyncIterator[A]:
         """
-        Read a streamed answer; it is asked for again only while nothing of it has come.
+        Read a streamed answer; the call is retried only until the first part has come.
 
-        A `timeout_seconds` that is given is for all of it. Without, all of it may take as long as it needs,
-        while one part comes after the other in time.
+        `timeout_seconds`, if given, is for the whole stream. Without it the stream has no limit as a whole,
+        and each part has to come in time after the one before it.
 
         Raises:
-            RefineryError: it was refused, or not answered in time.
+            RefineryError: the call was refused, or not answered in time.
         """
         seconds, backoff = self.seconds(timeout_seconds), Backoff()
         deadline, begun = time.monotonic() + seconds, False
@@ -110,7 +110,7 @@ class Patience:
 
 
 async def _next(parts: AsyncIterator[A], request: object, seconds: float) -> A | None:
-    """Give the next part; None at the end."""
+    """Return the next part; None at the end."""
     try:
         async with asyncio.timeout(seconds):
             return await anext(parts, None)
@@ -119,7 +119,7 @@ async def _next(parts: AsyncIterator[A], request: object, seconds: float) -> A |
 
 
 async def pause_or_raise(refusal: RefineryError, backoff: Backoff, deadline: float) -> None:
-    """Pause where the same request may be sent again in time; raise the refusal where not."""
+    """Pause if the same request may be sent again in time; else raise the refusal."""
     pause = backoff.next()
     if refusal.code is not Code.UNAVAILABLE:
         raise refusal from None

@@ -1,4 +1,4 @@
-"""Schedules: processes that are carried out again and again."""
+"""Schedules: processes that are executed at given times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from refinery_core import wire
 
 
 class ScheduleState(enum.StrEnum):
-    """How a schedule stands."""
+    """The state of a schedule."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
@@ -30,7 +30,7 @@ class ScheduleState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One time at which a schedule started an execution, or was refused one: then `problem` says why."""
+    """One time of a schedule: it started an execution, or was refused, and then `problem` says why."""
 
     time: datetime
     execution_id: UUID | None
@@ -40,11 +40,11 @@ class Firing:
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """
-    A process that is carried out again and again.
+    A process that is executed at given times.
 
-    `process` is an `aug:` reference, floating or exact; `process_ref` is the version whose times are kept:
+    `process` is an `aug:` reference, floating or exact; `process_ref` is the version that sets the times:
     `cron`, in UTC, or `every`. Next times and firings, the oldest first, are ten at the most.
-    `pause_reason` is empty where nobody said why.
+    `pause_reason` is empty if none was given.
     """
 
     id: UUID
@@ -71,13 +71,13 @@ class Scheduled:
 
 class Schedules:
     """
-    What the ProcessService does about schedules, one method for each call.
+    The calls of the ProcessService about schedules, one method each.
 
     Every method may raise a RefineryError, as in Processes.
     """
 
     def __init__(self, channel: grpc.aio.Channel, patience: Patience) -> None:
-        """Speak over a channel; the caller closes it."""
+        """Call over a channel; the caller closes it."""
         self._schedules = ProcessServiceStub(channel)
         self._patience = patience
 
@@ -95,9 +95,10 @@ class Schedules:
         timeout_seconds: float | None = None,
     ) -> Scheduled:
         """
-        Have a process carried out at the times that its `schedule` says, until the schedule is ended.
+        Have a process executed at the times of its `schedule`, until the schedule is ended.
 
-        Give a request_id of your own where the intention outlives this process: it names the schedule.
+        Pass a request_id of your own if you may repeat the request from another process: it names the
+        schedule.
         """
         request = pb.ScheduleProcessRequest(
             request_id=str(request_id or uuid.uuid4()),
@@ -118,7 +119,7 @@ class Schedules:
         *,
         timeout_seconds: float | None = None,
     ) -> Schedule:
-        """Say how a schedule stands, what it started and what is next."""
+        """Return the state of a schedule, its last firings and its next times."""
         request = pb.GetScheduleRequest(id=str(id))
         answer = await self._patience.call(self._schedules.GetSchedule, request, timeout_seconds)
         return _schedule_from(answer.schedule)

@@ -1,4 +1,4 @@
-"""Watching: the stream of refinements that goes on over lost connections."""
+"""Watching: a stream of refinements that survives lost connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from refinery_core.errors import Code, RefineryError
 from refinery_core.wire import refinement_from
 
 SILENCE_SECONDS: Final = 45.0
-"""Three heartbeats: after that the connection is taken for dead, whatever the transport thinks."""
+"""Three heartbeats: after that the connection counts as dead, even if the transport has not noticed."""
 
 WatchMethod = grpc.aio.UnaryStreamMultiCallable[pb.WatchVibesRequest, pb.WatchVibesResponse]
 
@@ -27,7 +27,7 @@ WatchMethod = grpc.aio.UnaryStreamMultiCallable[pb.WatchVibesRequest, pb.WatchVi
 async def changes(
     method: WatchMethod, request: pb.WatchVibesRequest, identity: Identity, *, give_up_seconds: float
 ) -> AsyncGenerator[Change, None]:
-    """Give each refinement once, in order; connect again and resume while the server is UNAVAILABLE."""
+    """Yield each refinement once, in order; reconnect and resume while the server is UNAVAILABLE."""
     backoff, heard = Backoff(), time.monotonic()
     while True:
         parts: list[Vibe] = []

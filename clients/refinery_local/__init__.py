@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 LOCAL_ROLE: Final = "main@roles/local?1"
-"""The Role that the command acts as unless told otherwise; `up` makes it."""
+"""The default Role of the command; `up` makes it."""

@@ -17,10 +17,10 @@ async def detached(data: Path, **options: str | int | bool) -> int:
     """
     Run `up` in a session of its own, and return when everything answers. The options are those of `up`.
 
-    Prints what `up` prints, where its log is, and how it is stopped.
+    Prints the output of `up`, the path of its log, and the command that stops it.
 
     Returns:
-        0, or the exit code of an `up` that did not start, after what it said.
+        0; or, if `up` did not start, its exit code, after its messages.
     """
     with _opened(data) as log:
         begin = log.tell()

@@ -1,4 +1,4 @@
-"""The folder of `refinery up`: held by one at a time, who can be asked to stop."""
+"""The folder of `refinery up`: locked by one process at a time, which can be asked to stop."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _UNCLEAN_PATIENCE: Final = 10.0
 @contextlib.contextmanager
 def held(data: Path) -> Iterator[float]:
     """
-    Hold the folder for us alone; give the seconds that children of a killed predecessor may still need.
+    Lock the folder; yield the seconds that children of a killed predecessor may still need.
 
     Raises:
-        CannotStart: it cannot be made, or somebody holds it.
+        CannotStart: the folder cannot be made, or another process holds it.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -68,10 +68,10 @@ def holder(data: Path) -> int | None:
 
 async def stop(data: Path, *, patience: float = 120.0) -> bool:
     """
-    Ask who holds the folder to stop, and return when everything has ended; False where nobody holds it.
+    Stop the process that holds the folder, and return when everything has ended; False if there is none.
 
     Raises:
-        CannotStart: it is somebody else's, or takes too long.
+        CannotStart: the process is another user's, or takes too long.
     """
     process = holder(data)
     if process is None:

@@ -1,6 +1,6 @@
-"""Where the programs of PostgreSQL are on this machine, as whom they run, and what that user can reach.
+"""Finds PostgreSQL's programs, the account to run them, and folders that this account can reach.
 
-PostgreSQL refuses to run as root, and root's own folders (/root, above all) are closed to everybody else.
+PostgreSQL refuses to run as root, and root's own folders (/root, above all) are closed to other users.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def bundled_bin_dir() -> Path:
 
 
 def account_for(data: Path) -> tuple[int, int] | None:
-    """As whom the server runs: None for ourselves; for root, the owner of the data or a system user."""
+    """The account for the server: None for our own; for root, the owner of the data or a system user."""
     if os.geteuid() != 0:
         return None
     if (data / "PG_VERSION").exists() and data.stat().st_uid != 0:
@@ -49,7 +49,7 @@ def account_for(data: Path) -> tuple[int, int] | None:
 
 def reachable_programs(bin_dir: Path, account: tuple[int, int]) -> Path:
     """
-    Where an account can run these programs: here, or in a copy that is made once.
+    The folder in which an account can run these programs: this one, or a copy that is made once.
 
     Raises:
         CannotStart: Not here, and there is no place for a copy.
@@ -72,7 +72,7 @@ def reachable_programs(bin_dir: Path, account: tuple[int, int]) -> Path:
 
 def reachable_data(data: Path, account: tuple[int, int]) -> Path:
     """
-    Where an account can keep this data folder: here, or elsewhere behind a symbolic link that is left here.
+    The folder in which an account can keep this data: this one, or another behind a symbolic link here.
 
     Raises:
         CannotStart: Not here, and there is no place elsewhere.
@@ -89,7 +89,7 @@ def reachable_data(data: Path, account: tuple[int, int]) -> Path:
 
 
 def _public_folder(instead_of: Path, account: tuple[int, int]) -> Path:
-    """A folder of root's that everybody may enter."""
+    """A folder of root's that all users may enter."""
     try:
         _PUBLIC.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as fault:

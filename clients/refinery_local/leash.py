@@ -1,4 +1,4 @@
-"""Starts a program that cannot outlive the process that asked for it, even if that one is SIGKILLed.
+"""Starts a program that cannot outlive its parent process, even if the parent is SIGKILLed.
 
 `command()` wraps an argument list; this file, run as a script, is the wrapper. On Linux it becomes
 the program after asking the kernel for a signal at the parent's death; elsewhere it stays and

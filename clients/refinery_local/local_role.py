@@ -1,4 +1,4 @@
-"""The Role that the command line acts as: `refinery up` makes it before anybody can ask for it."""
+"""The default Role of the command line: `refinery up` makes it before the ledger can be reached."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from refinery_local.supervise import Child, serving
 
 _GENESIS: Final = "main@system/genesis?1"
 _REQUEST_ID: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:roles/local")
-"""The same for ever: a second `up` that finds no answer to the first one's request asks the same again."""
+"""The same for ever: if the answer to the first request was lost, a second `up` sends the same request."""
 
 
 async def make_local_role(database: str, environment: Mapping[str, str]) -> None:
     """
-    Refine the Role if it is not there, through a ledger that nobody else can reach and that ends with it.
+    Refine the Role if it is missing, through a private ledger process that ends afterwards.
 
     Args:
-        database: Where to look whether it is there.
-        environment: The settings of that ledger, but for where it listens.
+        database: The database in which to look for the Role.
+        environment: The settings of that ledger, except its address.
 
     Raises:
-        CannotStart: the ledger did not start, or refuses it.
+        CannotStart: the ledger did not start, or refuses the Role.
     """
     connection = await asyncpg.connect(database)
     try:

@@ -1,7 +1,7 @@
 """A real PostgreSQL on this machine, for development, demos and tests: no installation, no root, no network.
 
-It listens on a Unix socket in a folder that only its own user (and root) may enter, and trusts whoever
-gets that far; it has no TCP port. Whoever can reach the socket could read the data files as well.
+It listens on a Unix socket in a folder that only its own user (and root) may enter, and trusts every
+connection; it has no TCP port. A user who can reach the socket could read the data files as well.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the server, or None where it does not run."""
+        """The process id of the server, or None if it does not run."""
         return self._pid if self._process and self._process.poll() is None else None
 
     def start(self, timeout: float = 60.0) -> None:
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
             time.sleep(0.1)
 
     def stop(self, timeout: float = 30.0) -> None:
-        """End all sessions, write everything down, stop; a server that takes longer is killed."""
+        """End all sessions, write a checkpoint, stop; a server that takes too long is killed."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             try:
@@ -197,7 +197,7 @@ class EmbeddedPostgres:
         return True
 
     def _clear_stale_pid(self, deadline: float) -> None:
-        """Wait for a server that is on its way out; take its lock file away if no server holds it."""
+        """Wait for a server that is stopping; remove its lock file if no server holds it."""
         file = self.data / "postmaster.pid"
         patience = time.monotonic() + _ORPHAN_PATIENCE
         while lines := _read_lines(file):
@@ -249,7 +249,7 @@ def _is_stopping(lines: list[str]) -> bool:
 
 
 def _is_postgres(pid: int) -> bool:
-    """Whether this process id belongs to a PostgreSQL and not, after a restart, to a stranger."""
+    """Whether this process id belongs to a PostgreSQL and not, after a reboot, to another program."""
     if sys.platform == "linux":
         return "postgres" in "".join(_read_lines(Path(f"/proc/{pid}/comm")))
     told = subprocess.run(  # noqa: S603 -- a number is all that varies
@@ -260,7 +260,7 @@ def _is_postgres(pid: int) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: a PGDATA or an LC_ALL of the caller must not leak in."""
+    """An environment without the caller's: its PGDATA or LC_ALL must not leak in."""
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 

@@ -22,7 +22,7 @@ from refinery_local import leash
 _GLANCE = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 _HEALTHY_SECONDS = 30.0
-"""A part that lived this long has earned a quick restart."""
+"""Seconds after which a part that dies is restarted without a pause."""
 
 
 class Part(Protocol):
@@ -30,13 +30,13 @@ class Part(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name in messages."""
 
     async def start(self) -> None:
-        """Return when it is ready; raise CannotStart if it gets nowhere."""
+        """Return when it is ready; raise CannotStart if it does not get ready."""
 
     def ended(self) -> str | None:
-        """Why it does not run, or None while it does."""
+        """The reason why it does not run, or None while it does."""
 
     async def stop(self) -> None:
         """Return when it has ended, in order; nothing if it does not run."""
@@ -47,7 +47,7 @@ class Part(Protocol):
 
 @dataclass
 class Child:
-    """A program of our own that serves; it gets its settings by environment and cannot outlive us."""
+    """A service as a process; it gets its settings by environment and cannot outlive this process."""
 
     name: str
     command: Sequence[str]
@@ -56,11 +56,11 @@ class Child:
     ready_seconds: float = 60.0
     grace_seconds: float = 30.0
     silent: bool = False
-    """Whether only its standard error is for people."""
+    """Whether only its standard error is shown."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     async def start(self) -> None:
-        """Start it, in a session of its own so that Ctrl-C is for us alone, and wait until it is ready."""
+        """Start it in a session of its own, so that Ctrl-C does not reach it, and wait until it is ready."""
         self._forget()
         self._process = subprocess.Popen(  # noqa: ASYNC220, S603 -- it takes a millisecond; our own programs
             leash.command(list(self.command), at_parent_death=signal.SIGTERM),
@@ -110,7 +110,7 @@ class Child:
 
 
 def serving(address: str) -> Callable[[], Awaitable[bool]]:
-    """Make a question out of an address: does the gRPC server there say that it is serving?"""
+    """Return a check for an address: whether the gRPC server there reports SERVING."""
 
     async def ask() -> bool:
         async with grpc.aio.insecure_channel(address) as channel:
@@ -136,10 +136,10 @@ async def supervise(
     Run the parts until `stop` is set, each started when the ones before it are ready.
 
     Args:
-        parts: What runs, in the order of dependence.
-        stop: Set by whoever wants it to end; it also ends a start that is under way.
+        parts: The parts, in the order of dependence.
+        stop: Set by the caller to end the run; it also ends a start that is under way.
         started: Awaited once, when everything is ready.
-        report: Told in one sentence what died, and what came back.
+        report: Called with one sentence for each part that died or came back.
 
     Raises:
         CannotStart: A part did not get ready the first time; the others have been stopped.
@@ -171,7 +171,7 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work, and say whether it was done before `stop` was set."""
+    """Do the work, and return whether it was done before `stop` was set."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)

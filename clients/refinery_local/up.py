@@ -61,7 +61,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Something that listens: what it is called, and where."""
+    """A service that listens: its name and its address."""
 
     name: str
     host: str
@@ -75,7 +75,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Service(Listener):
-    """One service of ours, and its module."""
+    """One of Refinery's services, and its module."""
 
     module: str
 
@@ -103,14 +103,14 @@ async def up(
     """
     Run PostgreSQL, Temporal and the services on the data in a folder until SIGINT or SIGTERM.
 
-    Without `processes` there is no Temporal, and nothing that carries processes out.
+    Without `processes` neither Temporal nor the process worker is started.
 
-    Prints the endpoints on standard output once everything answers, and then closes it, so that whoever reads
-    it knows; everything else is on standard error.
-    A second signal does not wait for what still drains.
+    Prints the endpoints on standard output once everything answers, and then closes it, as a signal for its
+    reader; everything else is on standard error.
+    A second signal ends the wait for services that still drain.
 
     Returns:
-        The exit code: 0 after an orderly end, 1 where something could not start (said in one sentence).
+        The exit code: 0 after an orderly end, 1 if a part could not start (with one sentence why).
     """
     ledger = Service("ledger", host, ledger_port, "ledger_service")
     resolver = Service("resolver", host, resolver_port, "resolver_service")
@@ -147,7 +147,7 @@ def _listeners(temporal: Temporal | None) -> Sequence[Listener]:
 
 
 def _addresses(ledger: Service, resolver: Service, temporal: Temporal | None) -> dict[str, str]:
-    """Where the worker finds the others; Temporal here has no TLS and no keys, whatever is set elsewhere."""
+    """The addresses for the worker; Temporal here has neither TLS nor keys, so their settings are cleared."""
     if temporal is None:
         return {}
     elsewhere = ("TLS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_SERVER_NAME", "API_KEY")

@@ -54,7 +54,7 @@ class Ledger:
     drain: Drain
 
     async def refine(self, *drafts: Draft, **fields: Any) -> Refined:
-        """Refine as genesis, unless it is said who acts."""
+        """Refine as genesis, unless an author is given."""
         return await self.refinery.refine(**{"author_ref": AUTHOR, **fields}, drafts=drafts)
 
     async def record(self, id_: str, solution: Any = None, *, branch: str = "", **inputs: Any) -> Vibe:
@@ -63,18 +63,18 @@ class Ledger:
         return refined.vibes[0]
 
     async def branch(self, name: str, parent: str = "", **fields: Any) -> int:
-        """Make a branch, and say where it forks."""
+        """Make a branch, and return its fork position."""
         created = await self.refinery.create_branch(name, author_ref=AUTHOR, parent=parent, **fields)
         assert created.branch.fork_position is not None
         return created.branch.fork_position
 
     async def ref(self, reference: str, branch: str = "main", as_of: Any = None) -> str:
-        """What a reference means in a context."""
+        """The ref that a reference means in a context."""
         context = Context(branch, as_of)
         return (await self.refinery.get_vibe(reference, context=context, full=False)).ref
 
     async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Look into the database as its owner."""
+        """Query the database as its owner."""
         connection = await asyncpg.connect(self.database.owner_url)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
@@ -83,7 +83,7 @@ class Ledger:
             await connection.close()
 
     async def last_position(self) -> int:
-        """Where the ledger ends."""
+        """The last position of the ledger."""
         return int((await self.rows("select max(position) from refinery.refinements"))[0][0])
 
 

@@ -32,7 +32,7 @@ async def aging(ledger: Ledger) -> Ledger:
 
 
 async def end_of(stream: Any) -> Exception:
-    """What a stream ends with."""
+    """The error that ends a stream."""
     try:
         async with asyncio.timeout(PATIENCE):
             while await stream.read() is not grpc.aio.EOF:

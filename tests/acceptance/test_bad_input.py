@@ -1,4 +1,4 @@
-"""Whatever is sent, it is refused by name, nothing is written, and the services live on."""
+"""Bad input of every kind is refused by name, writes nothing, and leaves the services running."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Services:
     resolver: ServiceProcess
     owner_url: str
     resident_bytes: int
-    """What they both had in memory before."""
+    """The memory of both services before."""
 
     @property
     def both(self) -> tuple[ServiceProcess, ServiceProcess]:

@@ -22,7 +22,7 @@ from tests.cases.seeded import FIRST, SEEDED
 
 
 async def revisions(ledger: Ledger, id_: str, branch: str, as_of: int | None = None) -> list[str]:
-    """What a branch sees of an id, oldest first, one to a page."""
+    """The revisions of an id that a branch sees, oldest first, one to a page."""
     listed = ledger.refinery.list_revisions(id_, context=Context(branch, as_of), page_size=1)
     return [vibe.ref async for vibe in listed][::-1]
 

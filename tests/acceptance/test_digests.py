@@ -107,7 +107,7 @@ def canonical(stored: str | None) -> str | None:
 
 
 def pins_of(schema: Any) -> list[tuple[str, str]]:
-    """What is beside each `$refResolved`, wherever; these schemas have none that are data."""
+    """Every object with `$refResolved` in a schema; these schemas have none in data."""
     if isinstance(schema, dict):
         own = [(schema["$ref"], schema["$refResolved"])] if "$refResolved" in schema else []
         return own + [pin for part in schema.values() for pin in pins_of(part)]

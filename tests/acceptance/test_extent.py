@@ -1,4 +1,4 @@
-"""What a refine becomes is bounded before it takes the lock; what is legal commits, and is answered whole."""
+"""The size of a refine is bounded before the lock; legal ones commit, and are answered whole."""
 
 from __future__ import annotations
 

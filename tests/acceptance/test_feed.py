@@ -25,7 +25,7 @@ WATCHERS = 40
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each query was asked by this process."""
+    """The number of times that this process sent each query."""
     counts: Counter[str] = Counter()
     fetch = Store.fetch
 

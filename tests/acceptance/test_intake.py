@@ -1,4 +1,4 @@
-"""How refines come in: what is pinned, what is read on, and what one of a stream costs the others."""
+"""The intake of refines: pins, reading on, and the cost of one refine of a stream for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in the ledger is answered, whatever its size: in parts, on pages, or cut and said to be."""
+"""Everything in the ledger is answered, whatever its size: in parts, on pages, or cut and marked so."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from generate_series(0, $4::integer - 1) n, lateral (select format('large/%s/%s'
 
 @dataclass(frozen=True)
 class Shape:
-    """What a ledger may hold from before answers were bounded, or what only some form makes large."""
+    """A Vibe from before answers were bounded, or one that is large only in some form."""
 
     vibes: int = 1
     targets: int = 0
     references: int = 0
     branches: int = 1
     numbers: int = 0
-    """How many are in the context, and in the solution."""
+    """The numbers of values in the context, and in the solution."""
 
     @property
     def schema(self) -> dict[str, Any] | None:
@@ -83,7 +83,7 @@ class Large:
 
     @property
     def refs(self) -> list[str]:
-        """What it made."""
+        """The refs of its Vibes."""
         return [f"main@large/{self.position}/{number}?1" for number in range(self.shape.vibes)]
 
     def check(self, message: Any) -> None:

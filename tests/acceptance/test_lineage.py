@@ -19,7 +19,7 @@ UP, DOWN = LineageDirection.UP, LineageDirection.DOWN
 async def walk(
     ledger: Ledger, reference: str, direction: LineageDirection = UP, **fields: Any
 ) -> tuple[dict[str, int], bool]:
-    """What a walk reaches, how far away, and whether it was cut; the order of the answer is checked."""
+    """The Vibes that a walk reaches, their distances, and whether it was cut; checks their order."""
     answers = ledger.refinery.trace_lineage(reference, direction=direction, **fields)
     steps: list[LineageStep] = [step async for step in answers]
     younger_first = -1 if direction is UP else 1
@@ -231,7 +231,7 @@ async def test_a_walk_over_many_edges_between_long_refs_comes_in_parts_that_a_me
 async def test_a_vibe_with_more_edges_than_a_message_holds_goes_on_in_the_next(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever is divided where, the client gives each Vibe once, with all its edges."""
+    """The client gives each Vibe once, with all its edges, wherever the stream is divided."""
     folder, many = "x" * 100, 40
     await ledger.refine(record(f"{folder}/base"), record("after"))
     made = [record(f"{folder}/{number}") for number in range(many)]

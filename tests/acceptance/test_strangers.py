@@ -247,7 +247,7 @@ EDITS = {
     "a refinement, and all that it made": (f"position {TEXT + 1}: follows position {TEXT - 1}", f"with v as (delete from refinery.vibes where position = {TEXT}) delete from refinery.refinements where position = {TEXT}"),
     "another ledger": ("position 1: has the chain", "update refinery.ledger set id = gen_random_uuid()"),
 }  # fmt: skip
-"""Where an edit is found and how it is named, and the statement."""
+"""The place and the name of a finding, and the statement that causes it."""
 
 
 @asynccontextmanager

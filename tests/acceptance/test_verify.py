@@ -1,4 +1,4 @@
-"""Whatever is edited behind the ledger's back, verify finds it."""
+"""Verify finds every edit behind the ledger's back."""
 
 # ruff: noqa: E501 - a row of the table is one line
 
@@ -73,7 +73,7 @@ class Clone:
         )
 
     async def end(self) -> tuple[int, bytes]:
-        """What a witness keeps: the last position, and its chain."""
+        """A witness: the last position, and its chain."""
         row = await self.superuser.fetchrow(
             "select position, chain from refinery.refinements order by position desc limit 1"
         )

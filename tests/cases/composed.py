@@ -1,4 +1,4 @@
-"""What compositions came to when bundling was written in SQL: bytes that every way of composing them keeps.
+"""The bundles from when bundling was written in SQL: bytes that every way of composing keeps.
 
 One number is written in another way since: 1e17 is an integer, and answered as its digits.
 

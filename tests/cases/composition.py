@@ -14,7 +14,7 @@ from refinery_core.vibe.refs import AugUri
 
 @dataclass(frozen=True)
 class Case:
-    """What the schema of the last Vibe accepts and refuses."""
+    """Solutions that the schema of the last Vibe accepts and refuses."""
 
     name: str
     written: Mapping[str, Any]

@@ -34,7 +34,7 @@ class Load:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self._failure: BaseException | None = None
         self.acknowledged: list[tuple[float, Refined]] = []
-        """When it was heard, and what."""
+        """The time of an answer, and the answer."""
 
     def __enter__(self) -> Self:
         self._thread.start()

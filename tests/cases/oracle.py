@@ -1,4 +1,4 @@
-"""What the sources of a case mean to a standard validator without any bundle."""
+"""The verdicts of a standard validator on the sources of a case, without any bundle."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ class ServiceProcess:
 
     @property
     def log(self) -> str:
-        """What it has logged, warnings and worse."""
+        """Its log, warnings and worse."""
         return self._log.read_text()
 
     @property
     def resident_bytes(self) -> int:
-        """How much memory it has in use; 0 where the system does not say."""
+        """Its memory in use; 0 if the system does not report it."""
         status = Path(f"/proc/{self.pid}/status")
         if not status.exists():
             return 0
@@ -107,7 +107,7 @@ class ServiceProcess:
 
 
 def cpu_seconds(pid: int) -> float:
-    """How much CPU time a process has had; 0 where the system does not say."""
+    """The CPU seconds of a process; 0 if the system does not report them."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WORLD = "http://world.test"
-"""Where the calls go. Somebody answers there what the scenario says, call after call; the last for ever."""
+"""The address of the calls. A server there gives the answers of the scenario, the last one for ever."""
 
 STANDARD = "https://serverlessworkflow.io/spec/1.0.0/errors/"
 
@@ -25,7 +25,7 @@ class Scenario:
     calls: list[str] | None = None
     """The paths that were called, in order; None where that is left to chance."""
     events: list[dict[str, Any]] = field(default_factory=list)
-    """What it is sent before it starts to listen."""
+    """The events that are sent before it starts to listen."""
 
     @property
     def document(self) -> dict[str, Any]:

@@ -14,14 +14,14 @@ import trustme
 
 @dataclass(frozen=True)
 class Authority:
-    """Who says who somebody is, and its files in a folder."""
+    """A certificate authority, and its files in a folder."""
 
     folder: Path
     ca: trustme.CA = field(default_factory=trustme.CA)
 
     @property
     def file(self) -> str:
-        """Whom to trust."""
+        """The certificates to trust."""
         path = self.folder / "ca.pem"
         self.ca.cert_pem.write_to_path(str(path))
         return str(path)

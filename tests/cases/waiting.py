@@ -1,4 +1,4 @@
-"""How tests wait: for a condition, and never for seconds."""
+"""Waiting in tests: for a condition, and never for seconds."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ REASONS = {200: "OK", 302: "Found", 404: "Not Found", 500: "Error", 503: "Unavai
 @dataclass
 class Web:
     """
-    What it answers, and what it was asked. The last answer of a path is given for ever.
+    Its answers, and its requests. The last answer of a path is repeated for ever.
 
     An answer is a status and its content; of a redirect, the content is where it leads.
     """

@@ -1,4 +1,4 @@
-"""Whoever dies, what was acknowledged is there, once, and the service comes back by itself."""
+"""After any crash, every acknowledged write is there, once, and the service comes back by itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BETWEEN = 200
 """Acknowledged refines between two crashes."""
 RESTARTS = 3
 AWAY_SECONDS = 4.0
-"""What it takes until somebody starts a ledger again that was killed."""
+"""The seconds until a killed ledger is started again."""
 CONFIG = Path(__file__).parents[2] / "proto/service_config.json"
 
 
@@ -67,7 +67,7 @@ def test_a_ledger_that_crashes_under_load_loses_nothing(store: Store, ledger: Se
 def test_a_ledger_that_is_stopped_and_started_under_load_fails_nobody(
     store: Store, ledger: ServiceProcess
 ) -> None:
-    """What arrives as it stops, gRPC drops as CANCELLED; it is sent again, as what is UNAVAILABLE is."""
+    """gRPC drops calls that arrive as it stops as CANCELLED; they are sent again, like UNAVAILABLE ones."""
     with Load(ledger.address) as load:
         for _ in range(RESTARTS):
             load.wait_for(BETWEEN)

@@ -71,7 +71,7 @@ def request(id_: str) -> pb.RefineRequest:
 
 
 async def refused(stream: Any) -> Exception:
-    """What a stream ends with."""
+    """The error that ends a stream."""
     try:
         while await stream.read() is not grpc.aio.EOF:
             pass

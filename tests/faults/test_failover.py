@@ -23,7 +23,7 @@ from tests.faults.asking import outcome, read, refined, serves
 
 
 async def last_of(server: EmbeddedPostgres) -> int:
-    """Where its ledger ends."""
+    """The last position of its ledger."""
     connection = await asyncpg.connect(server.url(NAME))
     try:
         return int(await connection.fetchval(QUERIES["last_position"]))

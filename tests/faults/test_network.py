@@ -50,7 +50,7 @@ class Far:
         await _answer(self.stub.ListRefinements(pb.ListRefinementsRequest(), timeout=seconds))
 
     async def position(self, request: pb.RefineRequest) -> int | None:
-        """Where a request was committed, if it was."""
+        """The position at which a request was committed, if it was."""
         sql = "select position from refinery.refinements where request_id = $1"
         position: int | None = await self.superuser.fetchval(sql, uuid.UUID(request.request_id))
         return position

@@ -1,4 +1,4 @@
-"""Whoever dies, and however often: every execution completes, and each of its commits is made once."""
+"""Every execution completes, and makes each of its commits once, however often a service dies."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ class Services:
     address: str
 
     async def refine(self, *drafts: Draft, **fields: Any) -> list[str]:
-        """Refine as genesis, and say the refs."""
+        """Refine as genesis, and return the refs."""
         refined = await self.refinery.refine(author_ref=AUTHOR, drafts=drafts, **fields)
         return [vibe.ref for vibe in refined.vibes]
 
     async def record(self, id_: str, *, branch: str = "", **documents: Any) -> str:
-        """Refine one RECORD, and say its ref."""
+        """Refine one RECORD, and return its ref."""
         (ref,) = await self.refine(Draft(type=VibeType.RECORD, id=id_, **documents), branch=branch)
         return ref
 
@@ -64,7 +64,7 @@ class Services:
         await self.refinery.create_branch(name, author_ref=AUTHOR, parent=parent)
 
     async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Look into the database as its owner."""
+        """Query the database as its owner."""
         connection = await asyncpg.connect(self.database.owner_url)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)

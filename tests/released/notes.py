@@ -36,7 +36,7 @@ def read() -> list[Note]:
 
 
 def today(date: str) -> Note:
-    """What the line of the release would be that today's number says."""
+    """The line of the release with today's number."""
     return Note(
         THIS.number,
         date,

@@ -1,4 +1,4 @@
-"""What a ledger asks of refine() and forecast(), asked for every kind of refine itself, and the answers."""
+"""The requests of a ledger to refine() and forecast(), for every kind of refine, and the answers."""
 
 from __future__ import annotations
 

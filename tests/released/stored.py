@@ -15,7 +15,7 @@ from refinery_core.release import order
 
 FOLDER: Final = Path(__file__).parent
 PROGRAMS: Final = ("services", "clients", "gen")
-"""What its Python consists of, in the order in which it is looked for."""
+"""The folders of its Python, in the order of the import path."""
 _CONTRACTS: Final = re.compile(r"^((?:OLDEST_)?CONTRACT): Final = (\d+)$", re.MULTILINE)
 SUFFIX: Final = ".tar.xz"
 
@@ -46,7 +46,7 @@ class Released:
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """What its ledger asked of refine() and forecast(), and what it was answered: see `recording`."""
+        """The requests of its ledger to refine() and forecast(), and the answers: see `recording`."""
         calls: list[dict[str, Any]] = json.loads(calls_file(self.number).read_text())
         return calls
 
@@ -60,12 +60,12 @@ def numbers() -> list[str]:
 
 
 def programs_file(number: str) -> Path:
-    """Where the programs of a release are stored."""
+    """The file with the programs of a release."""
     return FOLDER / f"v{number}{SUFFIX}"
 
 
 def calls_file(number: str) -> Path:
-    """Where the calls of a release are stored."""
+    """The file with the calls of a release."""
     return FOLDER / f"v{number}.json"
 
 

@@ -20,7 +20,7 @@ def queries(released: Released) -> dict[str, str]:
 
 
 async def signatures(url: str, queries: Mapping[str, str]) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """What each query takes, and the columns that it gives."""
+    """The arguments of each query, and its columns."""
     connection = await asyncpg.connect(url, server_settings={"search_path": "pg_catalog"})
     try:
         prepared = {name: await connection.prepare(sql) for name, sql in queries.items()}

@@ -66,7 +66,7 @@ def changes(table: str) -> dict[str, str]:
 
 
 async def sqlstate(connection: asyncpg.Connection, role: str, sql: str) -> str:
-    """How a statement ends for a role; it is taken back if it went well."""
+    """The outcome of a statement for a role; it is rolled back if it succeeds."""
     transaction = connection.transaction()
     await transaction.start()
     try:

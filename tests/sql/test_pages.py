@@ -1,4 +1,4 @@
-"""What a page reads under generic plans, in buffers: as much as it holds, however much there is beside it."""
+"""The buffers that a page reads under generic plans: in proportion to the page, not to the ledger."""
 
 from __future__ import annotations
 

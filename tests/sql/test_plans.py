@@ -1,4 +1,4 @@
-"""What the queries read: 20,000 Vibes stand for millions, as a plan that is generic does not know them."""
+"""The rows that queries read: 20,000 Vibes stand for millions, because a generic plan ignores the number."""
 
 # ruff: noqa: E501 - a row of the table is one line
 

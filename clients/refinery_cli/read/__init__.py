@@ -1,1 +1,1 @@
-"""Reads what people write: documents, YAML, request files, files of schemas."""
+"""Reads the input of people: documents, YAML, request files, schema files."""

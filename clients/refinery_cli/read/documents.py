@@ -1,4 +1,4 @@
-"""Reads what people write: documents inline, from a file or from standard input, as JSON or as YAML 1.2."""
+"""Reads documents: inline, from a file or from standard input, as JSON or as YAML 1.2."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STDIN = "-"
 
 def document_of(text: str | None, option: str) -> Any:
     """
-    A document given as inline JSON, `@file`, or `-` for standard input; ABSENT where none was given.
+    A document from inline JSON, `@file`, or `-` for standard input; ABSENT if none was given.
 
-    JSON is handed on as it is, so that the server sees every number as it was written.
+    JSON is passed on as text, so that the server sees every number as it was written.
 
     Raises:
         Usage: It cannot be read.
@@ -70,7 +70,7 @@ def _stdin() -> str:
 
 
 def _is_yaml(path: Path) -> bool | None:
-    """What the name says; None where it says nothing."""
+    """Whether the name says JSON or YAML; None if it says neither."""
     return {".yaml": True, ".yml": True, ".json": False}.get(path.suffix.lower())
 
 

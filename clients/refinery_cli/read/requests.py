@@ -98,7 +98,7 @@ def read_request(file: Path) -> Refine:
     Read a request; an author that it does not name is empty.
 
     Raises:
-        Usage: naming the field that is not what it should be.
+        Usage: A field is wrong; the message names it.
     """
     fields = _fields(value_of(file), _REQUEST, "")
     if "drafts" not in fields:

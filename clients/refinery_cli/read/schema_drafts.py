@@ -20,12 +20,12 @@ from refinery_core.vibe.keywords import Dialect
 
 _DYNAMIC = ("$dynamicRef", "$recursiveRef", "$dynamicAnchor", "$recursiveAnchor")
 Changes = dict[int, dict[str, Any]]
-"""By the identity of an object in a file: what its keys become; None drops a key."""
+"""By the identity of an object in a file: the new values of its keys; None drops a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """One reference: where it stood, as what it was written, and what it has become."""
+    """One reference: its place, its text in the file, and its new text."""
 
     file: PurePath
     pointer: str
@@ -35,7 +35,7 @@ class Rewritten:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDraft:
-    """One Vibe to be: its id, its files (the root first), and what became of their references."""
+    """One new Vibe: its id, its files (the root first), and their rewritten references."""
 
     id: str
     files: tuple[SchemaFile, ...]
@@ -45,7 +45,7 @@ class SchemaDraft:
 
 @dataclass(frozen=True, slots=True)
 class _Home:
-    """Where a file goes: into which Vibe, and to which place in it."""
+    """The target of a file: a Vibe, and a place in it."""
 
     id: str
     root: SchemaFile
@@ -56,11 +56,11 @@ def plan(files: Sequence[SchemaFile], ids: Mapping[SchemaFile, str]) -> list[Sch
     """
     Make drafts of files, in an order in which each refers only to earlier ones.
 
-    Files that refer to each other in a ring become one Vibe: the first of them in the order of `files` is the
-    root and gives the id, the others go under its definitions.
+    Files that refer to each other in a cycle become one Vibe: the first in the order of `files` is the root
+    and gives the id, the others go under its definitions.
 
     Raises:
-        Unresolved: A reference leads nowhere, or a ring cannot be merged.
+        Unresolved: A reference leads nowhere, or a cycle cannot be merged.
     """
     library = Library(files)
     links = {file: library.links(file) for file in files}
@@ -148,7 +148,7 @@ def _becomes(link: Link, homes: Mapping[SchemaFile, _Home]) -> str:
 
 
 def _move(guest: SchemaFile, tokens: tuple[str, ...], changes: Changes) -> None:
-    """Let the names of a guest go, and its own references lead to where it will be."""
+    """Drop the names of a guest, and make its own references lead to its new place."""
     for spot in guest.spots:
         change = changes.setdefault(id(spot.schema), {})
         change |= dict.fromkeys(("$id", "$anchor", "$schema"))
@@ -177,7 +177,7 @@ def _rewritten(value: Any, changes: Changes) -> Any:
 
 
 def id_of(path: PurePath, prefix: str) -> str:
-    """The id that a file has unless it is told: the prefix, and the name without its endings."""
+    """The default id of a file: the prefix, and the name without its endings."""
     name = path.name
     for ending in (".json", ".yaml", ".yml"):
         name = name.removesuffix(ending)

@@ -1,7 +1,7 @@
-"""Reads JSON Schema files that refer to each other, and says where each of their references leads.
+"""Reads JSON Schema files that refer to each other, and finds the target of each reference.
 
-A reference leads by file name first (relative to the file it stands in), then by `$id`. Nothing is fetched:
-what leads to no file and no meta-schema is refused.
+A reference is resolved by file name first (relative to its own file), then by `$id`. Nothing is fetched:
+a reference to neither a file nor a meta-schema is refused.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One reference that leads to a file: from where, as what it was written, and to which place in which."""
+    """One reference that leads to a file: its place, its text, the file, and the place in that file."""
 
     file: SchemaFile
     spot: Spot
@@ -51,7 +51,7 @@ class Link:
 
     @property
     def pointer(self) -> str:
-        """Where it stands."""
+        """The JSON pointer of its place."""
         return f"{self.spot.pointer}/$ref"
 
 
@@ -100,7 +100,7 @@ class SchemaFile:
                         yield from self._walk(member, pointer + way, base, is_inner=is_inner)
 
     def place(self, address: str, fragment: str) -> tuple[str, ...] | None:
-        """The way to what a fragment names in the part with this `$id`; None if nothing is there."""
+        """The path to the target of a fragment in the part with this `$id`; None if nothing is there."""
         start = self.addresses.get(address, "")
         if fragment and not fragment.startswith("/"):
             pointer = self.anchors.get((address, fragment))
@@ -151,7 +151,7 @@ class Library:
     def _target(
         self, file: SchemaFile, spot: Spot, where: str, written: str
     ) -> tuple[SchemaFile, str] | None:
-        """The file, and the `$id` of the part in it; None for what is true wherever the file is."""
+        """The file, and the `$id` of the part in it; None for a reference that is valid anywhere."""
         named = self._by_path.get(_normal(file.path.parent / unquote(written.partition("#")[0])))
         if named is not None:
             return named, named.address
@@ -179,7 +179,7 @@ def components(
     files: Sequence[SchemaFile], links: Mapping[SchemaFile, Sequence[Link]]
 ) -> list[list[SchemaFile]]:
     """
-    Group the files so that those in a ring are together, and targets come before what needs them.
+    Group the files so that those in a cycle are together, and targets come before their users.
 
     Each group keeps the order of `files`. Tarjan's algorithm, without recursion.
     """

@@ -14,7 +14,7 @@ from refinery_cli.show.failures import Usage
 from refinery_core.vibe.documents import MAX_DEPTH, DocumentFault, from_value, parse
 
 MAX_PARTS = 1_000_000
-"""What a document may hold once its aliases are written out; a document of 1 MiB has less than that."""
+"""The most values after expanding aliases; a document of 1 MiB has fewer."""
 
 _AROUND = 3
 """The levels of a request around its documents."""
@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"(-?)\+?([0-9]*)\.?([0-9]*)([eE][-+]?[0-9]+)?").fullmatch
 
 
 class _Json(SafeConstructor):
-    """Makes of every scalar what JSON would make of it."""
+    """Reads every scalar as JSON would read it."""
 
     def number(self, node: ScalarNode) -> Any:
         """Make a number, exactly."""
@@ -53,7 +53,7 @@ class _Json(SafeConstructor):
         return super().construct_mapping(node, deep)
 
     def check_mapping_key(self, _: Any, key_node: Any, mapping: Any, key: Any, __: Any) -> bool:
-        """See that a key stands once."""
+        """Check that a key occurs once."""
         if key in mapping:
             raise ConstructorError(None, None, f"the key '{key}' occurs twice", key_node.start_mark)
         return True
@@ -69,7 +69,7 @@ def read_yaml(text: str, source: str) -> Any:
     The one document in a YAML text.
 
     Raises:
-        Usage: It is not YAML, or more than a JSON document can be.
+        Usage: It is not YAML, or too large for a JSON document.
     """
     reader = YAML(typ="safe", pure=True)
     reader.Constructor = _Json
@@ -83,10 +83,10 @@ def read_yaml(text: str, source: str) -> Any:
 
 def check_size(value: Any, source: str) -> None:
     """
-    Walk with the aliases written out, and stop where that is more than any document may hold.
+    Walk with expanded aliases, and stop beyond the limit of a document.
 
     Raises:
-        Usage: It is.
+        Usage: The limit is exceeded.
     """
     parts = 0
     todo = [(value, 0)]

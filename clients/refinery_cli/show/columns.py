@@ -1,4 +1,4 @@
-"""Which columns the tables of more than one verb have."""
+"""Columns that the tables of several verbs share."""
 
 from __future__ import annotations
 

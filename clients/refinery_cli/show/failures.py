@@ -1,4 +1,4 @@
-"""How the command says that something went wrong: one sentence and its reason, never a traceback."""
+"""Failures of the command: one sentence with its reason, never a traceback."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from refinery_core.vibe.refs import RefFault, check_id
 
 
 class Usage(Exception):  # noqa: N818 -- reads as the sentence that it is
-    """The command was given something that it cannot work with; the sentence says what."""
+    """The input of the command is unusable; the sentence names it."""
 
 
 def report(refusal: RefineryError, form: Form = "text") -> None:
-    """Tell a refusal, what is wrong where it brings a list, and what may help; for programs, one object."""
+    """Report a refusal with its violations and hints; for programs, as one object."""
     violations = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
     hints = list(_hints(refusal))
     if form == "text":
@@ -51,7 +51,7 @@ def _is_id(text: str) -> bool:
 
 
 def report_failure(sentence: str, form: Form = "text") -> None:
-    """Tell what was answered in place of what was asked for; for programs, one object."""
+    """Report a failure that is not a refusal; for programs, as one object."""
     if form == "text":
         _tell(sentence)
     else:
@@ -59,19 +59,19 @@ def report_failure(sentence: str, form: Form = "text") -> None:
 
 
 def report_usage(sentence: str) -> None:
-    """Tell what is wrong with the command."""
+    """Report a mistake in the command line."""
     _tell(sentence.strip())
     _tell("Add --help to see what can be said.", start="")
 
 
 def note(sentence: str) -> None:
-    """Tell something beside the answer, where it cannot be mistaken for the answer."""
+    """Print a remark on standard error, apart from the answer."""
     _tell(sentence, start="")
 
 
 @contextmanager
 def repeatable(request_id: UUID) -> Iterator[None]:
-    """Where the outcome of a request remains unknown, say how to ask for the same again."""
+    """If the outcome of a request remains unknown, add the option that repeats it."""
     try:
         yield
     except RefineryError as refusal:
@@ -81,7 +81,7 @@ def repeatable(request_id: UUID) -> Iterator[None]:
 
 
 def violation_line(violation: Violation) -> str:
-    """Where a solution is wrong, and how."""
+    """One violation: its place in the solution, and the message."""
     return f"{violation.instance_path or '(root)'}: {violation.message}"
 
 

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for programs, colours only on a terminal."""
+"""Output of the command: tables for people, JSON for programs, colours only on a terminal."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Columns = Mapping[str, Callable[[T], object]]
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _WIDE = 100_000
-"""Columns of a pipe: a tree is cut where it does not fit, whether it may wrap or not."""
+"""The width of a pipe, in columns: rich cuts a tree that does not fit, even if it may wrap."""
 _CONTROL_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: object) -> str:
-    """A text without what a terminal would obey instead of showing; line ends stay."""
+    """A text without control characters that a terminal would execute; line ends stay."""
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), str(text))
 
 
@@ -63,7 +63,7 @@ def print_json(value: Any, form: Form) -> None:
 
 
 def print_done(form: Form, sentence: str, **facts: str) -> None:
-    """Print that something was done: a sentence for people, what and to whom for programs."""
+    """Print that something was done: a sentence for people, an object for programs."""
     if form == "text":
         say(sentence)
     else:
@@ -71,7 +71,7 @@ def print_done(form: Form, sentence: str, **facts: str) -> None:
 
 
 def print_facts(facts: Mapping[str, object]) -> None:
-    """Print what is known of one thing, a line each; what is None or empty is left out."""
+    """Print the facts about one thing, a line each; None and empty ones are left out."""
     known = {name: fact for name, fact in facts.items() if fact not in (None, "", ())}
     width = max(map(len, known), default=0)
     for name, fact in known.items():
@@ -108,7 +108,7 @@ async def print_stream(
     *,
     limit: int = 0,
 ) -> bool:
-    """Print a list that arrives bit by bit; give whether `limit` (0 is none) cut it."""
+    """Print a list as it arrives; return whether `limit` (0 is none) cut it."""
     kept: list[T] = []
     count = 0
     async for item in items:
@@ -128,7 +128,7 @@ async def print_stream(
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that takes (done, total) and draws a bar, if somebody sits before it."""
+    """Return a function that takes (done, total) and draws a bar, on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

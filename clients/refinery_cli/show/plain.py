@@ -12,7 +12,7 @@ from refinery_client.drafts import ABSENT
 
 
 def plain(value: Any) -> Any:
-    """Make it of dict, list, str, int, float, bool and None; what is ABSENT is left out."""
+    """Convert to dict, list, str, int, float, bool and None; ABSENT members are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
         return {name: plain(part) for name, part in fields if part is not ABSENT}

@@ -1,4 +1,4 @@
-"""How an execution is followed on a screen: each task in a line, as it begins, is tried again and ends."""
+"""Progress of an execution on a screen: a line for each task, as it begins, is retried and ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORDS: Final = {
 
 
 class Screen(Protocol):
-    """Where events are shown."""
+    """A display of events."""
 
     def show(self, event: ExecutionEvent) -> None:
         """Show one event."""
@@ -40,7 +40,7 @@ class Screen(Protocol):
 
 @contextmanager
 def screen(form: Form) -> Iterator[Screen]:
-    """A table that lives on a terminal, lines in a pipe, documents for a program; nothing for -o json."""
+    """A live table on a terminal, lines in a pipe, documents for a program; nothing for -o json."""
     if form == "text" and sys.stdout.isatty():
         board = Board()
         with Live(board, console=console(), refresh_per_second=12):
@@ -63,7 +63,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Documents:
-    """One document an event, where documents are asked for one to a line."""
+    """One document an event, for -o jsonl."""
 
     form: Form
 
@@ -83,7 +83,7 @@ class _Row:
 
 
 class Board:
-    """The tasks in the order in which they began; the oldest that are over give way to the newest."""
+    """The tasks in the order in which they began; the oldest finished ones give way to the newest."""
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
@@ -101,7 +101,7 @@ class Board:
         row.attempts += event.type is ExecutionEventType.TASK_RETRIED
 
     def __rich_console__(self, _: Console, __: ConsoleOptions) -> RenderResult:
-        """Draw what fits."""
+        """Draw as many lines as fit."""
         shown = sorted(list(self._rows)[-MAX_LINES:], key=list(self._rows).index)
         running = [task for task, row in self._rows.items() if _runs(row) and task not in shown]
         table = Table.grid(padding=(0, 1))

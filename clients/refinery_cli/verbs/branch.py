@@ -30,7 +30,7 @@ async def create(
     *,
     parent: Annotated[str, Parameter(help="The branch to fork from.")] = "main",
     fork: Annotated[
-        str | None, Parameter(help="The last position or time of the parent that it sees; else now.")
+        str | None, Parameter(help="The last position or time of the parent that it sees. Default: now.")
     ] = None,
     author: Author = LOCAL_ROLE,
     request_id: RequestId = None,

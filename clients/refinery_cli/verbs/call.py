@@ -24,15 +24,15 @@ async def call(
     author: Author = LOCAL_ROLE,
     branch: Branch = "main",
     request_id: Annotated[
-        str | None, Parameter(help="A UUID of your own: the key of this call for whoever is called.")
+        str | None, Parameter(help="A UUID of your own: the idempotency key of this call.")
     ] = None,
     output: Output = "text",
     services: Services = HERE,
 ) -> int:
     """
-    Call a Capability Vibe alone, and print its output. It is not an execution, and is not repeated.
+    Call a Capability Vibe directly, and print its output. It is not an execution, and not retried.
 
-    Exit code 1 where it gave a problem instead.
+    Exit code 1 if it gives a problem instead.
     """
     document_, id_ = document_of(input, "--input"), request_id_of(request_id) or uuid.uuid4()
     async with services.connect() as refinery:

@@ -1,4 +1,4 @@
-"""`refinery completion`: the command explains itself to a shell."""
+"""`refinery completion`: completion of the command in a shell."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from refinery_cli.show.output import say
 app = App(name="completion", help="Complete the command in your shell.", help_format="plaintext")
 
 Shell = Annotated[
-    Literal["bash", "zsh", "fish"] | None, Parameter(help="The shell; else the one that runs this.")
+    Literal["bash", "zsh", "fish"] | None, Parameter(help="The shell. Default: the one that runs this.")
 ]
 
 
 @app.command
 def install(shell: Shell = None, /) -> None:
-    """Write the completion where your shell finds it, and a line into its start-up file that loads it."""
+    """Install the completion script for your shell, and load it in the shell's start-up file."""
     path = command().install_completion(shell=shell)
     say(f"Written to {path}, which the start-up file of your shell now loads; it works in the next shell.")
 

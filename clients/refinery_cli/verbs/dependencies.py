@@ -1,4 +1,4 @@
-"""`refinery dependencies`: what a schema is composed from."""
+"""`refinery dependencies`: the Vibes that a schema is composed from."""
 
 from __future__ import annotations
 

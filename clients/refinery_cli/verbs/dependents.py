@@ -1,4 +1,4 @@
-"""`refinery dependents`: whose schemas are composed from this one."""
+"""`refinery dependents`: the Vibes whose schemas are composed from this one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def dependents(
     *,
     transitive: Transitive = False,
     any_revision: Annotated[
-        bool, Parameter(negative="", help="Of every revision of the id, in place of this one.")
+        bool, Parameter(negative="", help="Dependents of every revision of the id, not only of this one.")
     ] = False,
     branch: Branch = "main",
     as_of: AsOf = None,

@@ -1,4 +1,4 @@
-"""`refinery down`: what runs in the background is stopped."""
+"""`refinery down`: stops everything that runs in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`refinery execution`: what is carried out, how far it is, and how it is stopped."""
+"""`refinery execution`: find, follow and stop executions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app = App(name="execution", help="Find, follow and stop executions.", help_forma
 Id = Annotated[str, Parameter(help="The execution: the UUID that `run` prints.")]
 OnlyProcess = Annotated[
     str | None,
-    Parameter(help="Only of this Process Vibe, a ref or reference: of the one version that it means now."),
+    Parameter(help="Only of this version of a Process Vibe, a ref or reference."),
 ]
 
 COLUMNS: Columns[Execution] = {
@@ -58,7 +58,7 @@ EVENT_COLUMNS: Columns[ExecutionEvent] = {
 
 @app.command
 async def get(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
-    """Show how far an execution is, what happened in it, and what it came to."""
+    """Show the state of an execution, its events and its result."""
     async with services.connect() as refinery:
         story = await refinery.get_execution(execution_id(id))
     if output != "text":
@@ -82,7 +82,7 @@ async def watch(
     """
     Follow an execution until it has ended.
 
-    Exit code 1 where it did not complete.
+    Exit code 1 if it did not complete.
     """
     async with services.connect() as refinery:
         return await follow(refinery, execution_id(id), after, output)
@@ -93,13 +93,13 @@ async def list_(
     process: OnlyProcess = None,
     /,
     *,
-    state: Annotated[ExecutionState | None, Parameter(help="Only those that stand so.")] = None,
+    state: Annotated[ExecutionState | None, Parameter(help="Only those in this state.")] = None,
     branch: Branch = "main",
     limit: Limit = 100,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """List executions as far back as Temporal remembers: first those that run."""
+    """List executions as far back as Temporal remembers: running ones first."""
     async with services.connect() as refinery:
         executions = refinery.list_executions(
             process_ref=await ref_of(refinery, process, branch), state=state
@@ -121,7 +121,7 @@ async def terminate(
     id: Id,  # noqa: A002 -- as above
     /,
     *,
-    reason: Annotated[str, Parameter(help="Why, for those who ask later.")] = "",
+    reason: Annotated[str, Parameter(help="The reason, for the record.")] = "",
     author: Author = LOCAL_ROLE,
     output: Output = "text",
     services: Services = HERE,
@@ -133,7 +133,7 @@ async def terminate(
 
 
 async def ref_of(refinery: Refinery, process: str | None, branch: str) -> str:
-    """The ref that a list is filtered by; empty where it is not."""
+    """The ref that a list is filtered by; empty if it is not."""
     if process is None:
         return ""
     return (await refinery.resolve_reference(process, context=Context(branch))).vibe.ref
@@ -148,7 +148,7 @@ def execution_id(text: str) -> UUID:
 
 
 async def follow(refinery: Refinery, id_: UUID, after: int, output: Form) -> int:
-    """Show what happens in an execution until it has ended; give the exit code."""
+    """Show the events of an execution until it has ended; return the exit code."""
     last: Execution | None = None
     if output == "text":
         note(f"Execution {id_}; it goes on if you leave, and `refinery execution watch` finds it again.")
@@ -159,7 +159,7 @@ async def follow(refinery: Refinery, id_: UUID, after: int, output: Form) -> int
                     shown.show(news.event)
                 last = news.execution or last
     if last is None:
-        note("The execution was never seen.")
+        note("The answer had no state of the execution.")
         return 1
     if output == "text":
         say()
@@ -183,7 +183,7 @@ async def _print_result(refinery: Refinery, execution: Execution) -> None:
 
 
 def print_execution(execution: Execution) -> None:
-    """Print what is known of an execution."""
+    """Print the facts about an execution."""
     problem = execution.problem
     print_facts({
         "execution": execution.id,
@@ -202,5 +202,5 @@ def print_execution(execution: Execution) -> None:
 
 
 def problem_line(problem: Problem | None) -> str:
-    """What a problem is, on one line; empty where there is none."""
+    """A problem on one line; empty if there is none."""
     return "" if problem is None else f"{problem.status} {problem.title or problem.type}"

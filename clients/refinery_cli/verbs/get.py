@@ -40,7 +40,7 @@ async def get(
     """
     Show one Vibe.
 
-    Exit code 1 with --only where the Vibe has no such document.
+    Exit code 1 with --only if the Vibe has no such document.
     """
     if (reference is None) == (digest is None):
         raise Usage("get takes a reference or a --digest, one of the two.")

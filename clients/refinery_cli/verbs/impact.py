@@ -1,4 +1,4 @@
-"""`refinery impact`: what a changed schema does to those that use it."""
+"""`refinery impact`: the effect of a changed schema on those that use it."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ async def impact(
         document("What it changes to: inline JSON, @FILE, or -; else its latest revision."),
     ] = None,
     branch: Branch = "main",
-    max_vibes: Annotated[Count, Parameter(help="How many Vibes to look at; 0: 10,000.")] = 0,
+    max_vibes: Annotated[Count, Parameter(help="The most Vibes to check; 0: 10,000.")] = 0,
     output: Output = "text",
     services: Services = HERE,
 ) -> int:
     """
-    Say what a changed schema does to the latest versions that use it.
+    Show the effect of a changed schema on the latest versions that use it.
 
     Those that reach it through floating references are checked against the
     change: valid, invalid or unresolvable. Those that pinned it exactly are
     unaffected.
 
-    Exit code 1 where the change would break something.
+    Exit code 1 if the change would break something.
     """
     async with services.connect() as refinery:
         answers = refinery.analyze_impact(
@@ -75,7 +75,7 @@ async def impact(
     elif output == "text":
         _print_impacts(id, impacts)
     if answers.truncated:
-        note("There is more; see --max-vibes.")
+        note("There are more; see --max-vibes.")
     return 1 if any(found.verdict in _BROKEN for found in impacts) else 0
 
 

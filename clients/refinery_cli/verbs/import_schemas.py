@@ -29,14 +29,12 @@ from refinery_local import LOCAL_ROLE
 
 async def import_schemas(
     *patterns: Annotated[str, Parameter(help="Files, or patterns for them ('schemas/**/*.json').")],
-    prefix: Annotated[str, Parameter(help="What the ids begin with: schemas/cyclonedx.")] = "schemas",
+    prefix: Annotated[str, Parameter(help="The prefix of the ids: schemas/cyclonedx.")] = "schemas",
     map: Annotated[  # noqa: A002 -- what people expect it to be called
         tuple[str, ...], Parameter(negative="", help="FILE=ID: the whole id of one file; again for more.")
     ] = (),
     author: Author = LOCAL_ROLE,
-    branch: Annotated[
-        str, Parameter(env_var="REFINERY_BRANCH", help="The branch that the Vibes join.")
-    ] = "main",
+    branch: Annotated[str, Parameter(env_var="REFINERY_BRANCH", help="The branch to write to.")] = "main",
     dry_run: Annotated[bool, Parameter(negative="", help="Check everything, write nothing.")] = False,
     request_id: RequestId = None,
     output: Output = "text",
@@ -46,10 +44,10 @@ async def import_schemas(
     Make Vibes of JSON Schema files, in one refine: all of them, or none.
 
     References between the files, by file name first and then by $id, become aug:
-    references with their fragments. Files that refer to each other in a ring
-    become one Vibe. Nothing is fetched: a reference that leads to no file and no
+    references with their fragments. Files that refer to each other in a cycle
+    become one Vibe. Nothing is fetched: a reference to neither a file nor a
     meta-schema is refused. The id of a file is the prefix and its name without
-    .schema.json or .json, unless --map says another.
+    .schema.json or .json, unless --map gives another.
     """
     files = read_schemas(found(patterns))
     try:

@@ -21,25 +21,26 @@ async def lineage(
     reference: Reference,
     /,
     *,
-    down: Annotated[bool, Parameter(negative="", help="What came of it, in place of what made it.")] = False,
-    depth: Annotated[Count, Parameter(help="How many edges away to go; 0: as far as there are any.")] = 0,
+    down: Annotated[
+        bool, Parameter(negative="", help="Vibes that it led to, in place of those that made it.")
+    ] = False,
+    depth: Annotated[Count, Parameter(help="The most edges to follow in a row; 0: all.")] = 0,
     edge: Annotated[
         tuple[EdgeType, ...], Parameter(negative="", help="Follow only these edges; again for more.")
     ] = (),
-    max_vibes: Annotated[Count, Parameter(help="How many Vibes to reach; 0: 10,000.")] = 0,
+    max_vibes: Annotated[Count, Parameter(help="The most Vibes to reach; 0: 10,000.")] = 0,
     branch: Branch = "main",
     as_of: AsOf = None,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
     """
-    Draw what made a Vibe, or what came of it.
+    Draw the Vibes that made one, or that it led to.
 
-    Every Vibe stands once, at its nearest place; the words before it say why it
-    is joined to the one above. A * behind it says that it is joined to others of
-    that distance as well: -o json has all.
-
-    A hidden Vibe is one that you may not read; its digest stands for it.
+    Every Vibe appears once, at its nearest place, after the types of its edges to
+    the one above. A * after it means that it has edges to others at that distance
+    as well: -o json shows all. A hidden Vibe is one that you may not read; its
+    digest stands for it.
     """
     async with services.connect() as refinery:
         steps = refinery.trace_lineage(

@@ -27,8 +27,8 @@ async def list_(
     *,
     type: Annotated[VibeType | None, Parameter(help="Only this kind of thing.")] = None,  # noqa: A002 -- the contract's word
     branch: OnlyBranch = "",
-    made_by: Annotated[str, Parameter(help="Only what this Role or Process made: a ref.")] = "",
-    after: Annotated[Position, Parameter(help="Only what comes after this position.")] = 0,
+    made_by: Annotated[str, Parameter(help="Only Vibes that this Role or Process made: a ref.")] = "",
+    after: Annotated[Position, Parameter(help="Only after this position.")] = 0,
     until: Annotated[Position, Parameter(help="Only up to this position.")] = 0,
     latest: Annotated[
         bool, Parameter(negative="", help="Only the latest revision of each id; on main unless --branch.")

@@ -1,4 +1,4 @@
-"""`refinery migrate`: a database is brought up to this version."""
+"""`refinery migrate`: brings a database up to this version."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ async def migrate_(
         str, Parameter(env_var="REFINERY_MIGRATE_URL", help="The database, as a role that may create roles.")
     ],
     downgrade: Annotated[
-        bool, Parameter(negative="", help="Put the SQL code of this version in the place of a newer one's.")
+        bool, Parameter(negative="", help="Replace the SQL code of a newer version by that of this one.")
     ] = False,
     output: Output = "text",
 ) -> None:
     """
-    Bring a database up to this version; nothing happens where it is there already.
+    Bring a database up to this version; nothing happens if it is there already.
 
     Functions, views and triggers in the schema `refinery` that no file of this version defines are dropped.
     A database with newer code is refused, unless --downgrade; one with newer tables is, always.

@@ -29,23 +29,26 @@ COLUMNS: Columns[Vibe] = {
 }
 
 
-@Parameter(name="*", group=Group("The Vibe to be", sort_key=1))
+@Parameter(name="*", group=Group("The new Vibe", sort_key=1))
 @dataclass(frozen=True, kw_only=True)
 class DraftOptions:
-    """What becomes of the options into a draft. Documents are inline JSON, @FILE, or - for standard input."""
+    """The options that make a draft. Documents are inline JSON, @FILE, or - for standard input."""
 
-    type: Annotated[VibeType | None, Parameter(help="What kind of thing it is.")] = None
-    id: Annotated[str | None, Parameter(help="What it is a version of: schemas/user.")] = None
-    context: Annotated[str | None, document("Where it comes from: inline JSON, @FILE, or -.")] = None
-    schema: Annotated[str | None, document("What the solution must look like, likewise.")] = None
+    type: Annotated[VibeType | None, Parameter(help="The kind of thing.")] = None
+    id: Annotated[str | None, Parameter(help="The id that it is a version of: schemas/user.")] = None
+    context: Annotated[str | None, document("Its origin: inline JSON, @FILE, or -.")] = None
+    schema: Annotated[str | None, document("The schema of the solution, likewise.")] = None
     solution: Annotated[str | None, document("The content, likewise.")] = None
-    prototype: Annotated[str | None, Parameter(help="The Vibe that lends what is left out of these.")] = None
+    prototype: Annotated[str | None, Parameter(help="A Vibe from which to take the documents left out.")] = (
+        None
+    )
     repin: Annotated[bool, Parameter(negative="", help="Pin the floating references of the schema anew.")] = (
         False
     )
     expect: Annotated[Count | None, Parameter(help="The revision that must be the latest; 0: none.")] = None
     on: Annotated[
-        tuple[str, ...], Parameter(negative="", help="A branch to join; again for more. Else --branch.")
+        tuple[str, ...],
+        Parameter(negative="", help="A branch to write to; again for more. Default: --branch."),
     ] = ()
 
     def draft(self) -> Draft:
@@ -67,14 +70,14 @@ class DraftOptions:
         )
 
 
-@Parameter(name="*", group=Group("What it is made from", sort_key=2))
+@Parameter(name="*", group=Group("Inputs", sort_key=2))
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
     """The inputs: refs or `aug:` references; each option again for more."""
 
-    target: Annotated[tuple[str, ...], Parameter(negative="", help="What it is made from.")] = ()
-    instruction: Annotated[tuple[str, ...], Parameter(negative="", help="What it is made under.")] = ()
-    budget: Annotated[tuple[str, ...], Parameter(negative="", help="What it is made within.")] = ()
+    target: Annotated[tuple[str, ...], Parameter(negative="", help="A Vibe that it is made from.")] = ()
+    instruction: Annotated[tuple[str, ...], Parameter(negative="", help="A Vibe that it is made under.")] = ()
+    budget: Annotated[tuple[str, ...], Parameter(negative="", help="A Vibe that it is made within.")] = ()
 
 
 NO_DRAFT: Final = DraftOptions()
@@ -86,13 +89,15 @@ async def refine(
     draft: DraftOptions = NO_DRAFT,
     inputs: InputOptions = NO_INPUTS,
     file: Annotated[
-        Path | None, document("A whole request in JSON or YAML, in place of the Vibe to be; or -.")
+        Path | None, document("A whole request in JSON or YAML, in place of one new Vibe; or -.")
     ] = None,
     author: Annotated[
-        str | None, Parameter(help=f"Who acts; else the file, REFINERY_AUTHOR, {LOCAL_ROLE}.")
+        str | None,
+        Parameter(help=f"The acting Role or Process. Default: the file, REFINERY_AUTHOR, {LOCAL_ROLE}."),
     ] = None,
     branch: Annotated[
-        str | None, Parameter(help="Where references are read; else the file, REFINERY_BRANCH, main.")
+        str | None,
+        Parameter(help="The branch of references and drafts. Default: the file, REFINERY_BRANCH, main."),
     ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Check everything, write nothing.")] = False,
     request_id: RequestId = None,
@@ -104,11 +109,11 @@ async def refine(
 
     A request file has the fields of a RefineRequest, with documents as they are:
     author_ref, branch, target_refs, instruction_refs, budget_refs, request_id,
-    and drafts, each with type, id and what else a draft has. Whatever this prints
-    is durable; its chain is what `verify --expect POSITION:CHAIN` takes.
+    and drafts, each with type, id and the other fields of a draft. When this returns
+    without error, the Vibes are durable; `verify --expect` takes the printed chain.
     """
     if file is not None and draft != NO_DRAFT:
-        raise Usage("--file brings its own drafts; leave out the options of the Vibe to be.")
+        raise Usage("--file brings its own drafts; leave out the options of the new Vibe.")
     request = Refine(author_ref="", drafts=[draft.draft()]) if file is None else read_request(file)
     request = replace(
         request,
@@ -126,7 +131,7 @@ async def refine(
 
 
 async def send(refinery: Refinery, request: Refine) -> Refined:
-    """Refine, and where the outcome is unknown say how to ask again."""
+    """Refine, and if the outcome is unknown say how to repeat the request."""
     with nullcontext() if request.validate_only else repeatable(request.request_id):
         return await refinery.refine(
             author_ref=request.author_ref,
@@ -141,7 +146,7 @@ async def send(refinery: Refinery, request: Refine) -> Refined:
 
 
 def print_refined(refined: Refined, output: Form) -> None:
-    """Print what was committed."""
+    """Print the result of a refine."""
     if output != "text":
         print_json(plain(refined), output)
         return

@@ -1,4 +1,4 @@
-"""`refinery resolve`: what a reference means, or a schema composed."""
+"""`refinery resolve`: the Vibe that a reference means, or a composed schema."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ async def resolve(
     services: Services = HERE,
 ) -> None:
     """
-    Say which Vibe a reference means; or with --form, --schema or --repin compose a schema.
+    Show the Vibe that a reference means; or with --form, --schema or --repin compose a schema.
 
-    pinned: the author's words, and beside each reference what it stands for.
-    embedded: with what is referred to inside, for reading. bundled: for any JSON
-    Schema validator.
+    pinned: as written, with the exact ref beside each reference. embedded: with
+    the referenced schemas inside, for reading. bundled: for any JSON Schema
+    validator.
     """
     if (reference is None) == (schema is None):
         raise Usage("resolve takes a reference or a --schema, one of the two.")

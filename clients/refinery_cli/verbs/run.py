@@ -1,4 +1,4 @@
-"""`refinery run`: a process, carried out."""
+"""`refinery run`: executes a process."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ async def run(
     /,
     *,
     input: Annotated[str | None, document("The input: inline JSON, @FILE, or -.")] = None,  # noqa: A002 -- the contract's word
-    target: Annotated[tuple[str, ...], Parameter(negative="", help="What the result is made from.")] = (),
+    target: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A Vibe that the result is made from.")
+    ] = (),
     budget: Annotated[tuple[str, ...], Parameter(negative="", help="What it is made within.")] = (),
-    result_id: Annotated[str, Parameter(help="The id of the result; else below the process.")] = "",
+    result_id: Annotated[str, Parameter(help="The id of the result. Default: one below the process.")] = "",
     watch: Annotated[bool, Parameter(negative="", help="Follow it until it has ended.")] = False,
     author: Author = LOCAL_ROLE,
     branch: Branch = "main",
@@ -42,9 +44,9 @@ async def run(
     services: Services = HERE,
 ) -> int:
     """
-    Execute a Process Vibe. What this prints is durable: it goes on whoever dies.
+    Execute a Process Vibe. The printed execution is durable: it survives crashes of every service.
 
-    Exit code 1 with --watch where the execution did not complete.
+    Exit code 1 with --watch if the execution did not complete.
     """
     document_, id_ = document_of(input, "--input"), request_id_of(request_id) or uuid.uuid4()
     async with services.connect() as refinery:

@@ -1,4 +1,4 @@
-"""`refinery schedule`: what is carried out again and again, and how that is stopped."""
+"""`refinery schedule`: executes processes at given times."""
 
 from __future__ import annotations
 
@@ -60,16 +60,22 @@ async def make(
     /,
     *,
     input: Annotated[str | None, document("The input of each: inline JSON, @FILE, or -.")] = None,  # noqa: A002 -- the contract's word
-    target: Annotated[tuple[str, ...], Parameter(negative="", help="What each result is made from.")] = (),
-    budget: Annotated[tuple[str, ...], Parameter(negative="", help="What each is made within.")] = (),
-    result_id: Annotated[str, Parameter(help="The id of the results; else each below the process.")] = "",
+    target: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A Vibe that each result is made from.")
+    ] = (),
+    budget: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A Vibe that each result is made within.")
+    ] = (),
+    result_id: Annotated[
+        str, Parameter(help="The id of the results. Default: one below the process for each.")
+    ] = "",
     author: Author = LOCAL_ROLE,
     branch: Branch = "main",
     request_id: RequestId = None,
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Have a Process Vibe executed at the times that its `schedule` says."""
+    """Execute a Process Vibe at the times of its `schedule`."""
     document_, id_ = document_of(input, "--input"), request_id_of(request_id) or uuid.uuid4()
     async with services.connect() as refinery:
         with repeatable(id_):
@@ -93,7 +99,7 @@ async def make(
 
 @app.command
 async def get(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
-    """Show how a schedule stands, what it started and what is next."""
+    """Show the state of a schedule, its last firings and its next times."""
     async with services.connect() as refinery:
         schedule = await refinery.get_schedule(_schedule_id(id))
     if output != "text":
@@ -127,11 +133,11 @@ async def pause(
     id: Id,  # noqa: A002 -- as above
     /,
     *,
-    reason: Annotated[str, Parameter(help="Why, for those who ask later.")] = "",
+    reason: Annotated[str, Parameter(help="The reason, for the record.")] = "",
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Have a schedule skip its times until it is resumed. A reason stays until another is given."""
+    """Pause a schedule: it skips its times until it is resumed. A reason stays until another is given."""
     async with services.connect() as refinery:
         await refinery.pause_schedule(_schedule_id(id), reason=reason)
     print_done(output, f"Schedule {id} is paused.", id=id, asked="pause")
@@ -139,7 +145,7 @@ async def pause(
 
 @app.command
 async def resume(id: Id, /, *, output: Output = "text", services: Services = HERE) -> None:  # noqa: A002 -- as above
-    """Have a paused schedule go on with its next time."""
+    """Resume a paused schedule with its next time."""
     async with services.connect() as refinery:
         await refinery.resume_schedule(_schedule_id(id))
     print_done(output, f"Schedule {id} goes on.", id=id, asked="resume")

@@ -19,11 +19,11 @@ async def send_event(
     execution: Id,
     /,
     *,
-    type: Annotated[str, Parameter(help="What kind of event: org.example.paid.")],  # noqa: A002 -- as above
-    id: Annotated[str | None, Parameter(help="The event's own name; else its request id.")] = None,  # noqa: A002 -- as above
+    type: Annotated[str, Parameter(help="The type of the event: org.example.paid.")],  # noqa: A002 -- as above
+    id: Annotated[str | None, Parameter(help="The id of the event. Default: its request id.")] = None,  # noqa: A002 -- as above
     data: Annotated[str | None, document("Its content: inline JSON, @FILE, or -.")] = None,
-    subject: Annotated[str, Parameter(help="What it is about.")] = "",
-    source: Annotated[str, Parameter(help="Where it happened; else who says so.")] = "",
+    subject: Annotated[str, Parameter(help="The subject of the event.")] = "",
+    source: Annotated[str, Parameter(help="The source of the event. Default: its author.")] = "",
     attribute: Annotated[
         dict[str, str] | None,
         Parameter(help="Its other attributes: --attribute.time 2030-01-01T00:00:00Z."),
@@ -33,7 +33,7 @@ async def send_event(
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Give a CloudEvent to an execution that listens, or will. It is a RECORD of its author."""
+    """Send a CloudEvent to an execution that listens, or will. It becomes a RECORD of its author."""
     id_, key = execution_id(execution), request_id_of(request_id) or uuid.uuid4()
     document_ = document_of(data, "--data")
     async with services.connect() as refinery:

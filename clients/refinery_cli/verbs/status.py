@@ -9,10 +9,10 @@ from refinery_cli.show.plain import plain
 
 async def status(*, output: Output = "text", services: Services = HERE) -> None:
     """
-    Say which ledger this is, where it ends, what serves it, and the most that it takes.
+    Show the ledger's id, its end, the versions that serve it, and its limits.
 
-    Keep the chain that it prints: `refinery verify --expect` takes it, and shows later that nothing up to
-    there was changed.
+    Keep the printed chain: `refinery verify --expect` takes it, and shows later that nothing before it
+    was changed.
     """
     async with services.connect() as refinery:
         ledger = await refinery.get_ledger()

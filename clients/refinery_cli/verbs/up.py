@@ -20,7 +20,7 @@ async def up_(
     process_port: Annotated[int, Parameter(help="The port of the process service.")] = 50053,
     temporal_port: Annotated[int, Parameter(help="The port of Temporal.")] = 7233,
     temporal_ui_port: Annotated[int, Parameter(help="The port of Temporal's web page.")] = 8233,
-    processes: Annotated[bool, Parameter(help="Carry processes out, with Temporal.")] = True,
+    processes: Annotated[bool, Parameter(help="Run the process worker and Temporal, too.")] = True,
     detach: Annotated[
         bool, Parameter(negative="", help="Return when everything answers; `refinery down` stops it.")
     ] = False,

@@ -39,7 +39,7 @@ async def validate(
     """
     Check a solution against the schema of a Vibe, or against one that is not stored.
 
-    Exit code 1 where it does not satisfy it.
+    Exit code 1 if it does not satisfy it.
     """
     if (reference is None) == (schema is None):
         raise Usage("validate takes a reference or a --schema, one of the two.")

@@ -1,4 +1,4 @@
-"""`refinery verify`: the ledger proves itself, straight from the rows."""
+"""`refinery verify`: proves a ledger from the rows of its database."""
 
 from __future__ import annotations
 
@@ -31,21 +31,26 @@ async def verify_(
     data: Annotated[Path | None, Parameter(help="The folder of a running 'refinery up'.")] = None,
     url: Annotated[
         str | None,
-        Parameter(env_var="REFINERY_DATABASE_URL", help="The database; else --data. Reading suffices."),
+        Parameter(
+            env_var="REFINERY_DATABASE_URL",
+            help="The database, as any role that may read. Default: that of --data.",
+        ),
     ] = None,
     expect: Annotated[
-        str | None, Parameter(help="POSITION:CHAIN as a refine answered it: nothing before was changed.")
+        str | None,
+        Parameter(help="POSITION:CHAIN from an answer of refine: checks that nothing before it was changed."),
     ] = None,
     from_: Annotated[
         str | None,
         Parameter(
-            name="--from", help="POSITION:CHAIN of an earlier verify: only what is behind it is looked at."
+            name="--from", help="POSITION:CHAIN of an earlier verify: checks only what is new since then."
         ),
     ] = None,
     parallel: Annotated[
         int | None,
         Parameter(
-            validator=Number(gte=1, lte=64), help="How many stretches at once; else one a core, up to 4."
+            validator=Number(gte=1, lte=64),
+            help="Processes that verify in parallel. Default: one a core, up to 4.",
         ),
     ] = None,
     output: Output = "text",
@@ -53,10 +58,10 @@ async def verify_(
     """
     Derive every digest, chain link, ref, edge, pin and right again from the rows, and compare.
 
-    This asks the database and not the services, so that nothing of what is proven is taken on trust. The
-    chain that it prints is what --from takes the next time.
+    This reads the database directly, so that no service has to be trusted. Pass the printed chain as --from
+    the next time.
 
-    Exit code 1 where something does not agree.
+    Exit code 1 if something does not agree.
     """
     database = url_of(data) if data is not None else url
     if not database:
@@ -64,7 +69,7 @@ async def verify_(
     expected = None if expect is None else known_of(expect, "--expect")
     since = None if from_ is None else known_of(from_, "--from")
     if expected and since and expected[0] < since[0]:
-        raise Usage("--expect names what is before --from, where nothing is looked at.")
+        raise Usage("--expect is a position before --from, and only newer ones are checked.")
     try:
         with progress("verifying") as told:
             report = await verify(database, expect=expected, since=since, parallel=parallel, progress=told)
@@ -79,7 +84,7 @@ def url_of(data: Path) -> str:
     The database of the `refinery up` that runs on a folder.
 
     Raises:
-        Usage: None does.
+        Usage: No `refinery up` runs there.
     """
     try:
         # PostgreSQL itself writes down where it listens: line 4 is the port, line 5 the folder of the socket.

@@ -29,7 +29,7 @@ async def watch(
     """
     Follow the ledger from a position on: every refinement, in order, none missed and none twice.
 
-    A lost connection is made again. To resume later, give the last position as --after.
+    It reconnects after a lost connection. To resume later, give the last position as --after.
     """
     if output == "json" and not count:
         raise Usage("A watch has no end, and -o json is one document: use -o jsonl, or a --count.")

@@ -28,14 +28,14 @@ _NOT_FOR_PEOPLE = re.compile(
     r"Traceback|File \"|asyncpg|grpc|SQLSTATE|refinery\.[a-z]|relation \"|\b(select|insert into) "
     r"|object at 0x|Error\(|\bNone\b|\bdict\b"
 )
-"""What only those who wrote the server would understand."""
+"""Words that only the authors of the server would understand."""
 
 _MISTAKES = {"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "DATA_LOSS"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a call."""
+    """The outcome of a call."""
 
     code: str
     message: str = ""
@@ -49,7 +49,7 @@ class Answer:
 
 
 def check(answer: Answer, *, echo: str = "") -> None:
-    """What holds for every answer; `echo` is what was sent, which an answer may repeat."""
+    """The rules for every answer; `echo` is the request, which an answer may repeat."""
     assert answer.code not in _MISTAKES, answer
     assert len(answer.message) <= 1_000
     ours = answer.message

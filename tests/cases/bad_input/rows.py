@@ -1,4 +1,4 @@
-"""What a row of the table of bad input is, the requests that rows are made from, and what is there before."""
+"""A row of the table of bad input, the requests that rows start from, and the ledger before them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called, and tried again."""
+"""Calls and retries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to data on its way."""
+"""The flow of data between tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is raised, caught, and late."""
+"""Errors: raised, caught, and timeouts."""
 
 from __future__ import annotations
 

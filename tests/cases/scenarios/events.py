@@ -1,4 +1,4 @@
-"""What is listened to."""
+"""Events and listening."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a process goes on."""
+"""The order of tasks: switches, loops, forks."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ async def refine(url: str, count: int = 1) -> None:
 
 
 async def refused(fence: Fence, url: str) -> str:
-    """Why."""
+    """The reason of a refusal."""
     with capture_logs() as logged:
         async with connected(url) as connection:
             with pytest.raises(DatabaseUnavailable):

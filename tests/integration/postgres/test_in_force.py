@@ -73,7 +73,7 @@ async def test_texts_are_not_compared_on_another_postgres_until_somebody_migrate
 
 
 def dumped_and_restored(postgres: EmbeddedPostgres, of: str, into: str, file: Path) -> None:
-    """What a backup does."""
+    """Dump a database and restore it into another one, as a backup does."""
     for program, *arguments in (
         ("pg_dump", "--format=custom", f"--dbname={postgres.url(of)}", f"--file={file}"),
         ("pg_restore", "--exit-on-error", f"--dbname={postgres.url(into)}", file),

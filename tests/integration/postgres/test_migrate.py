@@ -176,7 +176,7 @@ OLDER, NEWER = "0.2.0", "0.10.0"
 
 
 async def objects(url: str) -> list[str]:
-    """What stands in the schema."""
+    """The objects in the schema."""
     connection = await asyncpg.connect(url, server_settings={"search_path": "pg_catalog"})
     try:
         return sorted(await standing(fetching(connection)))

@@ -104,7 +104,7 @@ async def test_who_approves_where_nobody_waits_for_it_is_told(processes: Process
     async with asyncio.timeout(PATIENCE):
         while "listening" not in (await refinery(processes, "execution", "get", id_)).out:
             pass
-    nobody = "Nobody in the execution waits for this now; it is kept for a task that will.\n"
+    nobody = "No task of the execution waits for this now; it is kept for one that will.\n"
     for wrong in (
         ("approve", id_),
         ("approve", id_, "--role", "aug:/roles/other"),

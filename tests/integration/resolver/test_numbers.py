@@ -46,7 +46,7 @@ FORMS = {form: pb.SchemaForm.Value(f"SCHEMA_FORM_{form.name}") for form in Schem
 
 
 def values(schema: Any, keyword: str) -> list[Any]:
-    """What stands under a keyword, anywhere."""
+    """The values under a keyword, anywhere."""
     found, todo = [], [schema]
     while todo:
         part = todo.pop()

@@ -1,4 +1,4 @@
-"""What a schema resolves to never changes by a byte: three forms of a dozen refs, held by stored bytes."""
+"""The resolved forms of a schema never change by a byte: three forms of a dozen refs against stored bytes."""
 
 from __future__ import annotations
 

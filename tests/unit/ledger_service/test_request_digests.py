@@ -1,4 +1,4 @@
-"""What a request_id stands for: the canonical request, without what is at its default, for ever."""
+"""The request digest: of the canonical request, without members at their default, for ever."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ def test_every_verb_stands_in_the_help_and_explains_itself(capsys: Capsys) -> No
 @pytest.mark.parametrize(
     ("verb", "words"),
     [
-        ("lineage", "A * behind it says that it is joined to others"),
+        ("lineage", "A * after it means that it has edges to others"),
         ("refine", "A request file has the fields of a RefineRequest"),
-        ("run", "Exit code 1 with --watch where the execution did not complete."),
+        ("run", "Exit code 1 with --watch if the execution did not complete."),
         ("branch", "Make and list branches."),
     ],
 )

@@ -81,7 +81,7 @@ class SmallLedger(pb_grpc.LedgerServiceServicer):
     calls: list[Any] = field(default_factory=list)
     drop_after: int | None = None
     drops_with: grpc.StatusCode | None = None
-    """What a stream is dropped with, as gRPC itself drops calls; None is Draining."""
+    """The code with which a stream is dropped, as gRPC itself drops calls; None is Draining."""
     stalls: bool = False
     time_remaining: float | None = None
     """Seconds that the caller gave the last walk; None is no deadline."""

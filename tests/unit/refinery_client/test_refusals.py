@@ -119,7 +119,7 @@ def test_an_unknown_method_comes_back_as_the_address_of_somebody_else() -> None:
         (
             "UNIMPLEMENTED",
             pb.GetVibeRequest(),
-            "At the address of the ledger service seems to be another one",
+            "The server called as the ledger service cannot do this",
         ),
         ("CANCELLED", pb.RefineRequest(), "cannot be reached: the call was dropped unanswered."),
         ("DEADLINE_EXCEEDED", pb.GetRefinementRequest(), "The ledger service did not answer in time."),

@@ -36,7 +36,7 @@ OF_SCALARS: dict[str, tuple[Callable[[Any], Any], Judge]] = {
 
 
 def exact(number: float) -> Fraction:
-    """What a number means in a document: a float is its shortest form."""
+    """The meaning of a number in a document: a float is its shortest form."""
     return Fraction(Decimal(repr(number)))
 
 

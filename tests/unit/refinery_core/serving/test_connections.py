@@ -31,7 +31,7 @@ def pinging(seconds: float) -> list[tuple[str, int]]:
 
 
 async def silent_call(run: Any, *, ping: float, permitted: float, seconds: float) -> str:
-    """What comes of a call that says nothing for so long while its client pings."""
+    """The outcome of a call that is silent for a time while its client pings."""
     async with run(connections=Connections(ping_seconds=permitted), client_options=pinging(ping)) as server:
         waiting = asyncio.create_task(server.one("wait", seconds=seconds + PATIENCE))
         await until(lambda: server.shapes.entered == 1)
