@@ -7,6 +7,9 @@ GEN := gen
 # Two halves of the tests at a time, each with a PostgreSQL and a Temporal of its own; the tests of one file stay together.
 AT_ONCE ?= -n 2 --dist loadfile
 POSTGRES_15 ?= /usr/lib/postgresql/15/bin
+# Locks hold for every platform, and keep the versions that they have unless UPGRADE is set.
+COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 PROTOS := $(sort $(shell find proto -name '*.proto'))
 
 .PHONY: help
@@ -23,6 +26,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+.PHONY: lock
+lock: ## Write the three locks from pyproject.toml, with the versions that they have; UPGRADE=1 takes the newest
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(COMPILE) pyproject.toml --extra embedded --extra demo --extra dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock --output-file deploy/requirements.lock
+	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/build.lock
 
 .PHONY: demo
 demo: setup ## Run the main job on real input, and check every claim that it makes
