@@ -16,8 +16,9 @@ from refinery_cli.options import HERE, Author, Output, RequestId, Services, requ
 from refinery_cli.read.documents import read_file, value_of
 from refinery_cli.read.schema_drafts import SchemaDraft, id_of, plan
 from refinery_cli.read.schema_files import SchemaFile, Unresolved
+from refinery_cli.show.bar import progress
 from refinery_cli.show.failures import Usage
-from refinery_cli.show.output import Form, print_json, progress, say
+from refinery_cli.show.output import Form, print_json, say
 from refinery_cli.show.plain import plain
 from refinery_cli.verbs.refine import print_refined, send
 from refinery_client.answers import Refined

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from refinery_cli.options import Output
+from refinery_cli.show.bar import progress
 from refinery_cli.show.failures import Usage
-from refinery_cli.show.output import Columns, Form, print_facts, print_json, print_table, progress, say
+from refinery_cli.show.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.show.plain import plain
 from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.postgres.verify import Finding, Report, verify

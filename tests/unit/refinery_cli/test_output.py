@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from refinery_cli.options import context_of, moment_of, request_id_of
+from refinery_cli.show.bar import progress
 from refinery_cli.show.failures import Usage, repeatable, report
 from refinery_cli.show.output import (
     Form,
@@ -19,7 +20,6 @@ from refinery_cli.show.output import (
     print_stream,
     print_table,
     printable,
-    progress,
 )
 from refinery_cli.show.plain import plain
 from refinery_cli.verbs.lineage import drawn

@@ -16,7 +16,7 @@ Capsys = pytest.CaptureFixture[str]
 def test_help_needs_neither_grpc_nor_a_database_driver() -> None:
     script = (
         "import sys; from refinery_cli.__main__ import run; run(['--help']);"
-        "sys.exit(bool({'grpc', 'asyncpg', 'ruamel.yaml'} & sys.modules.keys()))"
+        "sys.exit(bool({'grpc', 'asyncio', 'asyncpg', 'rich.progress', 'ruamel.yaml'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
 
