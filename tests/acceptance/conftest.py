@@ -8,31 +8,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import asyncpg
 import grpc
 import pytest
 
-from ledger_service.commit import Committer
-from ledger_service.feed import Feed
-from ledger_service.refine import Refiner
-from ledger_service.servicer import LedgerServicer
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery_client import Draft, Refined, Refinery, Vibe
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.server import Patience, Service, serve
-from refinery_core.stored.composition import Composer
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, VibeType
 from refinery_local import leash
-from tests.cases.ports import free_port
 from tests.conftest import Database
+from tests.support.ports import free_port
+from tests.support.serving import ledger_of, served
 
 NAME = "refinery.ledger.v1.LedgerService"
 AUTHOR = "main@system/genesis?1"
@@ -89,38 +83,18 @@ class Ledger:
 
 @asynccontextmanager
 async def running(database: Database, *, cache_bytes: int = 64 << 20) -> AsyncIterator[Ledger]:
-    """A ledger in this process, composed as its __main__ does."""
+    """A ledger in this process."""
     pool = await open_pool(database.app_url, application_name="refinery-ledger", max_size=12)
     store, drain = Store(pool), Drain()
     vibes = Vibes(store, cache_bytes=cache_bytes)
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with (
         pool,
-        aclosing(Feed(store, store.pool)) as feed,
-        aclosing(Committer(store, committed=feed.committed)) as committer,
+        ledger_of(vibes, drain) as service,
+        served(service, drain=drain, readiness=store.is_ready) as server,
+        Refinery.connect(ledger=server.address, resolver=server.address, timeout_seconds=60) as refinery,
+        grpc.aio.insecure_channel(server.address) as channel,
     ):
-        servicer = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
-        serving = asyncio.create_task(
-            serve(
-                [Service(NAME, partial(pb_grpc.add_LedgerServiceServicer_to_server, servicer))],
-                listen="127.0.0.1:0",
-                drain=drain,
-                readiness=store.is_ready,
-                patience=Patience(grace_seconds=1, linger_seconds=0),
-                started=port.set_result,
-            )
-        )
-        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving  # It could not start, and says why.
-        address = f"127.0.0.1:{await port}"
-        async with (
-            Refinery.connect(ledger=address, resolver=address, timeout_seconds=60) as refinery,
-            grpc.aio.insecure_channel(address) as channel,
-        ):
-            yield Ledger(refinery, pb_grpc.LedgerServiceStub(channel), address, database, drain)
-        drain.ask()
-        await serving
+        yield Ledger(refinery, pb_grpc.LedgerServiceStub(channel), server.address, database, drain)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from refinery_client import Refine
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from tests.acceptance.conftest import AUTHOR, Ledger, record
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 AGE_SECONDS = 0.1
 AGES = 5

@@ -17,9 +17,9 @@ from benchmarks.limits import CASES, Limits, connected, prepare
 from refinery.ledger.v1 import ledger_service_pb2
 from refinery.resolver.v1 import resolver_service_pb2
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE
 from tests.conftest import fresh
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 DEPENDENTS, REVISIONS = 10_000, 20_000
 """A fifth of what `make bench` asks about: what grows with them is held by the tests of the plans."""

@@ -21,10 +21,10 @@ from refinery.ledger.v1 import ledger_service_pb2 as ledger
 from refinery.resolver.v1 import resolver_service_pb2 as resolver
 from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.bad_input import documents, names, numbers, schemas
-from tests.cases.bad_input.calls import LEDGER, METHODS, OPTIONS, Answer, call, check, raw
 from tests.cases.bad_input.fields import ENUMS, EVIL, GOOD, NUMBERS, STRINGS, filled, ways, written
 from tests.cases.bad_input.rows import AUTHOR, Row, document, refine_schema, seeds
-from tests.cases.processes import ServiceProcess
+from tests.support.calls import LEDGER, METHODS, OPTIONS, Answer, call, check, raw
+from tests.support.processes import ServiceProcess
 
 ROWS = names.ROWS + documents.ROWS + schemas.ROWS + numbers.ROWS
 GROWTH_BYTES = 256 << 20

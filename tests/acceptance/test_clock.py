@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tests.acceptance.conftest import Ledger
 from tests.cases.seeded import FIRST
-from tests.cases.waiting import until
+from tests.support.waiting import until
 
 AHEAD = f"""
 alter table refinery.refinements disable trigger user;

@@ -15,7 +15,7 @@ from refinery_core.vibe import digests, documents
 from refinery_core.vibe.numbers import MAX_INTEGER, MIN_INTEGER
 from refinery_core.vibe.refs import Ref
 from tests.acceptance.conftest import Ledger, record
-from tests.cases.world import world
+from tests.support.world import world
 
 numbers = (
     st.integers(-(2**53) - 2, 2**53 + 2)

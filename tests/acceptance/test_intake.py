@@ -26,7 +26,7 @@ from refinery_core.serving.drain import Drain
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.vibes import Vibes
 from tests.acceptance.conftest import AUTHOR, Ledger, record
-from tests.cases.waiting import until
+from tests.support.waiting import until
 
 
 def request(*drafts: pb.Draft) -> pb.RefineRequest:

@@ -20,11 +20,11 @@ import pytest
 from refinery_client import Draft, JsonText, Refine
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import AUTHOR, Ledger, record, running
-from tests.cases.ports import free_port
 from tests.cases.seeded import FIRST, SEEDED, SEEDED_VIBES
 from tests.cases.vectors import VECTORS
-from tests.cases.world import PARTS, TEXT, WHOLE, world
 from tests.conftest import Database
+from tests.support.ports import free_port
+from tests.support.world import PARTS, TEXT, WHOLE, world
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "tests" / "verifier"

@@ -21,9 +21,9 @@ from refinery_core.postgres.verify_stretch import Stretch
 from refinery_core.vibe import digests, documents
 from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import running
-from tests.cases.content import FORK, IMPORTED, LAST, REVISED, write_content
 from tests.cases.seeded import SEEDED_VIBES
 from tests.conftest import Database, fresh
+from tests.support.content import FORK, IMPORTED, LAST, REVISED, write_content
 
 TABLES = ("refinements", "vibes", "vibe_refs", "branches", "vibe_branches")
 CONTENT = "verify_content"

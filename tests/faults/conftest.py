@@ -14,12 +14,12 @@ import pytest
 
 from refinery_core.postgres.migrate import create_database, migrate
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.load import prepare
-from tests.cases.processes import ServiceProcess
-from tests.cases.standby import NAME, Pair, pair_of
 from tests.conftest import in_memory
 from tests.faults.everybody import Everybody, at_work
 from tests.faults.store import Store
+from tests.support.load import prepare
+from tests.support.processes import ServiceProcess
+from tests.support.standby import NAME, Pair, pair_of
 
 TEMPLATE = "faults_template"
 _numbers = itertools.count(1)

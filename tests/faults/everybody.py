@@ -15,11 +15,11 @@ from refinery_client import Execution, ExecutionState, Refinery
 from refinery_core.settings import CannotStart
 from refinery_local.supervise import Child
 from refinery_local.temporal import Temporal
-from tests.cases.load import AUTHOR
-from tests.cases.ports import free_port
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
+from tests.support.load import AUTHOR
+from tests.support.ports import free_port
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 STARTS = 3
 

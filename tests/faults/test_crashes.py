@@ -19,10 +19,10 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_client import DeadlineExceeded, Draft, Refine, Refinery
 from refinery_core.errors import DatabaseUnavailable
 from refinery_core.vibe.model import VibeType
-from tests.cases.load import AUTHOR, Load, check
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE, until
 from tests.faults.store import Store
+from tests.support.load import AUTHOR, Load, check
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE, until
 
 CRASHES = 6
 BETWEEN = 200

@@ -18,11 +18,11 @@ from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
-from tests.cases.load import AUTHOR
-from tests.cases.processes import ServiceProcess
 from tests.cases.seeded import SEEDED
-from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
+from tests.support.load import AUTHOR
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 ENDS_SECONDS = 20.0
 """Below the grace that running calls are given: nobody who ends politely uses it up."""

@@ -15,11 +15,11 @@ from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify import verify
 from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import Ledger, running
-from tests.cases.proxy import Proxy
-from tests.cases.standby import NAME, Pair, asked
-from tests.cases.waiting import until
 from tests.conftest import Database
 from tests.faults.asking import outcome, read, refined, serves
+from tests.support.proxy import Proxy
+from tests.support.standby import NAME, Pair, asked
+from tests.support.waiting import until
 
 
 async def last_of(server: EmbeddedPostgres) -> int:

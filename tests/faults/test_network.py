@@ -20,11 +20,11 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.verify import verify
-from tests.cases.load import AUTHOR
-from tests.cases.processes import FAST_RECONNECT, ServiceProcess
-from tests.cases.proxy import Proxy
-from tests.cases.waiting import PATIENCE
 from tests.faults.store import Store
+from tests.support.load import AUTHOR
+from tests.support.processes import FAST_RECONNECT, ServiceProcess
+from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE
 
 MOMENT = 0.02
 GIVEN_UP_SECONDS = 60.0

@@ -18,10 +18,10 @@ import pytest
 from refinery_client import Draft
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
-from tests.cases.load import AUTHOR
-from tests.cases.waiting import PATIENCE
 from tests.faults.everybody import Everybody, end, start
 from tests.faults.store import Store
+from tests.support.load import AUTHOR
+from tests.support.waiting import PATIENCE
 
 REFINE = "aug:/system/capabilities/refine"
 PROCESS = "main@processes/steps?1"

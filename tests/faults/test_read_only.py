@@ -13,11 +13,11 @@ from refinery_client import Refinery
 from refinery_core.postgres.verify import verify
 from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import AUTHOR, Ledger, running
-from tests.cases.processes import ServiceProcess
-from tests.cases.standby import NAME, Pair
-from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
 from tests.faults.asking import outcome, read, refined, serves
+from tests.support.processes import ServiceProcess
+from tests.support.standby import NAME, Pair
+from tests.support.waiting import PATIENCE, until
 
 SILENT_WRITES = 12
 """Refused, of which the log says nothing."""

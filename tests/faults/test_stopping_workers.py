@@ -17,11 +17,11 @@ from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, ExecutionState
 from refinery_core.serving.ending import CUT_SHORT
 from refinery_core.vibe.model import VibeType
-from tests.cases.load import AUTHOR
-from tests.cases.processes import cpu_seconds
-from tests.cases.waiting import until
 from tests.faults.everybody import Everybody, at_work, end, start
 from tests.faults.store import Store, children
+from tests.support.load import AUTHOR
+from tests.support.processes import cpu_seconds
+from tests.support.waiting import until
 
 ENDS_SECONDS = 25.0
 EXECUTIONS = 3

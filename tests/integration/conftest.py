@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,26 +11,22 @@ import asyncpg
 import grpc
 import pytest
 
-from ledger_service.__main__ import NAME as LEDGER
-from ledger_service.commit import Committer
-from ledger_service.feed import Feed
-from ledger_service.refine import Refiner
-from ledger_service.servicer import LedgerServicer
 from refinery.ledger.v1 import ledger_service_pb2_grpc as ledger_grpc
 from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
 from refinery_client import Draft, Refinery
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.serving.server import Service
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import VibeType
 from resolver_service.__main__ import NAME as RESOLVER
 from resolver_service.schemas import Schemas
 from resolver_service.servicer import ResolverServicer
-from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
+from tests.support.serving import ledger_of, served
+from tests.support.waiting import PATIENCE
 
 AUTHOR = "main@system/genesis?1"
 
@@ -79,36 +73,21 @@ async def services(database: Database) -> AsyncIterator[Services]:
     writing = await open_pool(database.app_url, application_name="refinery-ledger", max_size=4)
     reading = await open_pool(database.reader_url, application_name="refinery-resolver", max_size=4)
     drain = Drain()
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     store = Store(reading)
     vibes, read = Vibes(Store(writing)), Vibes(store)
     async with (
         writing,
         reading,
-        aclosing(Feed(vibes.database, writing)) as feed,
-        aclosing(Committer(vibes.database, committed=feed.committed)) as committer,
+        ledger_of(vibes, drain) as ledger,
     ):
-        ledger = LedgerServicer(Refiner(vibes, Composer(vibes), committer), vibes, feed, drain)
         resolver = ResolverServicer(Schemas(read, Composer(read)))
-        serving = asyncio.create_task(
-            serve(
-                [
-                    Service(LEDGER, partial(ledger_grpc.add_LedgerServiceServicer_to_server, ledger)),
-                    Service(RESOLVER, partial(resolver_grpc.add_ResolverServiceServicer_to_server, resolver)),
-                ],
-                listen="127.0.0.1:0",
-                drain=drain,
-                patience=Patience(grace_seconds=1, linger_seconds=0),
-                started=port.set_result,
-            )
-        )
-        await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
-        if serving.done():
-            await serving  # It could not start, and says why.
-        address = f"127.0.0.1:{await port}"
+        resolving = Service(RESOLVER, partial(resolver_grpc.add_ResolverServiceServicer_to_server, resolver))
         async with (
-            Refinery.connect(ledger=address, resolver=address, timeout_seconds=PATIENCE) as refinery,
-            grpc.aio.insecure_channel(address) as channel,
+            served(ledger, resolving, drain=drain) as server,
+            Refinery.connect(
+                ledger=server.address, resolver=server.address, timeout_seconds=PATIENCE
+            ) as refinery,
+            grpc.aio.insecure_channel(server.address) as channel,
         ):
             yield Services(
                 refinery,
@@ -117,7 +96,5 @@ async def services(database: Database) -> AsyncIterator[Services]:
                 database,
                 store,
                 resolver,
-                address,
+                server.address,
             )
-        drain.ask()
-        await serving

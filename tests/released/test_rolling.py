@@ -11,11 +11,11 @@ import pytest
 from refinery_client import Refinery
 from refinery_core.postgres.migrate import migrate
 from refinery_core.postgres.release import THIS, Release
-from tests.cases.load import Load, check, prepare
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
 from tests.released.stored import Released
+from tests.support.load import Load, check, prepare
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE, until
 
 NEXT = "999.0.0"
 SOME = 150

@@ -8,8 +8,8 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from process_worker.workflow.messages import Result
-from tests.cases.waiting import until
 from tests.integration.process.executor import Executor, progress
+from tests.support.waiting import until
 
 Handle = WorkflowHandle[Any, Result]
 

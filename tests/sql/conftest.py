@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.store import Store
+from tests.support.store import Store
 
 
 async def execute(url: str, *statements: tuple[Any, ...]) -> None:

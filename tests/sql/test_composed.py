@@ -4,7 +4,7 @@ import pytest
 
 from refinery_core.vibe.jsonb import answerable
 from tests.cases.composed import Composition, compositions, is_same
-from tests.cases.store import Store
+from tests.support.store import Store
 
 
 @pytest.fixture(params=compositions(), ids=lambda composition: composition.name)

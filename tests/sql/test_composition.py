@@ -10,11 +10,11 @@ from jsonschema.validators import validator_for
 from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.keywords import KEYWORDS, members
 from refinery_core.vibe.references import REF, RESOLVED, read_schema, schema_at
-from tests.cases.composing import bundle
-from tests.cases.composing import compose as compose_pinned
 from tests.cases.composition import CASES, Case
-from tests.cases.oracle import accepts_sources
-from tests.cases.store import Store
+from tests.support.composing import bundle
+from tests.support.composing import compose as compose_pinned
+from tests.support.oracle import accepts_sources
+from tests.support.store import Store
 
 
 @dataclass(frozen=True)

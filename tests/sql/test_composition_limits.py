@@ -8,9 +8,9 @@ import pytest
 
 from refinery_core.schema.validator import compile_schema, violations
 from refinery_core.vibe.references import RESOLVED, read_schema
-from tests.cases.composing import bundle
 from tests.cases.large import cyclonedx, many_guests
-from tests.cases.store import Store
+from tests.support.composing import bundle
+from tests.support.store import Store
 
 
 def chain(length: int) -> dict[str, Any]:

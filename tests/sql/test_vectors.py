@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from tests.cases.store import Store
 from tests.cases.vectors import each
+from tests.support.store import Store
 
 Vector = dict[str, Any]
 

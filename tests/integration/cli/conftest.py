@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from refinery_cli.__main__ import run
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
 from tests.conftest import in_memory
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 PROGRAMS = Path(sys.executable).parent
 

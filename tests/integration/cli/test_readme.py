@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()

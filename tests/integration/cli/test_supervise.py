@@ -14,7 +14,7 @@ import pytest
 from refinery_core.settings import CannotStart
 from refinery_local import leash
 from refinery_local.supervise import Child, Part, supervise
-from tests.cases.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, until
 
 # Notes in a journal that it started and that it drained; is ready when its file is there.
 PROGRAM = """

@@ -25,8 +25,8 @@ from refinery_core.vibe.model import VibeType
 from refinery_local import LOCAL_ROLE, temporal
 from refinery_local.supervise import serving
 from refinery_local.up import up
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_taken_port_is_told_before_anything_starts(

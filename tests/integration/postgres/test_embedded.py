@@ -15,7 +15,7 @@ import pytest
 from refinery_core.settings import CannotStart
 from refinery_local import installation
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 async def ask(url: str, sql: str) -> object:

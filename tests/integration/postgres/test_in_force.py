@@ -21,9 +21,9 @@ from refinery_core.postgres.opening import opened
 from refinery_core.postgres.readiness import Readiness
 from refinery_core.postgres.release import THIS, Release
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.processes import FAST_RECONNECT, ServiceProcess
-from tests.cases.waiting import until
 from tests.conftest import Database, fresh
+from tests.support.processes import FAST_RECONNECT, ServiceProcess
+from tests.support.waiting import until
 
 
 class Between(Store):

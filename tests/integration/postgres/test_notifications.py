@@ -7,8 +7,8 @@ import pytest
 from ledger_service.notifications import Notifications, sessions
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
-from tests.cases.waiting import until
 from tests.conftest import Database
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("url", [None, "another"])

@@ -15,8 +15,8 @@ from refinery_core.postgres.release import THIS, Release
 from refinery_core.settings import CannotStart
 from refinery_local.postgres import EmbeddedPostgres
 from tests.cases.seeded import SEEDED
-from tests.cases.waiting import PATIENCE
 from tests.conftest import Database, fresh
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_role_that_may_not_add_to_the_ledger_is_no_role_for_the_ledger(database: Database) -> None:

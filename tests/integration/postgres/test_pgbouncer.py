@@ -19,11 +19,11 @@ from refinery_core.postgres.verify import verify
 from refinery_core.settings import CannotStart
 from refinery_core.vibe.model import VibeType
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.pgbouncer import PROGRAM, pgbouncer
-from tests.cases.processes import ServiceProcess
 from tests.cases.seeded import FIRST, SEEDED
-from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no PgBouncer here")
 

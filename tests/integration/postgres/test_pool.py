@@ -20,10 +20,10 @@ from refinery_core.postgres.pool import open_pool, reading, writing
 from refinery_core.postgres.translate import store_errors
 from refinery_core.settings import CannotStart
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.proxy import Proxy
 from tests.cases.seeded import SEEDED
-from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
+from tests.support.proxy import Proxy
+from tests.support.waiting import PATIENCE, until
 
 
 async def end(owner_url: str, pid: int) -> None:

@@ -41,11 +41,11 @@ from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, serve
 from refinery_core.vibe.model import VibeType
 from refinery_local import leash
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
-from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
+from tests.support.web import Web, web
 
 ELSEWHERE = "elsewhere"
 """A second namespace, which knows nothing of what happens in the first."""

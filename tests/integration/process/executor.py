@@ -35,8 +35,8 @@ from process_worker.workflow.messages import (
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import WORLD, Scenario
-from tests.cases.web import Web, web
 from tests.integration.conftest import AUTHOR, Services
+from tests.support.web import Web, web
 
 
 @dataclass

@@ -14,7 +14,6 @@ from temporalio.client import ScheduleActionExecutionStartWorkflow
 from process_worker.workflow.keys import temporal_schedule_id
 from refinery_client import ABSENT, Refinery
 from tests.cases.scenario import WORLD
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.executor import Executor
@@ -23,6 +22,7 @@ from tests.integration.process.test_workflow import fits
 from tests.replay import corpus
 from tests.replay.case import Case
 from tests.replay.cases import CASES, FIRING
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

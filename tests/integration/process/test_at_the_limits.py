@@ -23,10 +23,10 @@ from refinery_core.pages import MAX_SIZE
 from refinery_core.process.reading import MAX_TASKS
 from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import PATIENCE, until
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import finished, reason
+from tests.support.waiting import PATIENCE, until
 
 SMALL: Final = "aug:/processes/small"
 MEBIBYTE: Final = Document(json='"' + "x" * (MAX_BYTES - 2) + '"')

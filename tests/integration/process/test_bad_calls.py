@@ -11,7 +11,6 @@ import pytest
 
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery.vibe.v1.vibe_pb2 import Document
-from tests.cases.bad_input.calls import Answer, call, check, raw
 from tests.cases.bad_input.fields import EVIL, STRINGS, filled, ways
 from tests.cases.bad_input.rows import (
     DOCUMENT,
@@ -26,6 +25,7 @@ from tests.cases.bad_input.rows import (
 )
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
+from tests.support.calls import Answer, call, check, raw
 
 PATH = "/refinery.process.v1.ProcessService/CallCapability"
 GOOD: dict[str, Any] = {

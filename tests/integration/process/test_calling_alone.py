@@ -17,10 +17,10 @@ from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Unreachable
 from refinery_core.vibe.documents import MAX_DEPTH
 from tests.cases.scenario import STANDARD
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import reason
+from tests.support.waiting import PATIENCE
 
 NAME = "aug:/capabilities/x"
 INTEGER = {"schema": {"document": {"type": "object", "properties": {"n": {"type": "integer"}}}}}

@@ -7,9 +7,9 @@ import pytest
 
 from refinery_client import ExecutionEventType, ExecutionState, Refinery
 from refinery_core.errors import ExecutionEnded, ExecutionNotFound, RequestIdReused
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_client_starts_follows_answers_and_finds_an_execution(processes: Processes) -> None:

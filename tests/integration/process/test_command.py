@@ -11,9 +11,9 @@ from typing import Any
 
 from refinery_client import Draft, ExecutionState
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
+from tests.support.waiting import PATIENCE
 
 REFINERY = str(Path(sys.executable).with_name("refinery"))
 

@@ -21,11 +21,11 @@ from refinery_core.errors import (
     TemporalUnavailable,
 )
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import reason
 from tests.integration.process.test_schedules import DO, NEVER, fire, until
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_paused_schedule_says_so_and_goes_on_when_it_is_resumed(

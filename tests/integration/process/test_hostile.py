@@ -18,10 +18,10 @@ from process_worker.workflow import replayed
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, listen, says
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import Services
 from tests.integration.process.executor import Executor, executing, progress
 from tests.integration.process.replaying import replay
+from tests.support.waiting import PATIENCE
 
 BOMB = "${ [range(1000000) | range(1000000)] | length }"
 

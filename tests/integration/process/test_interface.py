@@ -10,9 +10,9 @@ import pytest
 
 from refinery_client import Execution, ExecutionState, LineageDirection, Refinery
 from refinery_core.errors import SolutionInvalid
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
+from tests.support.waiting import PATIENCE
 
 INPUT = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
 RESULT = {"type": "object", "required": ["total"], "properties": {"total": {"maximum": 100}}}

@@ -13,10 +13,10 @@ from process_worker.workflow.keys import workflow_id
 from process_worker.workflow.messages import TASK_QUEUE, WORKFLOW, Result, Start
 from refinery_client import Draft, Refinery
 from refinery_core.vibe.model import VibeType
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import until
 from tests.conftest import Database
 from tests.integration.conftest import AUTHOR
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import until
 
 REFINE = "aug:/capabilities/refine"
 EXECUTIONS, STEPS = 12, 4

@@ -13,10 +13,10 @@ from process_worker.workflow.keys import workflow_id
 from process_worker.workflow.messages import RECORD_MEMO, START_MEMO, TASK_QUEUE, WORKFLOW, Start
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Execution, ExecutionState, Refinery
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, finished, reason
+from tests.support.waiting import PATIENCE
 
 
 async def test_executions_are_listed_by_process_and_state(processes: Processes) -> None:

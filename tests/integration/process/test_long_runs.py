@@ -22,9 +22,9 @@ from process_worker.workflow.messages import DELIVER
 from process_worker.workflow.replayed import Evaluation, Replayed
 from tests.cases.scenario import STANDARD, Scenario, event, fails, get, says, typed
 from tests.cases.scenarios import ERRORS, FLOW
-from tests.cases.waiting import PATIENCE, until
 from tests.integration.process.executor import Executor, progress
 from tests.integration.process.replaying import replay
+from tests.support.waiting import PATIENCE, until
 
 BOMB = "${ [range(1000000) | range(1000000)] | length }"
 

@@ -38,12 +38,12 @@ from refinery_core.errors import (
 )
 from refinery_core.pages import page_token
 from refinery_core.vibe.model import VibeType
-from tests.cases import waiting
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_command import refinery as command
 from tests.integration.process.test_executions import reason
+from tests.support import waiting
+from tests.support.waiting import PATIENCE
 
 NEVER = {"cron": "0 0 29 2 *"}
 """A schedule that no test lives to see fire by itself."""

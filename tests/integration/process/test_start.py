@@ -25,9 +25,9 @@ from process_worker.temporal.connect import connect, see_author
 from process_worker.temporal.timetable import Timetable
 from process_worker.worker import build, reaching
 from refinery_core.settings import CannotStart
-from tests.cases.tls import Authority, behind_tls
-from tests.cases.waiting import PATIENCE
 from tests.integration.conftest import AUTHOR, Services
+from tests.support.tls import Authority, behind_tls
+from tests.support.waiting import PATIENCE
 
 NOBODY = "127.0.0.1:9"
 

@@ -18,12 +18,12 @@ from process_worker.workflow.steps import Begin, Begun, Behalf, Commit
 from refinery.process.v1 import process_service_pb2 as pb
 from refinery_core.errors import TemporalUnavailable
 from tests.cases.scenario import Scenario, says
-from tests.cases.waiting import PATIENCE, until
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.conftest import Processes
 from tests.integration.process.executor import executing
 from tests.integration.process.test_events import heard
 from tests.integration.process.test_executions import asked, finished, reason
+from tests.support.waiting import PATIENCE, until
 
 WAITS: list[Any] = [{"w": {"wait": "P1D"}}]
 

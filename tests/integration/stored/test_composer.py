@@ -29,8 +29,8 @@ from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
 from refinery_core.vibe.references import RESOLVED
 from tests.cases import large
-from tests.cases.store import INSERT
 from tests.conftest import Database
+from tests.support.store import INSERT
 
 EDGES = """
 insert into refinery.vibe_refs (from_ref, to_ref, type, branch, from_id, from_revision, to_id, to_revision,

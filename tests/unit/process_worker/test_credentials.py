@@ -18,7 +18,7 @@ from process_worker.activities.outside.tokens import Tokens
 from process_worker.engine.calls import NamedSecret, Values
 from process_worker.engine.faults import Fault, standard
 from process_worker.jq.evaluator import Evaluator
-from tests.cases.web import Web, web
+from tests.support.web import Web, web
 
 SECRETS = {
     "REFINERY_SECRET_TOKEN": "abc",

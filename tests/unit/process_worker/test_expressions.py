@@ -25,7 +25,7 @@ from refinery_core.process.parts import Expression
 from refinery_core.vibe.documents import from_value, parse
 from refinery_core.vibe.numbers import DOUBLE_INTEGER, MAX_INTEGER, MIN_INTEGER
 from tests.cases.numbers import KEPT, named
-from tests.cases.processes import cpu_seconds
+from tests.support.processes import cpu_seconds
 
 SECONDS = 0.3
 PATIENCE = 60.0

@@ -18,9 +18,9 @@ from process_worker.activities.outside.gateway import Gateway
 from process_worker.activities.outside.http import asked_of, output_of
 from process_worker.engine.calls import HttpCall
 from process_worker.engine.faults import Fault
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE, until
-from tests.cases.web import Web, web
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE, until
+from tests.support.web import Web, web
 
 
 @pytest.fixture

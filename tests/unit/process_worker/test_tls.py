@@ -12,8 +12,8 @@ from process_worker.activities.outside.rpc import call
 from process_worker.engine.calls import GrpcCall
 from process_worker.engine.faults import Fault
 from refinery_core.settings import CannotStart
-from tests.cases.tls import Authority, behind_tls
-from tests.cases.web import web
+from tests.support.tls import Authority, behind_tls
+from tests.support.web import web
 from tests.unit.process_worker.test_rpc import HEALTH, serve
 
 

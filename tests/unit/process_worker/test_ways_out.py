@@ -21,8 +21,8 @@ from process_worker.activities.outside.rpc import call as call_grpc
 from process_worker.engine.calls import GrpcCall, HttpCall, OpenApiCall, WebDocument
 from process_worker.engine.faults import Fault
 from refinery_core.settings import CannotStart
-from tests.cases.waiting import PATIENCE
-from tests.cases.web import Web, web
+from tests.support.waiting import PATIENCE
+from tests.support.web import Web, web
 
 _connects: list[Any] = []
 _counting = threading.Event()

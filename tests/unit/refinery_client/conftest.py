@@ -30,8 +30,9 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.serving.server import Patience, Service
 from refinery_core.vibe.model import Branch, Edge, EdgeType, Refinement, Vibe, VibeType
+from tests.support.serving import served
 
 TIME = datetime(2026, 11, 21, 4, 5, 6, 789_012, tzinfo=UTC)
 
@@ -298,7 +299,6 @@ class Small:
 @pytest.fixture
 async def small() -> AsyncIterator[Small]:
     ledger, drain = SmallLedger(), Drain()  # type: ignore[abstract]
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     resolver = SmallResolver()  # type: ignore[abstract]
     processes = SmallProcesses()  # type: ignore[abstract]
     services = [
@@ -314,19 +314,11 @@ async def small() -> AsyncIterator[Small]:
             partial(process_grpc.add_ProcessServiceServicer_to_server, processes),
         ),
     ]
-    serving = asyncio.create_task(
-        serve(
-            services,
-            listen="127.0.0.1:0",
-            drain=drain,
-            patience=Patience(grace_seconds=0.2, linger_seconds=0),
-            started=port.set_result,
-        )
-    )
-    address = f"127.0.0.1:{await port}"
-    async with Refinery.connect(
-        ledger=address, resolver=address, process=address, timeout_seconds=5
-    ) as refinery:
-        yield Small(ledger, processes, refinery, address)
-    drain.ask()
-    await serving
+    patience = Patience(grace_seconds=0.2, linger_seconds=0)
+    async with (
+        served(*services, drain=drain, patience=patience) as server,
+        Refinery.connect(
+            ledger=server.address, resolver=server.address, process=server.address, timeout_seconds=5
+        ) as refinery,
+    ):
+        yield Small(ledger, processes, refinery, server.address)

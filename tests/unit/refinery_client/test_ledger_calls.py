@@ -18,7 +18,7 @@ from refinery_core.errors import (
     Violation,
 )
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import until
+from tests.support.waiting import until
 
 ENOUGH = 0.5
 """Seconds in which a refusal comes back also on a busy machine."""

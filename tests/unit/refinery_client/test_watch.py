@@ -10,7 +10,7 @@ import pytest
 from refinery_client import Draft, Refinery, Unreachable
 from refinery_core.errors import PositionOutOfRange
 from refinery_core.vibe.model import VibeType
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 ROLE = "main@roles/local?1"
 

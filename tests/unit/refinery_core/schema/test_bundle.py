@@ -13,7 +13,7 @@ from refinery_core.schema.looks import estimate
 from refinery_core.vibe.jsonb import printed_size
 from tests.cases import grown
 from tests.cases.composed import Composition, compositions, is_same
-from tests.cases.composing import bundle, compose
+from tests.support.composing import bundle, compose
 
 
 @pytest.fixture(params=compositions(), ids=lambda composition: composition.name)

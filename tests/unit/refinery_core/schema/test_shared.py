@@ -10,8 +10,8 @@ from refinery_core.schema.shared import NOTHING_SHARED, Shared, to_share
 from refinery_core.schema.validator import Validator, compile_composition, compile_schema
 from refinery_core.vibe.references import SchemaFault
 from tests.cases import grown
-from tests.cases.composing import bundle, compose
 from tests.cases.composition import CASES, Case
+from tests.support.composing import bundle, compose
 
 
 def validators(vibes: dict[str, Any]) -> list[Validator]:

@@ -16,7 +16,8 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.health import Readiness
-from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.serving.server import Patience, Service
+from tests.support.serving import served
 
 REQUEST = pb.RefineStreamRequest
 ANSWER = pb.RefineStreamResponse
@@ -147,25 +148,18 @@ async def running(
 ) -> AsyncIterator[Running]:
     drain = drain or Drain()
     shapes = Shapes(drain)
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    ended = asyncio.create_task(
-        serve(
-            [Service("refinery.ledger.v1.LedgerService", shapes.add)],
-            listen="127.0.0.1:0",
+    async with (
+        served(
+            Service("refinery.ledger.v1.LedgerService", shapes.add),
             drain=drain,
             readiness=readiness,
             capacity=capacity,
             patience=Patience(grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01),
             connections=connections,
-            started=port.set_result,
-        )
-    )
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}", client_options) as channel:
-            yield Running(await port, channel, shapes, drain, ended)
-    finally:
-        drain.ask()
-        await ended
+        ) as server,
+        grpc.aio.insecure_channel(server.address, client_options) as channel,
+    ):
+        yield Running(server.port, channel, shapes, drain, server.ended)
 
 
 Run = Callable[..., AbstractAsyncContextManager[Running]]

@@ -17,7 +17,7 @@ from refinery_core.errors import MessageTooLarge, VibeNotFound
 from refinery_core.serving.around import MOST_RECEIVED_BYTES, Around, Call
 from refinery_core.serving.capacity import Capacity
 from refinery_core.wire import MAX_MESSAGE_BYTES
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 PATH = "/refinery.ledger.v1.LedgerService/"
 

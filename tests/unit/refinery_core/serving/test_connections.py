@@ -14,7 +14,7 @@ from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import STREAM_AGE_SECONDS
-from tests.cases.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, until
 from tests.unit.refinery_core.serving.conftest import ANSWER, PATH, REQUEST, asked
 
 AT_ONCE = 4_000

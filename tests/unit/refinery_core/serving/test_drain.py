@@ -6,7 +6,7 @@ import pytest
 
 from refinery_core.errors import Draining
 from refinery_core.serving.drain import Drain
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 async def test_what_is_inside_is_cut_short_at_the_drain() -> None:

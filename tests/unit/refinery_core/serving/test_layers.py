@@ -16,7 +16,7 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.layers import LAYERS, Known, Meant, Room
 from refinery_core.serving.principal import current_principal
 from refinery_core.serving.refusals import Refusals
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 def test_the_layers_stand_in_their_order() -> None:

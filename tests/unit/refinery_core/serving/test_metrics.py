@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 from refinery_core.errors import VibeNotFound
 from refinery_core.serving.metrics import exposed
 from refinery_core.settings import CannotStart
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 SERVICE = "refinery.ledger.v1.LedgerService"
 

@@ -21,7 +21,7 @@ from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import serve
 from refinery_core.settings import CannotStart
-from tests.cases.waiting import PATIENCE, until
+from tests.support.waiting import PATIENCE, until
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

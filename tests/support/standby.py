@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.waiting import until
+from tests.support.waiting import until
 
 NAME = "ledger"
 """Of the database in them."""

@@ -16,7 +16,7 @@ from refinery_client import Draft, Refine, Refined, Refinery
 from refinery_core.postgres.verify import verify
 from refinery_core.vibe.model import VibeType
 from tests.cases.seeded import SEEDED
-from tests.cases.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 AUTHOR = "main@system/genesis?1"
 CLIENTS = 18

@@ -15,8 +15,8 @@ from pathlib import Path
 from refinery_local import leash
 from refinery_local.installation import account_for
 from refinery_local.postgres import EmbeddedPostgres
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
