@@ -30,6 +30,7 @@ async def main() -> None:
     """Settings, pool, service, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="ledger", form=settings.log_format, level=settings.log_level)
+    tls = settings.opened()
     drain = Drain()
     async with (
         opened(
@@ -58,6 +59,8 @@ async def main() -> None:
         await serve(
             [service],
             listen=settings.listen,
+            tls=tls,
+            health_listen=settings.health_listen,
             drain=drain,
             readiness=readiness,
             metadata=await answering_for(database),

@@ -34,6 +34,7 @@ async def main() -> None:
     """Settings, ledger, Temporal, worker, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="process", form=settings.log_format, level=settings.log_level)
+    tls = settings.opened()
     gateway = Gateway.of(settings.http_allow, settings.http_ca)
     async with Refinery.connect(
         ledger=settings.ledger, resolver=settings.resolver, timeout_seconds=_CALL_SECONDS
@@ -56,7 +57,13 @@ async def main() -> None:
             servicer = ProcessServicer(executions, schedules, Capabilities(ledger, calls), drain)
             service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
             await serve(
-                [service], listen=settings.listen, drain=drain, readiness=is_ready, patience=_PATIENCE
+                [service],
+                listen=settings.listen,
+                tls=tls,
+                health_listen=settings.health_listen,
+                drain=drain,
+                readiness=is_ready,
+                patience=_PATIENCE,
             )
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from refinery_core.logs import LogFormat, LogLevel
+from refinery_core.serving.door import Door
 from refinery_core.settings import setting
 
 GENESIS: Final = "main@system/genesis?1"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Door):
     """The settings of the process worker."""
 
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50053")

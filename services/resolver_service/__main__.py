@@ -24,6 +24,7 @@ async def main() -> None:
     """Settings, pool, service, serve, drain."""
     settings = from_environment(Settings)
     logs.configure(service="resolver", form=settings.log_format, level=settings.log_level)
+    tls = settings.opened()
     async with opened(
         settings.database_url,
         application_name="refinery-resolver",
@@ -44,6 +45,8 @@ async def main() -> None:
         await serve(
             [service],
             listen=settings.listen,
+            tls=tls,
+            health_listen=settings.health_listen,
             drain=Drain(),
             readiness=readiness,
             metadata=await answering_for(database),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from refinery_core.logs import LogFormat, LogLevel
 from refinery_core.postgres.connecting import Pooler
+from refinery_core.serving.door import Door
 from refinery_core.settings import setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Door):
     """The settings of the resolver service."""
 
     database_url: str = setting("where PostgreSQL is; a login with the role refinery_app or refinery_reader")

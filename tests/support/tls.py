@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -26,12 +27,22 @@ class Authority:
         self.ca.cert_pem.write_to_path(str(path))
         return str(path)
 
-    def certificate(self, name: str) -> tuple[str, str]:
-        """The files of a certificate for a host, and of its key."""
-        issued, cert, key = self.ca.issue_cert(name), self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        issued.private_key_pem.write_to_path(str(key))
-        cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    def certificate(
+        self, name: str, *others: str, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[str, str]:
+        """The files of a certificate for a host, and of its key; both are replaced where they were before."""
+        issued = self.ca.issue_cert(name, *others, not_before=since, not_after=until)
+        cert, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        replace(key, issued.private_key_pem.bytes())
+        replace(cert, b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         return str(cert), str(key)
+
+
+def replace(path: Path | str, content: bytes) -> None:
+    """Put a file in the place of another, as whoever rotates certificates does: at once."""
+    fresh = Path(f"{path}.fresh")
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 @asynccontextmanager

@@ -24,6 +24,8 @@ class Connections:
     """For what still runs on it. Streams without end are ended long before, by `Drain.of_stream`."""
     keepalive_seconds: float = 60.0
     """After so much silence the server asks."""
+    handshake_seconds: float = 20.0
+    """Then a connection ends that has not said by TLS, or in the clear, what it is."""
     ping_seconds: float = 30.0
     """A client that asks more often than this, again and again, loses its connection (too_many_pings)."""
 
@@ -35,6 +37,7 @@ class Connections:
             ("grpc.server.max_pending_requests_hard_limit", MAX_WAITING_CALLS_AT_ALL),
             # On by default, and then a second server shares the port unnoticed.
             ("grpc.so_reuseport", 0),
+            ("grpc.server_handshake_timeout_ms", round(self.handshake_seconds * 1e3)),
             ("grpc.keepalive_time_ms", round(self.keepalive_seconds * 1e3)),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.keepalive_permit_without_calls", 1),

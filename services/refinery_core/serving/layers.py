@@ -78,3 +78,6 @@ LAYERS: tuple[Layer, ...] = (
     Meant,  # nothing is done for whoever means another ledger
     Known,  # innermost: it is for the servicer, and nobody is known who was not let in
 )
+
+ABOUT_THE_SERVER: tuple[Layer, ...] = (AccessLog, Refusals)
+"""Around questions that everybody may ask, on a port that answers nothing else."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from functools import cache
-from typing import Final
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
+from refinery_core.serving.tls import Tls
 from refinery_core.settings import CannotStart
 
 _HANDLED: Final = Counter(
@@ -35,9 +40,9 @@ def count(method: str, code: str, reason: str | None, seconds: float, *, streami
 
 
 @contextlib.contextmanager
-def exposed(listen: str | None) -> Iterator[None]:
+def exposed(listen: str | None, tls: Tls | None = None) -> Iterator[None]:
     """
-    Serve them over HTTP, at HOST:PORT; nowhere without one.
+    Serve them over HTTP, or with TLS over HTTPS, at HOST:PORT; nowhere without one.
 
     Raises:
         CannotStart: nobody can listen there.
@@ -49,15 +54,49 @@ def exposed(listen: str | None) -> Iterator[None]:
     if not host or not port.isdigit() or int(port) > 65_535:
         raise CannotStart(f"REFINERY_METRICS_LISTEN is '{listen}': write it as HOST:PORT.")
     try:
-        server, thread = start_http_server(int(port), host.strip("[]"))
+        server = _server(host.strip("[]"), int(port), tls)
     except OSError as fault:
         raise CannotStart(f"Cannot serve metrics on {listen}: {fault.strerror}.") from fault
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Asked(WSGIRequestHandler):
+    timeout = 20
+    """Seconds of silence after which a connection ends, in its handshake too."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of who asked."""
+
+
+def _server(host: str, port: int, tls: Tls | None) -> WSGIServer:
+    """Make the server, for addresses of both families; each connection is a thread, its handshake too."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+
+    class Server(ThreadingWSGIServer):
+        address_family = family
+
+        def get_request(self) -> tuple[socket.socket, Any]:
+            accepted, peer = super().get_request()
+            if tls is None:
+                return accepted, peer
+            try:
+                wrapped = tls.context().wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+            except OSError:
+                accepted.close()
+                raise
+            return wrapped, peer
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of who hung up, or had no certificate."""
+
+    return make_server(str(address[0]), port, make_wsgi_app(), Server, _Asked)
 
 
 @cache

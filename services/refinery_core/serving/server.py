@@ -8,7 +8,7 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,11 @@ from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.ending import end_after
 from refinery_core.serving.health import Health, Readiness
-from refinery_core.serving.layers import LAYERS
+from refinery_core.serving.layers import ABOUT_THE_SERVER, LAYERS
 from refinery_core.serving.metrics import exposed
 from refinery_core.serving.reflection import add_reflection
 from refinery_core.serving.standing import Standing
+from refinery_core.serving.tls import Tls, TlsSettings
 from refinery_core.settings import CannotStart, from_environment, setting
 
 _FINAL: dict[int | None, str] = {
@@ -57,14 +58,26 @@ class Patience:
     """For everything, from the moment that somebody asks the server to stop; see `ending`. None: no bound."""
     readiness_every_seconds: float = 2.0
     readiness_timeout_seconds: float = 5.0
+    tls_every_seconds: float = 10.0
+    """Between looks at the files of TLS while nobody connects."""
 
 
 @dataclass(frozen=True)
-class _Process:
+class _Process(TlsSettings):
     """Read before everything else, which runs in it."""
 
     uvloop: bool = setting("0 turns uvloop off", True)
     metrics_listen: str | None = setting("where to serve metrics for Prometheus, HOST:PORT", None)
+    metrics_tls: bool = setting("whether metrics are served as the service is, with TLS", False)
+
+    def metrics_served(self) -> Tls | None:
+        """The TLS of metrics."""
+        if not self.metrics_tls:
+            return None
+        tls = self.served()
+        if tls is None:
+            raise CannotStart("REFINERY_METRICS_TLS needs REFINERY_TLS_CERT and REFINERY_TLS_KEY.")
+        return tls
 
 
 async def _always_ready() -> bool:
@@ -76,6 +89,8 @@ async def serve(
     *,
     listen: str,
     drain: Drain,
+    tls: Tls | None = None,
+    health_listen: str | None = None,
     readiness: Readiness = _always_ready,
     capacity: Capacity | None = None,
     patience: Patience = Patience(),
@@ -86,7 +101,8 @@ async def serve(
     """
     Serve until SIGTERM, SIGINT or `drain.ask()`, and return when the last call has ended.
 
-    Health and reflection are served beside the services. `started` is told the port once calls
+    Health and reflection are served beside the services. At `health_listen` health alone is served, and in
+    the clear, for probes that can do no TLS. `started` is told the port once calls
     are taken; with port 0 in `listen` the system chooses one. Every answer carries `metadata`: streams in
     front, others behind.
 
@@ -94,6 +110,8 @@ async def serve(
         CannotStart: nobody can listen there.
     """
     _refuse_taken(listen)
+    if health_listen is not None:
+        _refuse_taken(health_listen)
     names = [service.name for service in services]
     health = Health(names, drain)
     around = Around(LAYERS, capacity or Capacity(), metadata)
@@ -105,14 +123,31 @@ async def serve(
             service.add(server)
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         add_reflection(server, [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name])
-        try:
-            return server, server.add_insecure_port(where)
-        except RuntimeError as fault:
-            raise CannotStart(f"Cannot listen on {where}.") from fault
+        return server, _listening(server, where, tls)
+
+    def make_for_probes(where: str) -> tuple[grpc.aio.Server, int]:
+        server = grpc.aio.server(interceptors=(Around(ABOUT_THE_SERVER, Capacity()),), options=options)
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        return server, _listening(server, where, None)
 
     server = Standing(make, listen)
-    with _signals(drain):
-        await _run(server, health, drain, readiness=readiness, patience=patience, started=started)
+    async with contextlib.AsyncExitStack() as beside:
+        if health_listen is not None:
+            await beside.enter_async_context(Standing(make_for_probes, health_listen).beside())
+        if tls is not None:
+            await beside.enter_async_context(_going_on(tls.follow(patience.tls_every_seconds)))
+        with _signals(drain):
+            await _run(server, health, drain, readiness=readiness, patience=patience, started=started)
+
+
+def _listening(server: grpc.aio.Server, where: str, tls: Tls | None) -> int:
+    """Have a server listen, and give its port."""
+    try:
+        if tls is None:
+            return server.add_insecure_port(where)
+        return server.add_secure_port(where, tls.credentials())
+    except RuntimeError as fault:
+        raise CannotStart(f"Cannot listen on {where}.") from fault
 
 
 async def _run(
@@ -145,6 +180,16 @@ async def _run(
         drain.begin()
         await server.stop(patience.grace_seconds)
         _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _going_on(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on for as long as the block does."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @contextlib.contextmanager
@@ -206,7 +251,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """
     try:
         process = from_environment(_Process)
-        with exposed(process.metrics_listen):
+        with exposed(process.metrics_listen, process.metrics_served()):
             (uvloop.run if process.uvloop else asyncio.run)(main())
     except CannotStart as refusal:
         sys.stderr.write(f"{refusal}\n")

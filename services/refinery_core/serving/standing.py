@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
@@ -46,6 +47,18 @@ class Standing:
                     await self._server.start()
         finally:
             ending.cancel()
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[None]:
+        """Serve for as long as the block does, and then cut what still runs."""
+        await self.start()
+        serving = asyncio.create_task(self.serve_until(asyncio.Event().wait()))
+        try:
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.wait((serving,))
+            await self.stop(0)
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, and wait for those that run; what still runs after the grace is cancelled."""

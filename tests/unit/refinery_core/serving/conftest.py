@@ -17,6 +17,7 @@ from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.health import Readiness
 from refinery_core.serving.server import Patience, Service
+from refinery_core.serving.tls import Tls
 from tests.support.serving import served
 
 REQUEST = pb.RefineStreamRequest
@@ -145,20 +146,28 @@ async def running(
     connections: Connections | None = None,
     client_options: Sequence[tuple[str, int]] = (),
     drain: Drain | None = None,
+    tls: Tls | None = None,
+    health_listen: str | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
 ) -> AsyncIterator[Running]:
     drain = drain or Drain()
     shapes = Shapes(drain)
-    async with (
-        served(
-            Service("refinery.ledger.v1.LedgerService", shapes.add),
-            drain=drain,
-            readiness=readiness,
-            capacity=capacity,
-            patience=Patience(grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01),
-            connections=connections,
-        ) as server,
-        grpc.aio.insecure_channel(server.address, client_options) as channel,
-    ):
+    async with served(
+        Service("refinery.ledger.v1.LedgerService", shapes.add),
+        tls=tls,
+        health_listen=health_listen,
+        drain=drain,
+        readiness=readiness,
+        capacity=capacity,
+        patience=Patience(
+            grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01, tls_every_seconds=0.01
+        ),
+        connections=connections,
+    ) as server, (
+        grpc.aio.secure_channel(server.address, credentials, client_options)
+        if credentials
+        else grpc.aio.insecure_channel(server.address, client_options)
+    ) as channel:
         yield Running(server.port, channel, shapes, drain, server.ended)
 
 
