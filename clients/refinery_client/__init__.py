@@ -17,6 +17,7 @@ from refinery_client.answers import (
     Validation,
     Vibe,
 )
+from refinery_client.channels import Tls
 from refinery_client.connection import Refinery
 from refinery_client.drafts import ABSENT, Absent, Draft, JsonText, Refine
 from refinery_client.executions import (
@@ -78,6 +79,7 @@ __all__ = [
     "ScheduleState",
     "Scheduled",
     "SchemaForm",
+    "Tls",
     "Unreachable",
     "Validation",
     "Verb",

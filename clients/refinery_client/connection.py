@@ -10,6 +10,7 @@ from typing import Final
 import grpc
 import orjson
 
+from refinery_client.channels import Tls
 from refinery_client.ledger import Ledger
 from refinery_client.process import Processes
 from refinery_client.resolver import Resolver
@@ -69,20 +70,26 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         ledger: str | None = None,
         resolver: str | None = None,
         process: str | None = None,
+        tls: Tls | None = None,
         timeout_seconds: float = DEFAULT_SECONDS,
     ) -> AsyncIterator[Refinery]:
         """
         Open the channels and close them at the end. Nothing is sent before the first call.
 
-        The default addresses are those of REFINERY_LEDGER, REFINERY_RESOLVER and REFINERY_PROCESS.
+        The default addresses are those of REFINERY_LEDGER, REFINERY_RESOLVER and REFINERY_PROCESS, and the
+        default `tls` that of the variables REFINERY_TLS_….
         `timeout_seconds` is the deadline of calls that have none of their own.
+
+        Raises:
+            CannotStart: a file of TLS cannot be used.
         """
         ledger = ledger or os.environ.get("REFINERY_LEDGER") or DEFAULT_LEDGER
         resolver = resolver or os.environ.get("REFINERY_RESOLVER") or DEFAULT_RESOLVER
         process = process or os.environ.get("REFINERY_PROCESS") or DEFAULT_PROCESS
+        channel_to = (tls or Tls.of_environment()).channels(_OPTIONS)
         async with (
-            grpc.aio.insecure_channel(ledger, _OPTIONS) as to_ledger,
-            grpc.aio.insecure_channel(resolver, _OPTIONS) as to_resolver,
-            grpc.aio.insecure_channel(process, _OPTIONS) as to_process,
+            channel_to(ledger) as to_ledger,
+            channel_to(resolver) as to_resolver,
+            channel_to(process) as to_process,
         ):
             yield cls(to_ledger, to_resolver, to_process, Patience(timeout_seconds))

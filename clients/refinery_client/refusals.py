@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 from urllib.parse import unquote
 
 import grpc
@@ -67,12 +68,33 @@ def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> Refiner
         # Who cancels a call himself does not come here. The server let it fall as it stopped, or was flooded.
         return Unreachable(service=_service_of(request), problem="the call was dropped unanswered")
     if code is Code.UNAVAILABLE:
-        return Unreachable(service=_service_of(request), problem=sentence.rstrip("."))
+        return _unreachable(request, sentence)
     if code is Code.UNIMPLEMENTED:
         return NotServed(service=_service_of(request))
     if code is Code.DEADLINE_EXCEEDED:
         return unanswered(request)
     return Refused(sentence, code=code, reason=code.name, metadata={})
+
+
+_HINTS: Final = {
+    "WRONG_VERSION_NUMBER": "The server speaks no TLS; REFINERY_TLS=off goes without.",
+    "Hostname Verification": "The certificate of the server is for another name; use a name that is in it.",
+    "certificate has expired": "The certificate of the server has expired.",
+    "CERTIFICATE_VERIFY_FAILED": "Nobody trusted here made the server's certificate; see REFINERY_TLS_CA.",
+    "Socket closed": (
+        "The server may speak TLS, or want a certificate that it trusts: "
+        "see REFINERY_TLS_CA, REFINERY_TLS_CERT and REFINERY_TLS_KEY."
+    ),
+}
+"""The meaning that words of gRPC may have for TLS; its code is UNAVAILABLE for all of them."""
+
+
+def _unreachable(request: object, sentence: str) -> Unreachable:
+    refusal = Unreachable(service=_service_of(request), problem=sentence.rstrip("."))
+    hint = next((hint for words, hint in _HINTS.items() if words in sentence), None)
+    if hint is not None:
+        refusal.add_note(hint)
+    return refusal
 
 
 def unanswered(request: object) -> DeadlineExceeded:

@@ -73,7 +73,10 @@ def answering() -> Iterator[None]:
     try:
         yield
     except Unreachable as refusal:
-        raise LedgerUnavailable(problem=refusal.metadata["problem"]) from refusal
+        unavailable = LedgerUnavailable(problem=refusal.metadata["problem"])
+        for hint in getattr(refusal, "__notes__", ()):
+            unavailable.add_note(hint)
+        raise unavailable from refusal
     except AnotherLedger as refusal:
         problem = (
             f"its address serves the ledger {refusal.metadata['ledger']}, and not {refusal.metadata['meant']}"

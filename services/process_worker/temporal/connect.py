@@ -103,7 +103,8 @@ async def _patiently(attempt: Callable[[], Awaitable[T]], what: str, seconds: fl
         except (RPCError, RuntimeError, RefineryError) as fault:
             # Temporal's client raises RuntimeError where it cannot connect.
             if time.monotonic() > deadline:
-                raise CannotStart(f"{what} does not answer: {str(fault).rstrip('.')}.") from fault
+                hints = "".join(f" {hint}" for hint in getattr(fault, "__notes__", ()))
+                raise CannotStart(f"{what} does not answer: {str(fault).rstrip('.')}.{hints}") from fault
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

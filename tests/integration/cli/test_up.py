@@ -14,7 +14,7 @@ import urllib.request
 import uuid
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import grpc
 import pytest
@@ -224,7 +224,7 @@ async def test_an_execution_survives_everything_that_carries_it_out(short_folder
         "ledger", "resolver", "process", "postgres", "temporal", "page", "try"
     ]  # fmt: skip
     assert await asyncio.to_thread(status, first.endpoints["page"]) == 200
-    addresses = {name: first.endpoints[name] for name in ("ledger", "resolver", "process")}
+    addresses: dict[str, Any] = {name: first.endpoints[name] for name in ("ledger", "resolver", "process")}
     id_ = uuid.uuid4()
     async with Refinery.connect(**addresses, timeout_seconds=PATIENCE) as refinery:
         draft = Draft(type=VibeType.PROCESS, id="processes/approved", solution=PROCESS)

@@ -24,6 +24,10 @@ from process_worker.temporal.client import Temporal
 from process_worker.temporal.connect import connect, see_author
 from process_worker.temporal.timetable import Timetable
 from process_worker.worker import build, reaching
+from refinery_core.certificates import Files
+from refinery_core.serving.drain import Drain
+from refinery_core.serving.server import serve
+from refinery_core.serving.tls import Tls
 from refinery_core.settings import CannotStart
 from tests.integration.conftest import AUTHOR, Services
 from tests.support.tls import Authority, behind_tls
@@ -32,14 +36,15 @@ from tests.support.waiting import PATIENCE
 NOBODY = "127.0.0.1:9"
 
 
-def test_without_a_ledger_the_worker_says_so_in_one_sentence() -> None:
+def start(ledger: str) -> subprocess.CompletedProcess[str]:
+    """Start a worker that nobody waits for, and see it end."""
     environment = {
         **os.environ,
-        "REFINERY_LEDGER": NOBODY,
+        "REFINERY_LEDGER": ledger,
         "REFINERY_TEMPORAL_ADDRESS": NOBODY,
         "REFINERY_START_SECONDS": "0.1",
     }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "process_worker"],
         env=environment,
         capture_output=True,
@@ -47,9 +52,29 @@ def test_without_a_ledger_the_worker_says_so_in_one_sentence() -> None:
         timeout=PATIENCE,
         check=False,
     )
+
+
+def test_without_a_ledger_the_worker_says_so_in_one_sentence() -> None:
+    done = start(NOBODY)
     assert done.returncode == 1
     assert done.stderr.startswith(f"The ledger at {NOBODY} does not answer: ")
     assert done.stderr.count("\n") == 1
+
+
+async def test_a_worker_that_the_ledger_does_not_let_in_says_what_it_may_need(tmp_path: Path) -> None:
+    authority, drain = Authority(tmp_path), Drain()
+    tls = Tls(Files(*authority.certificate("127.0.0.1"), authority.file))
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    ledger = asyncio.create_task(
+        serve([], listen="127.0.0.1:0", drain=drain, tls=tls, started=port.set_result)
+    )
+    done = await asyncio.to_thread(start, f"127.0.0.1:{await port}")
+    drain.ask()
+    await ledger
+    assert done.returncode == 1
+    assert (
+        "The server may speak TLS, or want a certificate that it trusts: see REFINERY_TLS_CA" in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
