@@ -63,6 +63,11 @@ def _check_encoding(tokens: Sequence[str]) -> None:
 
 def main() -> None:
     """Run as the program."""
+    for name in [name for name, value in os.environ.items() if name.startswith("REFINERY_") and not value]:
+        del os.environ[name]  # An empty variable counts as not set, for services too.
+    if sys.argv[1:2] != ["up"]:
+        # gRPC reads it when it is imported. The refusal says it all, and programs read standard error.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(sys.argv[1:]))
 
 

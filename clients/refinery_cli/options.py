@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from cyclopts import Parameter
@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 
 from refinery_cli.show.failures import Usage
 from refinery_cli.show.output import Form
+from refinery_client.channels import Tls
 from refinery_client.connection import DEFAULT_LEDGER, DEFAULT_PROCESS, DEFAULT_RESOLVER, Refinery
 from refinery_core.vibe.model import Context
 
@@ -21,6 +22,7 @@ MAX_POSITION: Final = 2**63 - 1
 Position = Annotated[int, Parameter(validator=Number(gte=0, lte=MAX_POSITION))]
 Count = Annotated[int, Parameter(validator=Number(gte=0, lte=2**31 - 1))]
 
+OnOff = Literal["on", "off"]
 Reference = Annotated[str, Parameter(help="A ref (main@schemas/user?1) or reference (aug:/schemas/user).")]
 Output = Annotated[Form, Parameter(name=["--output", "-o"], help="A table, one document, or one to a line.")]
 Branch = Annotated[
@@ -68,6 +70,23 @@ class Services:
     process: Annotated[str, Parameter(env_var="REFINERY_PROCESS", help="The process service, HOST:PORT.")] = (
         DEFAULT_PROCESS
     )
+    tls: Annotated[
+        OnOff | None,
+        Parameter(env_var="REFINERY_TLS", help="Speak TLS; by itself, where a CA or a certificate is given."),
+    ] = None
+    tls_ca: Annotated[
+        str | None, Parameter(env_var="REFINERY_TLS_CA", help="Whom to trust as services: a file of PEM.")
+    ] = None
+    tls_cert: Annotated[
+        str | None, Parameter(env_var="REFINERY_TLS_CERT", help="Your certificate: a file of PEM.")
+    ] = None
+    tls_key: Annotated[
+        str | None, Parameter(env_var="REFINERY_TLS_KEY", help="The key of your certificate: a file of PEM.")
+    ] = None
+    tls_server_name: Annotated[
+        str | None,
+        Parameter(env_var="REFINERY_TLS_SERVER_NAME", help="The name in their certificates, if another."),
+    ] = None
     timeout: Annotated[
         float,
         Parameter(
@@ -82,6 +101,13 @@ class Services:
             ledger=self.ledger,
             resolver=self.resolver,
             process=self.process,
+            tls=Tls(
+                tls=self.tls,
+                tls_ca=self.tls_ca,
+                tls_cert=self.tls_cert,
+                tls_key=self.tls_key,
+                tls_server_name=self.tls_server_name,
+            ),
             timeout_seconds=self.timeout,
         )
 

@@ -109,11 +109,18 @@ class Child:
         self._process = None
 
 
-def serving(address: str) -> Callable[[], Awaitable[bool]]:
+def serving(
+    address: str, credentials: grpc.ChannelCredentials | None = None
+) -> Callable[[], Awaitable[bool]]:
     """Return a check for an address: whether the gRPC server there reports SERVING."""
 
+    def channel_to() -> grpc.aio.Channel:
+        if credentials is None:
+            return grpc.aio.insecure_channel(address)
+        return grpc.aio.secure_channel(address, credentials)
+
     async def ask() -> bool:
-        async with grpc.aio.insecure_channel(address) as channel:
+        async with channel_to() as channel:
             try:
                 answer = await health_pb2_grpc.HealthStub(channel).Check(
                     health_pb2.HealthCheckRequest(), timeout=2.0

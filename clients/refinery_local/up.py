@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -13,13 +14,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from refinery_core.postgres.migrate import create_database, migrate, told
 from refinery_core.postgres.translate import STORE_FAILURES
+from refinery_core.serving.exposure import refuse_exposure
 from refinery_core.settings import CannotStart
 from refinery_local.folder import held
 from refinery_local.local_role import make_local_role
 from refinery_local.postgres import EmbeddedPostgres
+from refinery_local.secured import Secured, in_the_clear
 from refinery_local.supervise import Child, Part, serving, supervise
 from refinery_local.temporal import HOST as TEMPORAL_HOST
 from refinery_local.temporal import Temporal
@@ -59,6 +63,13 @@ class Database:
         self.server.kill()
 
 
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- where it is reached
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A service that listens: its name and its address."""
@@ -70,7 +81,12 @@ class Listener:
     @property
     def address(self) -> str:
         """HOST:PORT."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return _address(self.host, self.port)
+
+    @property
+    def reached(self) -> str:
+        """HOST:PORT as others on this machine reach it, also where it listens everywhere."""
+        return _address(_EVERYWHERE.get(self.host, self.host), self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +95,13 @@ class Service(Listener):
 
     module: str
 
-    def child(self, environment: dict[str, str]) -> Child:
+    def child(self, environment: Mapping[str, str], secured: Secured | None) -> Child:
         """Make it a part."""
         return Child(
             name=self.name,
             command=[sys.executable, "-m", self.module],
-            environment=environment | {"REFINERY_LISTEN": self.address},
-            ready=serving(self.address),
+            environment=dict(environment) | {"REFINERY_LISTEN": self.address},
+            ready=serving(self.reached, secured.credentials() if secured else None),
         )
 
 
@@ -99,11 +115,13 @@ async def up(
     temporal_port: int = 7233,
     temporal_ui_port: int = 8233,
     processes: bool = True,
+    secure: bool = False,
 ) -> int:
     """
     Run PostgreSQL, Temporal and the services on the data in a folder until SIGINT or SIGTERM.
 
-    Without `processes` neither Temporal nor the process worker is started.
+    Without `processes` neither Temporal nor the process worker is started. With `secure` all services speak
+    TLS and require a certificate of their callers; the folder has the certificates.
 
     Prints the endpoints on standard output once everything answers, and then closes it, as a signal for its
     reader; everything else is on standard error.
@@ -117,17 +135,21 @@ async def up(
     process = Service("process", host, process_port, "process_worker")
     services = (ledger, resolver, process) if processes else (ledger, resolver)
     try:
+        _refuse_exposure(ledger, secure=secure)
         temporal = Temporal.found(temporal_port, temporal_ui_port) if processes else None
         with held(data) as patience:
             await _see_ports_free((*services, *_listeners(temporal)), patience)
+            secured = Secured.prepared(data, host) if secure else None
             server = EmbeddedPostgres(data / "postgres")
             environment = _environment(server) | _addresses(ledger, resolver, temporal)
+            environment |= secured.of_services() if secured else in_the_clear()
             database = Database(server, environment)
             parts: list[Part] = [database, *([temporal.child(data)] if temporal else [])]
-            parts += [service.child(environment) for service in services]
+            own = {process: secured.of_worker()} if secured else {}
+            parts += [service.child(environment | own.get(service, {}), secured) for service in services]
 
             async def started() -> None:
-                _print_endpoints(services, temporal, server)
+                _print_endpoints(services, temporal, server, secured)
 
             with _signals(parts) as stop:
                 await supervise(parts, stop=stop, started=started, report=_report)
@@ -152,8 +174,8 @@ def _addresses(ledger: Service, resolver: Service, temporal: Temporal | None) ->
         return {}
     elsewhere = ("TLS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_SERVER_NAME", "API_KEY")
     return {
-        "REFINERY_LEDGER": ledger.address,
-        "REFINERY_RESOLVER": resolver.address,
+        "REFINERY_LEDGER": ledger.reached,
+        "REFINERY_RESOLVER": resolver.reached,
         "REFINERY_TEMPORAL_ADDRESS": temporal.address,
         "REFINERY_TEMPORAL_NAMESPACE": "default",
     } | {f"REFINERY_TEMPORAL_{name}": "" for name in elsewhere}
@@ -163,8 +185,23 @@ def _environment(server: EmbeddedPostgres) -> dict[str, str]:
     return {
         "REFINERY_DATABASE_URL": server.url(DATABASE, "refinery_app"),
         "REFINERY_LOG_FORMAT": os.environ.get("REFINERY_LOG_FORMAT", "console"),
-        "REFINERY_METRICS_LISTEN": "",  # One address cannot be that of three services.
+        # One address cannot be that of three services.
+        "REFINERY_METRICS_LISTEN": "",
+        "REFINERY_HEALTH_LISTEN": "",
     }
+
+
+def _refuse_exposure(service: Service, *, secure: bool) -> None:
+    """See that others reach services only with TLS and REFINERY_AUTH, or where it is written otherwise."""
+    try:
+        refuse_exposure(
+            service.address,
+            tls=secure,
+            tls_off_written=os.environ.get("REFINERY_TLS", "").lower() == "off",
+            auth_written=secure or bool(os.environ.get("REFINERY_AUTH")),
+        )
+    except CannotStart as refusal:
+        raise CannotStart(f"{refusal} Or say --secure, which makes all of it.") from refusal
 
 
 async def _see_ports_free(listeners: Sequence[Listener], patience: float) -> None:
@@ -215,13 +252,21 @@ def _signals(parts: Sequence[Part]) -> Iterator[asyncio.Event]:
 
 
 def _print_endpoints(
-    services: Sequence[Service], temporal: Temporal | None, server: EmbeddedPostgres
+    services: Sequence[Service],
+    temporal: Temporal | None,
+    server: EmbeddedPostgres,
+    secured: Secured | None,
 ) -> None:
     endpoints = {service.name: service.address for service in services}
     endpoints["postgres"] = server.url(DATABASE, "refinery_reader")
     if temporal is not None:
         endpoints |= {"temporal": temporal.address, "page": temporal.page}
-    endpoints["try"] = f"grpcurl -plaintext {services[0].address} list"
+    how = "-plaintext"
+    if secured is not None:
+        addresses = {f"REFINERY_{service.name.upper()}": service.reached for service in services}
+        endpoints["env"] = f". {shlex.quote(str(secured.write_environment(addresses)))}"
+        how = secured.options_of_grpcurl()
+    endpoints["try"] = f"grpcurl {how} {services[0].reached} list"
     for name, endpoint in endpoints.items():
         print(f"{name:<10}{endpoint}", flush=True)  # noqa: T201 -- standard output is what it is for
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -21,6 +21,9 @@ async def up_(
     temporal_port: Annotated[int, Parameter(help="The port of Temporal.")] = 7233,
     temporal_ui_port: Annotated[int, Parameter(help="The port of Temporal's web page.")] = 8233,
     processes: Annotated[bool, Parameter(help="Run the process worker and Temporal, too.")] = True,
+    secure: Annotated[
+        bool, Parameter(help="Serve with TLS on both sides; the certificates are made in the folder.")
+    ] = False,
     detach: Annotated[
         bool, Parameter(negative="", help="Return when everything answers; `refinery down` stops it.")
     ] = False,
@@ -29,6 +32,7 @@ async def up_(
     Run everything on this machine until Ctrl-C: PostgreSQL, Temporal, ledger, resolver, process worker.
 
     Prints the endpoints when everything answers. A second `up` on the same folder finds everything again.
+    With --secure it also prints what a shell has to source before it can call them.
     """
     return await (detached if detach else up)(
         data,
@@ -39,4 +43,5 @@ async def up_(
         temporal_port=temporal_port,
         temporal_ui_port=temporal_ui_port,
         processes=processes,
+        secure=secure,
     )

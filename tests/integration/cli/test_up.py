@@ -65,7 +65,7 @@ async def test_a_folder_that_cannot_be_made_is_told(
 class Running:
     """`refinery up` in a process of its own."""
 
-    def __init__(self, data: Path, **options: int | bool) -> None:
+    def __init__(self, data: Path, **options: int | bool | str) -> None:
         code = (
             "import asyncio, json, sys; from pathlib import Path; from refinery_local.up import up\n"
             "sys.exit(asyncio.run(up(Path(sys.argv[1]), **json.loads(sys.argv[2]))))"

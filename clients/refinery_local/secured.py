@@ -1,0 +1,93 @@
+"""TLS on both sides for everything on this machine: the certificates, and the settings that name them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from refinery_local.authority import HERE, Authority, Pair, this_person, write_private
+
+FOLDER: Final = "secure"
+"""In the folder of `up`: `ca.pem`, the certificates with their keys, and `env`."""
+
+_FILES: Final = ("CA", "CERT", "KEY", "CLIENT_CA", "SERVER_NAME")
+
+
+def in_the_clear() -> dict[str, str]:
+    """Give the settings of services without TLS, whatever is set for the clients of others."""
+    off = os.environ.get("REFINERY_TLS", "").lower() == "off"
+    return {"REFINERY_TLS": "off" if off else ""} | {f"REFINERY_TLS_{name}": "" for name in _FILES}
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """The certificates of the services, of the worker, and of the person who works here."""
+
+    authority: Authority
+    server: Pair
+    worker: Pair
+    person: Pair
+
+    @classmethod
+    def prepared(cls, data: Path, host: str) -> Secured:
+        """
+        Make them in the folder of `up`, or find them there; a host that is not this machine's is named too.
+
+        Raises:
+            CannotStart: the folder cannot be used.
+        """
+        authority = Authority(data.resolve() / FOLDER)
+        authority.prepare()
+        hosts = HERE if host in (*HERE, "0.0.0.0", "::") else (*HERE, host)  # noqa: S104 -- nothing listens
+        return cls(
+            authority,
+            authority.certificate("server", path="server", hosts=hosts),
+            authority.certificate("worker", path="process-worker", hosts=hosts),
+            authority.certificate("person", path=f"person/{this_person()}"),
+        )
+
+    def of_services(self) -> dict[str, str]:
+        """Give the settings of ledger and resolver."""
+        return self._serving(self.server)
+
+    def of_worker(self) -> dict[str, str]:
+        """Give those of the process worker, which calls the others with the certificate that it shows."""
+        return self._serving(self.worker)
+
+    def _serving(self, pair: Pair) -> dict[str, str]:
+        client_ca = {"REFINERY_TLS_CLIENT_CA": str(self.authority.trusted), "REFINERY_AUTH": "tls"}
+        return in_the_clear() | self._calling(pair) | client_ca
+
+    def _calling(self, pair: Pair) -> dict[str, str]:
+        return {
+            "REFINERY_TLS": "on",
+            "REFINERY_TLS_CA": str(self.authority.trusted),
+            "REFINERY_TLS_CERT": str(pair.certificate),
+            "REFINERY_TLS_KEY": str(pair.key),
+        }
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Give the credentials of the person's calls."""
+        files = self.authority.trusted, self.person.key, self.person.certificate
+        return grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
+
+    def write_environment(self, addresses: Mapping[str, str]) -> Path:
+        """Write a file for a shell to source, so that the command speaks to the services; give its path."""
+        lines = [
+            f"export {name}={shlex.quote(value)}\n"
+            for name, value in (self._calling(self.person) | dict(addresses)).items()
+        ]
+        file = self.authority.folder / "env"
+        write_private(file, "".join(lines).encode())
+        return file
+
+    def options_of_grpcurl(self) -> str:
+        """Give the same for grpcurl."""
+        person, trusted = self.person, self.authority.trusted
+        return f"-cacert {trusted} -cert {person.certificate} -key {person.key}"
