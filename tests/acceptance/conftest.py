@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import grpc
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_client import Draft, Refined, Refinery, Vibe
+from refinery_client import Draft, Refined, Refinery, Tls, Vibe
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
+from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
+from refinery_core.serving.tls import Tls as ServerTls
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context, VibeType
 from refinery_local import leash
@@ -30,6 +31,7 @@ from tests.support.serving import ledger_of, served
 
 NAME = "refinery.ledger.v1.LedgerService"
 AUTHOR = "main@system/genesis?1"
+IN_THE_CLEAR = Tls(tls="off")
 
 
 def record(id_: str, **fields: Any) -> Draft:
@@ -82,17 +84,28 @@ class Ledger:
 
 
 @asynccontextmanager
-async def running(database: Database, *, cache_bytes: int = 64 << 20) -> AsyncIterator[Ledger]:
-    """A ledger in this process."""
+async def running(
+    database: Database,
+    *,
+    cache_bytes: int = 64 << 20,
+    tls: ServerTls | None = None,
+    client: Tls = IN_THE_CLEAR,
+    connections: Connections | None = None,
+) -> AsyncIterator[Ledger]:
+    """A ledger in this process; with TLS, and a client for it."""
     pool = await open_pool(database.app_url, application_name="refinery-ledger", max_size=12)
     store, drain = Store(pool), Drain()
     vibes = Vibes(store, cache_bytes=cache_bytes)
     async with (
         pool,
         ledger_of(vibes, drain) as service,
-        served(service, drain=drain, readiness=store.is_ready) as server,
-        Refinery.connect(ledger=server.address, resolver=server.address, timeout_seconds=60) as refinery,
-        grpc.aio.insecure_channel(server.address) as channel,
+        served(
+            service, drain=drain, readiness=store.is_ready, tls=tls, connections=connections
+        ) as server,
+        Refinery.connect(
+            ledger=server.address, resolver=server.address, tls=client, timeout_seconds=60
+        ) as refinery,
+        client.channels(())(server.address) as channel,
     ):
         yield Ledger(refinery, pb_grpc.LedgerServiceStub(channel), server.address, database, drain)
 
