@@ -15,6 +15,7 @@ from refinery_core import logs
 from refinery_core.kept import Kept
 from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
+from refinery_core.serving.authentication.authenticating import authenticating
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
@@ -33,6 +34,7 @@ async def main() -> None:
     tls = settings.opened()
     drain = Drain()
     async with (
+        authenticating() as authentication,
         opened(
             settings.database_url,
             application_name="refinery-ledger",
@@ -64,6 +66,7 @@ async def main() -> None:
             drain=drain,
             readiness=readiness,
             metadata=await answering_for(database),
+            authentication=authentication,
         )
 
 

@@ -20,6 +20,7 @@ from process_worker.worker import build, reaching
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import Refinery
 from refinery_core import logs
+from refinery_core.serving.authentication.authenticating import authenticating
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service, run, serve
 from refinery_core.settings import from_environment
@@ -36,9 +37,12 @@ async def main() -> None:
     logs.configure(service="process", form=settings.log_format, level=settings.log_level)
     tls = settings.opened()
     gateway = Gateway.of(settings.http_allow, settings.http_ca)
-    async with Refinery.connect(
-        ledger=settings.ledger, resolver=settings.resolver, timeout_seconds=_CALL_SECONDS
-    ) as refinery:
+    async with (
+        authenticating() as authentication,
+        Refinery.connect(
+            ledger=settings.ledger, resolver=settings.resolver, timeout_seconds=_CALL_SECONDS
+        ) as refinery,
+    ):
         ledger, drain = Ledger(refinery), Drain()
         await wait_for_ledger(ledger, settings)
         await see_author(ledger, settings.worker_author_ref)
@@ -64,6 +68,7 @@ async def main() -> None:
                 drain=drain,
                 readiness=is_ready,
                 patience=_PATIENCE,
+                authentication=authentication,
             )
 
 

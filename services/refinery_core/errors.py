@@ -159,6 +159,12 @@ class PositionOutOfRange(RefineryError):
     reason, code = "POSITION_OUT_OF_RANGE", Code.OUT_OF_RANGE
 
 
+class Unauthenticated(RefineryError):
+    """The caller is not known: {problem}."""
+
+    reason, code = "UNAUTHENTICATED", Code.UNAUTHENTICATED
+
+
 # --- Not found ----------------------------------------------------------------------------
 
 

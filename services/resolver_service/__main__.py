@@ -7,6 +7,7 @@ from refinery_core import logs
 from refinery_core.kept import Kept
 from refinery_core.postgres.identity import answering_for
 from refinery_core.postgres.opening import opened
+from refinery_core.serving.authentication.authenticating import authenticating
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Service, run, serve
 from refinery_core.settings import from_environment
@@ -25,13 +26,16 @@ async def main() -> None:
     settings = from_environment(Settings)
     logs.configure(service="resolver", form=settings.log_format, level=settings.log_level)
     tls = settings.opened()
-    async with opened(
-        settings.database_url,
-        application_name="refinery-resolver",
-        pooler=settings.pooler,
-        max_size=settings.pool_size,
-        writes=False,
-    ) as (database, readiness):
+    async with (
+        authenticating() as authentication,
+        opened(
+            settings.database_url,
+            application_name="refinery-resolver",
+            pooler=settings.pooler,
+            max_size=settings.pool_size,
+            writes=False,
+        ) as (database, readiness),
+    ):
         vibes = Vibes(database, cache_bytes=settings.cache_mib << 20)
         composer = Composer(vibes, settings.schemas_mib << 20, settings.validators_mib << 20)
         servicer = ResolverServicer(
@@ -50,6 +54,7 @@ async def main() -> None:
             drain=Drain(),
             readiness=readiness,
             metadata=await answering_for(database),
+            authentication=authentication,
         )
 
 

@@ -96,6 +96,10 @@ ROWS = {
     "{worker.door.wire._STORY_BYTES:MiB} in GetExecution",
     "a payload in Temporal's history": "{worker.workflow.messages.MAX_INLINE_BYTES:KiB}; "
     "a larger one is stored as a RECORD, and the history holds its ref",
+    "a bearer token": "{core.serving.authentication.tokens.MAX_TOKEN_BYTES:KiB}",
+    "the name of a principal": "{core.serving.authentication.names.MAX_BYTES} bytes",
+    "a key set of an issuer": "{core.serving.authentication.keys.MAX_BYTES:MiB}, "
+    "{core.serving.authentication.keys.MAX_KEYS} keys",
     "large requests": "from {core.serving.large.LARGE_BYTES:KiB} or {ledger.intake.LARGE_DRAFTS} drafts on: "
     "{core.serving.large.LARGE_AT_ONCE} at once",
     "requests with documents in one process": "{core.serving.large.WAITING_BYTES:MiB}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -19,6 +20,7 @@ from refinery_core.errors import (
     RefineryError,
     UnknownMethod,
 )
+from refinery_core.serving.authentication.authenticating import OPEN, UNKNOWN, Authentication
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.principal import NOBODY_IN_PARTICULAR, Caller
 from refinery_core.wire import MAX_MESSAGE_BYTES
@@ -39,6 +41,9 @@ class Call:
     refusal: RefineryError | None = None
     metadata: Metadata = ()
     """What every answer of this server carries, refusals too."""
+    authentication: Authentication = OPEN
+    limit: asyncio.Timeout | None = None
+    """Ends the stream between two messages: gRPC sends no status while a message waits to be read."""
 
     @property
     def infrastructure(self) -> bool:
@@ -62,10 +67,17 @@ class Around(grpc.aio.ServerInterceptor):
     with the text of the exception when one of them fails outside.
     """
 
-    def __init__(self, layers: Sequence[Layer], capacity: Capacity, metadata: Metadata = ()) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        capacity: Capacity,
+        metadata: Metadata = (),
+        authentication: Authentication = OPEN,
+    ) -> None:
         self._layers = tuple(layers)
         self._capacity = capacity
         self._metadata = metadata
+        self._authentication = authentication
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -87,10 +99,12 @@ class Around(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, found: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         run = functools.reduce(_within, reversed(self._layers), _innermost(found))
         capacity, streaming = self._capacity, found.request_streaming or found.response_streaming
-        metadata = self._metadata
+        metadata, authentication = self._metadata, self._authentication
+        caller = UNKNOWN if authentication.is_on else NOBODY_IN_PARTICULAR
 
         async def served(raw: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            return await run(Call(method, context, capacity, streaming, metadata=metadata), raw)
+            call = Call(method, context, capacity, streaming, caller, None, metadata, authentication)
+            return await run(call, raw)
 
         shape = _SHAPES[found.request_streaming, found.response_streaming]
         return shape(served, None, None)
@@ -139,13 +153,21 @@ def _innermost(found: grpc.RpcMethodHandler[Any, Any]) -> _Act:
         # Written here, and not yielded to gRPC, so that a cancelled call unwinds its layers at once.
         async with aclosing(behavior(read(raw), call.context)) as answers:
             async for answer in answers:
-                await call.context.write(serialize(answer))
+                written = call.context.write(serialize(answer))
+                await (written if call.limit is None else _unhurried(call.limit, written))
 
     if not found.response_streaming:
         return unary
     if not inspect.isasyncgenfunction(behavior):
         raise TypeError(f"{behavior.__qualname__} has to be an async generator")
     return stream
+
+
+async def _unhurried(limit: asyncio.Timeout, written: Awaitable[None]) -> None:
+    when = limit.when()
+    limit.reschedule(None)
+    await written
+    limit.reschedule(when)
 
 
 def _one(parse: Callable[[bytes], Any], raw: bytes) -> Any:

@@ -6,9 +6,15 @@ call costs the event loop more than what the layers do.
 
 from __future__ import annotations
 
-from refinery_core.errors import AnotherLedger
+import asyncio
+import time
+from types import TracebackType
+from typing import Final
+
+from refinery_core.errors import AnotherLedger, Unauthenticated
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.around import Call, Layer
+from refinery_core.serving.authentication.tokens import EXPIRED
 from refinery_core.serving.principal import set_caller
 from refinery_core.serving.refusals import Refusals
 from refinery_core.wire import LEDGER_ID_KEY
@@ -56,27 +62,56 @@ class Meant:
 
 
 class Known:
-    """Says who calls. While authentication is off everybody is anonymous."""
+    """Finds out who calls. Health answers everybody; a stream ends when the token of its caller expires."""
 
-    __slots__ = ("_caller",)
+    __slots__ = ("_call",)
 
     def __init__(self, call: Call) -> None:
-        self._caller = call.caller
+        self._call = call
 
     async def __aenter__(self) -> None:
-        """Say so, for this call alone."""
-        set_caller(self._caller)
+        """Say who it is, for this call alone; or raise Unauthenticated."""
+        call = self._call
+        if call.method.startswith(_HEALTH):
+            return
+        known = call.authentication.authenticate(call.context)
+        call.caller = known.caller
+        set_caller(known.caller)
+        if call.streaming and known.until is not None:
+            call.limit = _until(known.until)
+            await call.limit.__aenter__()
 
-    async def __aexit__(self, *error: object) -> None:
-        """Nothing is left to undo: each call is a task of its own."""
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Say why the stream ended, if that was it."""
+        if (limit := self._call.limit) is None:
+            return
+        try:
+            await limit.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            raise Unauthenticated(problem=EXPIRED) from None
+
+
+_HEALTH: Final = "/grpc.health.v1.Health/"
+_LONGEST_SECONDS: Final = 86_400.0
+"""No stream becomes so old, and timers do not reach much further."""
+
+
+def _until(moment: float) -> asyncio.Timeout:
+    left = moment - time.time()
+    return asyncio.timeout(max(0.0, left) if left < _LONGEST_SECONDS else None)
 
 
 LAYERS: tuple[Layer, ...] = (
     AccessLog,  # outermost: it records what the caller was answered, whoever decided it
     Refusals,  # all below may raise a RefineryError; all above see a gRPC status
     Room,  # before the principal: shedding load must cost less than finding out who calls
-    Meant,  # nothing is done for whoever means another ledger
-    Known,  # innermost: it is for the servicer, and nobody is known who was not let in
+    Known,  # nothing is done for somebody who is not known
+    Meant,  # nor for a caller who means another ledger
 )
 
 ABOUT_THE_SERVER: tuple[Layer, ...] = (AccessLog, Refusals)

@@ -18,6 +18,7 @@ import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from refinery_core.serving.around import Around, Metadata
+from refinery_core.serving.authentication.authenticating import OPEN, Authentication
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
@@ -96,6 +97,7 @@ async def serve(
     patience: Patience = Patience(),
     connections: Connections | None = None,
     metadata: Metadata = (),
+    authentication: Authentication = OPEN,
     started: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
@@ -104,7 +106,7 @@ async def serve(
     Health and reflection are served beside the services. At `health_listen` health alone is served, and in
     the clear, for probes that can do no TLS. `started` is told the port once calls
     are taken; with port 0 in `listen` the system chooses one. Every answer carries `metadata`: streams in
-    front, others behind.
+    front, others behind. The server is not ready while it could let nobody in.
 
     Raises:
         CannotStart: nobody can listen there.
@@ -114,7 +116,7 @@ async def serve(
         _refuse_taken(health_listen)
     names = [service.name for service in services]
     health = Health(names, drain)
-    around = Around(LAYERS, capacity or Capacity(), metadata)
+    around = Around(LAYERS, capacity or Capacity(), metadata, authentication)
     options = (connections or Connections()).options()
 
     def make(where: str) -> tuple[grpc.aio.Server, int]:
@@ -130,6 +132,9 @@ async def serve(
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
         return server, _listening(server, where, None)
 
+    async def is_ready() -> bool:
+        return authentication.is_ready and await readiness()
+
     server = Standing(make, listen)
     async with contextlib.AsyncExitStack() as beside:
         if health_listen is not None:
@@ -137,7 +142,7 @@ async def serve(
         if tls is not None:
             await beside.enter_async_context(_going_on(tls.follow(patience.tls_every_seconds)))
         with _signals(drain):
-            await _run(server, health, drain, readiness=readiness, patience=patience, started=started)
+            await _run(server, health, drain, readiness=is_ready, patience=patience, started=started)
 
 
 def _listening(server: grpc.aio.Server, where: str, tls: Tls | None) -> int:

@@ -273,6 +273,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
     """
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 50
+    """UNAUTHENTICATED. "The caller is not known: the token has expired; send a new one."
+
+        {"reason": "UNAUTHENTICATED", "domain": "refinery", "metadata": {"problem": "the token has expired; send a new one"}}
+    """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 51
     """PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' on 'main' as 'main@roles/desk?2': none of its rules allows it."
 
@@ -533,6 +538,11 @@ ERROR_REASON_ANOTHER_LEDGER: ErrorReason.ValueType  # 49
 """FAILED_PRECONDITION. "The call is for the ledger '6f3e…', but this is 'b1c2…'; connect again if you mean this one."
 
     {"reason": "ANOTHER_LEDGER", "domain": "refinery", "metadata": {"meant": "6f3e…", "ledger": "b1c2…"}}
+"""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 50
+"""UNAUTHENTICATED. "The caller is not known: the token has expired; send a new one."
+
+    {"reason": "UNAUTHENTICATED", "domain": "refinery", "metadata": {"problem": "the token has expired; send a new one"}}
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 51
 """PERMISSION_DENIED. "'jwt:https://idp.example#ada' may not refine 'orders/7' on 'main' as 'main@roles/desk?2': none of its rules allows it."

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from refinery.ledger.v1 import ledger_service_pb2 as pb
+from refinery_core.serving.authentication.authenticating import OPEN, Authentication
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.drain import Drain
@@ -149,6 +150,7 @@ async def running(
     tls: Tls | None = None,
     health_listen: str | None = None,
     credentials: grpc.ChannelCredentials | None = None,
+    authentication: Authentication = OPEN,
 ) -> AsyncIterator[Running]:
     drain = drain or Drain()
     shapes = Shapes(drain)
@@ -163,6 +165,7 @@ async def running(
             grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01, tls_every_seconds=0.01
         ),
         connections=connections,
+        authentication=authentication,
     ) as server, (
         grpc.aio.secure_channel(server.address, credentials, client_options)
         if credentials

@@ -20,7 +20,7 @@ from tests.support.waiting import PATIENCE
 
 
 def test_the_layers_stand_in_their_order() -> None:
-    assert (AccessLog, Refusals, Room, Meant, Known) == LAYERS
+    assert (AccessLog, Refusals, Room, Known, Meant) == LAYERS
 
 
 async def test_a_call_leaves_one_line(server: Any) -> None:
