@@ -59,7 +59,7 @@ SchemaText = Annotated[
 @Parameter(name="*", group="Connection")
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The addresses of the services, and the time that a call may take."""
+    """The addresses of the services, the token of calls, and the time that a call may take."""
 
     ledger: Annotated[str, Parameter(env_var="REFINERY_LEDGER", help="The ledger, HOST:PORT.")] = (
         DEFAULT_LEDGER
@@ -94,6 +94,19 @@ class Services:
             validator=Number(gt=0, lte=86_400),
         ),
     ] = 30.0
+    token_file: Annotated[
+        Path | None,
+        Parameter(
+            help="A file with the token of each call, read when it changes. [env: REFINERY_TOKEN_FILE]"
+        ),
+    ] = None
+    token_command: Annotated[
+        str | None,
+        Parameter(
+            help="A command that prints the token of each call. [env: REFINERY_TOKEN_COMMAND]",
+            allow_leading_hyphen=True,
+        ),
+    ] = None
 
     def connect(self) -> AbstractAsyncContextManager[Refinery]:
         """Connect."""
@@ -109,6 +122,8 @@ class Services:
                 tls_server_name=self.tls_server_name,
             ),
             timeout_seconds=self.timeout,
+            token_file=self.token_file,
+            token_command=self.token_command,
         )
 
 

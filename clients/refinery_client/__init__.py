@@ -32,7 +32,14 @@ from refinery_client.executions import (
     ExecutionStory,
 )
 from refinery_client.many import Outcome
-from refinery_client.refusals import DeadlineExceeded, NotServed, Refused, Unreachable, WriteUnanswered
+from refinery_client.refusals import (
+    DeadlineExceeded,
+    NoToken,
+    NotServed,
+    Refused,
+    Unreachable,
+    WriteUnanswered,
+)
 from refinery_client.schedules import Firing, Schedule, Scheduled, ScheduleState
 from refinery_core.process.standard_errors import Problem
 from refinery_core.vibe.roles import Verb
@@ -65,6 +72,7 @@ __all__ = [
     "JsonText",
     "LineageDirection",
     "LineageStep",
+    "NoToken",
     "NotServed",
     "Outcome",
     "Problem",

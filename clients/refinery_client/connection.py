@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -16,6 +17,7 @@ from refinery_client.process import Processes
 from refinery_client.resolver import Resolver
 from refinery_client.retry import Patience
 from refinery_client.schedules import Schedules
+from refinery_client.tokens import Ask, refuse_in_the_clear, tokens_of
 
 DEFAULT_LEDGER: Final = "localhost:50051"
 DEFAULT_RESOLVER: Final = "localhost:50052"
@@ -72,6 +74,9 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         process: str | None = None,
         tls: Tls | None = None,
         timeout_seconds: float = DEFAULT_SECONDS,
+        token: str | Ask | None = None,
+        token_file: str | Path | None = None,
+        token_command: str | None = None,
     ) -> AsyncIterator[Refinery]:
         """
         Open the channels and close them at the end. Nothing is sent before the first call.
@@ -80,16 +85,25 @@ class Refinery(Ledger, Resolver, Processes, Schedules):
         default `tls` that of the variables REFINERY_TLS_….
         `timeout_seconds` is the deadline of calls that have none of their own.
 
+        Calls carry the token that is given: a text; an async function, which is asked again before a token
+        expires; a file, which is read again when it changes; or the output of a command. Where none of them
+        is given, REFINERY_TOKEN, REFINERY_TOKEN_FILE or REFINERY_TOKEN_COMMAND says it.
+
         Raises:
-            CannotStart: a file of TLS cannot be used.
+            CannotStart: a file of TLS cannot be used; more than one token is given; or one would travel to
+                another machine in the clear, and nobody wrote REFINERY_TLS=off.
         """
+        tokens = tokens_of(token, token_file, token_command)
         ledger = ledger or os.environ.get("REFINERY_LEDGER") or DEFAULT_LEDGER
         resolver = resolver or os.environ.get("REFINERY_RESOLVER") or DEFAULT_RESOLVER
         process = process or os.environ.get("REFINERY_PROCESS") or DEFAULT_PROCESS
-        channel_to = (tls or Tls.of_environment()).channels(_OPTIONS)
+        tls = tls or Tls.of_environment()
+        if not tls.spoken and tls.tls != "off":
+            refuse_in_the_clear(tokens, (ledger, resolver, process))
+        channel_to = tls.channels(_OPTIONS)
         async with (
             channel_to(ledger) as to_ledger,
             channel_to(resolver) as to_resolver,
             channel_to(process) as to_process,
         ):
-            yield cls(to_ledger, to_resolver, to_process, Patience(timeout_seconds))
+            yield cls(to_ledger, to_resolver, to_process, Patience(timeout_seconds, tokens))

@@ -350,7 +350,7 @@ class Ledger:
             after_position=after_position, branch=branch, id_prefix=id_prefix, view=_view(full=full)
         )
         return watch.changes(
-            self._ledger.WatchVibes, request, self._patience.identity, give_up_seconds=give_up_seconds
+            self._ledger.WatchVibes, request, self._patience, give_up_seconds=give_up_seconds
         )
 
     async def create_branch(

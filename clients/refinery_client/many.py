@@ -56,7 +56,10 @@ class Flow:
         """Prepare a run; `outcomes` may be called once."""
         self._stub = stub
         self._seconds = patience.seconds(timeout_seconds)
+        self._patience = patience
         self._identity = patience.identity
+        self._token: str | None = None
+        self._renewed = False
         self._room = asyncio.Semaphore(in_flight)
         self._unanswered: dict[str, _Sent] = {}
         self._exhausted = False
@@ -128,6 +131,9 @@ class Flow:
             refusal = await self._converse(backoff)
             if refusal is None:
                 break
+            if not self._renewed and await self._patience.may_renew(refusal, self._token):
+                self._renewed = True
+                continue
             self._refusal, pause = refusal, backoff.next()
             if refusal.code is not Code.UNAVAILABLE or self._overdue(pause):
                 raise refusal
@@ -144,12 +150,15 @@ class Flow:
         self._outbox = asyncio.Queue()
         for sent in self._unanswered.values():
             self._outbox.put_nowait(sent)
-        call = self._stub.RefineStream(_drawn(self._outbox), metadata=self._identity.metadata)
+        self._token = await self._patience.token()
+        metadata = self._patience.metadata(self._token)
+        call = self._stub.RefineStream(_drawn(self._outbox), metadata=metadata)
         watchdog = asyncio.create_task(self._cancel_when_silent(call))
         try:
             async for answer in call:
                 self._identity.check(await call.initial_metadata())
                 self._heard, self._refusal = time.monotonic(), WriteUnanswered(service="ledger")
+                self._renewed = False
                 backoff.reset()
                 self._take(answer)
         except grpc.aio.AioRpcError as error:

@@ -130,14 +130,17 @@ class Processes:
         raised only if no server could be reached for `give_up_seconds`.
         """
         request = pb.WatchExecutionRequest(id=str(id), after_number=after_number)
-        backoff, heard = Backoff(), time.monotonic()
+        backoff, heard, renewed = Backoff(), time.monotonic(), False
         stood: Execution | None = None
         while True:
+            token = await self._patience.token()
             try:
-                async with aclosing(_messages(self._processes.WatchExecution(request), request)) as messages:
+                metadata = self._patience.metadata(token)
+                call = self._processes.WatchExecution(request, metadata=metadata)
+                async with aclosing(_messages(call, request)) as messages:
                     async for message in messages:
                         backoff.reset()
-                        heard = time.monotonic()
+                        heard, renewed = time.monotonic(), False
                         news = _news(message)
                         if news.event is not None:
                             request.after_number = max(request.after_number, news.event.number)
@@ -148,6 +151,9 @@ class Processes:
                             heard = time.monotonic()
                 return  # noqa: TRY300 -- the end of the execution is the end of the stream
             except RefineryError as refusal:
+                if not renewed and await self._patience.may_renew(refusal, token):
+                    renewed = True
+                    continue
                 pause = backoff.next()
                 if refusal.code is not Code.UNAVAILABLE or time.monotonic() + pause > heard + give_up_seconds:
                     raise
@@ -229,10 +235,8 @@ class Processes:
             input=document_message(input, "input"),
             branch=branch,
         )
-        try:
-            return called_from(await self._processes.CallCapability(request, timeout=timeout_seconds))
-        except grpc.aio.AioRpcError as error:
-            raise refusal_from(error, request) from None
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        return called_from(await self._patience.once(self._processes.CallCapability, request, deadline))
 
 
 def _news(message: pb.WatchExecutionResponse) -> ExecutionNews:

@@ -52,6 +52,12 @@ class WriteUnanswered(DeadlineExceeded):
     """The {service} service did not answer in time; it may be committed: send the same request_id again."""
 
 
+class NoToken(RefineryError):  # noqa: N818 -- as above
+    """There is no token to send: {problem}."""
+
+    reason, code = "NO_TOKEN", Code.UNAUTHENTICATED
+
+
 def refusal_from(error: grpc.aio.AioRpcError, request: object = None) -> RefineryError:
     """Read the refusal from a failed call; the request tells the service, and whether it may be committed."""
     code, sentence = Code(error.code().value[0]), error.details() or error.code().name

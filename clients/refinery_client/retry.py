@@ -12,6 +12,7 @@ import grpc
 
 from refinery_client.identity import Identity
 from refinery_client.refusals import refusal_from, unanswered
+from refinery_client.tokens import Tokens, bearing
 from refinery_core.errors import Code, RefineryError
 
 Q = TypeVar("Q")
@@ -41,16 +42,21 @@ class Backoff:
 
 
 class Patience:
-    """The way to make a call: with a deadline, and again while the server says UNAVAILABLE."""
+    """The way to make a call: with a deadline and a token, and again while the server says UNAVAILABLE."""
 
-    def __init__(self, timeout_seconds: float) -> None:
-        """Take the deadline of calls that have none of their own."""
+    def __init__(self, timeout_seconds: float, tokens: Tokens | None = None) -> None:
+        """Take the deadline of calls that have none of their own, and the tokens that they carry."""
         self._timeout_seconds = timeout_seconds
         self.identity = Identity()
+        self.tokens = tokens or Tokens()
 
     def seconds(self, timeout_seconds: float | None) -> float:
         """Return the seconds that a call may take: its own timeout, or else the default."""
         return self._timeout_seconds if timeout_seconds is None else timeout_seconds
+
+    def metadata(self, token: str | None) -> tuple[tuple[str, str], ...]:
+        """Give the metadata of a call that carries a token."""
+        return self.identity.metadata + bearing(token)
 
     async def call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, timeout_seconds: float | None
@@ -63,15 +69,63 @@ class Patience:
         """
         deadline, backoff = time.monotonic() + self.seconds(timeout_seconds), Backoff()
         while True:
-            call = method(request, timeout=_left(deadline), metadata=self.identity.metadata)
             try:
-                answer = await call
-            except grpc.aio.AioRpcError as error:
-                self.identity.check(error.trailing_metadata())
-                await pause_or_raise(refusal_from(error, request), backoff, deadline)
-            else:
-                self.identity.check(await call.trailing_metadata())
-                return answer
+                return await self.once(method, request, deadline)
+            except RefineryError as refusal:
+                await pause_or_raise(refusal, backoff, deadline)
+
+    async def once(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, deadline: float | None
+    ) -> A:
+        """
+        Make a call, and do not repeat it; but where its token is refused, and there is another, with that.
+
+        Raises:
+            RefineryError: as call() does.
+        """
+        token = await self.token(request, deadline)
+        try:
+            return await self._attempt(method, request, deadline, token)
+        except RefineryError as refusal:
+            if not await self.may_renew(refusal, token):
+                raise
+        return await self._attempt(method, request, deadline, await self.token(request, deadline))
+
+    async def token(self, request: object = None, deadline: float | None = None) -> str | None:
+        """
+        Give the token for a call.
+
+        Raises:
+            RefineryError: there is none, or none came in time.
+        """
+        if not self.tokens.are_sent:
+            return None
+        try:
+            async with asyncio.timeout(None if deadline is None else _left(deadline)):
+                return await self.tokens.get()
+        except TimeoutError:
+            raise unanswered(request) from None
+
+    async def may_renew(self, refusal: RefineryError, token: str | None) -> bool:
+        """Whether it was the token that was refused, and there is another one."""
+        return refusal.code is Code.UNAUTHENTICATED and await self.tokens.renewed(token)
+
+    async def _attempt(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Q, A],
+        request: Q,
+        deadline: float | None,
+        token: str | None,
+    ) -> A:
+        left = None if deadline is None else _left(deadline)
+        call = method(request, timeout=left, metadata=self.metadata(token))
+        try:
+            answer = await call
+        except grpc.aio.AioRpcError as error:
+            self.identity.check(error.trailing_metadata())
+            raise refusal_from(error, request) from None
+        self.identity.check(await call.trailing_metadata())
+        return answer
 
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Q, A], request: Q, timeout_seconds: float | None
@@ -86,10 +140,11 @@ class Patience:
             RefineryError: the call was refused, or not answered in time.
         """
         seconds, backoff = self.seconds(timeout_seconds), Backoff()
-        deadline, begun = time.monotonic() + seconds, False
+        deadline, begun, renewed = time.monotonic() + seconds, False, False
         while True:
+            token = await self.token(request, deadline)
             left = None if timeout_seconds is None else _left(deadline)
-            call = method(request, timeout=left, metadata=self.identity.metadata)
+            call = method(request, timeout=left, metadata=self.metadata(token))
             parts = aiter(call)
             try:
                 while (part := await _next(parts, request, seconds)) is not None:
@@ -102,7 +157,10 @@ class Patience:
                 refusal = refusal_from(error, request)
                 if begun:
                     raise refusal from None
-                await pause_or_raise(refusal, backoff, deadline)
+                if not renewed and await self.may_renew(refusal, token):
+                    renewed = True
+                else:
+                    await pause_or_raise(refusal, backoff, deadline)
             else:
                 return
             finally:

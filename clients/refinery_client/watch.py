@@ -14,7 +14,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client.answers import Change, Vibe, vibe_from
 from refinery_client.identity import Identity
 from refinery_client.refusals import Unreachable, refusal_from
-from refinery_client.retry import Backoff
+from refinery_client.retry import Backoff, Patience
 from refinery_core.errors import Code, RefineryError
 from refinery_core.wire import refinement_from
 
@@ -25,19 +25,24 @@ WatchMethod = grpc.aio.UnaryStreamMultiCallable[pb.WatchVibesRequest, pb.WatchVi
 
 
 async def changes(
-    method: WatchMethod, request: pb.WatchVibesRequest, identity: Identity, *, give_up_seconds: float
+    method: WatchMethod, request: pb.WatchVibesRequest, patience: Patience, *, give_up_seconds: float
 ) -> AsyncGenerator[Change, None]:
-    """Yield each refinement once, in order; reconnect and resume while the server is UNAVAILABLE."""
-    backoff, heard = Backoff(), time.monotonic()
+    """
+    Yield each refinement once, in order.
+
+    Reconnect and resume while the server is UNAVAILABLE, and once where the token has expired and another one is
+    there.
+    """
+    backoff, heard, renewed = Backoff(), time.monotonic(), False
     while True:
         parts: list[Vibe] = []
+        token = await patience.token()
         try:
-            async with aclosing(
-                _messages(method(request, metadata=identity.metadata), request, identity)
-            ) as messages:
+            call = method(request, metadata=patience.metadata(token))
+            async with aclosing(_messages(call, request, patience.identity)) as messages:
                 async for message in messages:
                     backoff.reset()
-                    heard = time.monotonic()
+                    heard, renewed = time.monotonic(), False
                     parts.extend(map(vibe_from, message.vibes))
                     if message.HasField("refinement") and message.position < message.refinement.position:
                         continue  # a part of a large refinement; on a lost connection all parts come again
@@ -47,6 +52,9 @@ async def changes(
                         parts = []
                         heard = time.monotonic()
         except RefineryError as refusal:
+            if not renewed and await patience.may_renew(refusal, token):
+                renewed = True
+                continue
             pause = backoff.next()
             if refusal.code is not Code.UNAVAILABLE or time.monotonic() + pause > heard + give_up_seconds:
                 raise

@@ -14,6 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from refinery_core.serving.authentication.authenticating import Authentication
+from refinery_core.serving.authentication.issuers import Issuer
+from refinery_core.serving.authentication.keys import Ring, read_keys
+from refinery_core.serving.authentication.sources import FileSource
+from refinery_core.serving.authentication.tokens import LEEWAY_SECONDS, Tokens
+
 ISSUER = "https://idp.example"
 AUDIENCE = "refinery"
 
@@ -76,11 +82,23 @@ class Issuing:
         good = {"iss": self.name, "sub": "ada", "aud": AUDIENCE, "iat": now, "exp": now + 600}
         return {name: value for name, value in (good | changes).items() if value is not None}
 
+    def short(self, seconds: float) -> str:
+        """A token that is taken for so many seconds more."""
+        return self.token(exp=time.time() + seconds - LEEWAY_SECONDS, jti=str(time.monotonic_ns()))
+
     def token(self, *, header: Mapping[str, Any] | None = None, **changes: Any) -> str:
         """A token that is signed; what is None in the header is left out."""
         good = {"alg": self.pair.algorithm, "typ": "JWT", "kid": self.pair.kid} | dict(header or {})
         full = {name: value for name, value in good.items() if value is not None}
         return compact(full, self.claims(**changes), self.pair.sign)
+
+
+def trusting(issuing: Issuing) -> Authentication:
+    """What lets in whoever has a token of this issuer, and nobody else."""
+    ring = Ring(old_seconds=0)
+    ring.replace(read_keys(issuing.jwks))
+    issuer = Issuer(issuing.name, FileSource(""), ring)
+    return Authentication(Tokens([issuer], [AUDIENCE]), issuers=(issuer,))
 
 
 def key_set(*pairs: Pair) -> bytes:

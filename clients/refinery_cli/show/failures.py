@@ -37,6 +37,8 @@ def _hints(refusal: RefineryError) -> Iterator[str]:
         yield f"Is 'refinery up' running? The address is --{refusal.metadata['service']}."
     if refusal.reason == "NOT_SERVED":
         yield f"The address is --{refusal.metadata['service']}."
+    if refusal.reason == "UNAUTHENTICATED":
+        yield "A token is given with --token-file, --token-command or the variable REFINERY_TOKEN."
     if refusal.reason == "INVALID_REFERENCE" and _is_id(value := refusal.metadata["value"]):
         yield f"What the id means now is said as aug:/{value}"
     yield from getattr(refusal, "__notes__", ())

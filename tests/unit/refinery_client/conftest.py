@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +30,7 @@ from refinery_core.errors import (
     RefineryError,
     VibeNotFound,
 )
+from refinery_core.serving.authentication.authenticating import OPEN, Authentication
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.server import Patience, Service
 from refinery_core.vibe.model import Branch, Edge, EdgeType, Refinement, Vibe, VibeType
@@ -296,8 +298,9 @@ class Small:
     address: str
 
 
-@pytest.fixture
-async def small() -> AsyncIterator[Small]:
+@asynccontextmanager
+async def serving(authentication: Authentication = OPEN, **connect: Any) -> AsyncIterator[Small]:
+    """Serve them, and connect; `connect` are further arguments of Refinery.connect."""
     ledger, drain = SmallLedger(), Drain()  # type: ignore[abstract]
     resolver = SmallResolver()  # type: ignore[abstract]
     processes = SmallProcesses()  # type: ignore[abstract]
@@ -316,9 +319,18 @@ async def small() -> AsyncIterator[Small]:
     ]
     patience = Patience(grace_seconds=0.2, linger_seconds=0)
     async with (
-        served(*services, drain=drain, patience=patience) as server,
+        served(*services, drain=drain, patience=patience, authentication=authentication) as server,
         Refinery.connect(
-            ledger=server.address, resolver=server.address, process=server.address, timeout_seconds=5
+            ledger=server.address,
+            resolver=server.address,
+            process=server.address,
+            **({"timeout_seconds": 5} | connect),
         ) as refinery,
     ):
         yield Small(ledger, processes, refinery, server.address)
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[Small]:
+    async with serving() as one:
+        yield one

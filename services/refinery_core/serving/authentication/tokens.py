@@ -20,7 +20,7 @@ from refinery_core.serving.authentication.names import is_name, principal
 from refinery_core.serving.principal import Caller
 
 MAX_TOKEN_BYTES: Final = 7 << 10
-"""gRPC takes 8 KiB of metadata in all."""
+"""From 8 KiB of metadata on gRPC refuses some calls, and from 16 KiB on all."""
 LEEWAY_SECONDS: Final = 10
 """By which clocks may differ."""
 EXPIRED: Final = "the token has expired; send a new one"
