@@ -11,9 +11,11 @@ import asyncpg
 import structlog
 
 from refinery_core.errors import RefineryError
+from refinery_core.postgres.address import has_password
 from refinery_core.postgres.database import Database
 from refinery_core.postgres.pool import Pool, open_pool, reading
 from refinery_core.postgres.queries import QUERIES
+from refinery_core.settings import Secret
 
 CHANNEL = "refinery"
 PAUSE_SECONDS = 0.01
@@ -24,16 +26,23 @@ _log = structlog.get_logger("refinery.notifications")
 
 
 @asynccontextmanager
-async def sessions(database: Database, url: str | None) -> AsyncIterator[Pool | None]:
+async def sessions(
+    database: Database, url: str | None, password: Secret | None = None
+) -> AsyncIterator[Pool | None]:
     """
     The pool for a session that listens: at an address of its own, or the database's; None for no session.
+
+    The password is for an address that brings none.
 
     A pooler that gives a server to a transaction keeps no session that could hear anything.
     """
     if url is None:
         yield database.pool if database.pool.keeps_sessions else None
         return
-    async with await open_pool(url, application_name="refinery-ledger", min_size=0, max_size=1) as pool:
+    password = None if has_password(url) else password
+    async with await open_pool(
+        url, password=password, application_name="refinery-ledger", min_size=0, max_size=1
+    ) as pool:
         database.pool.listeners.add(pool.expire_soon)
         yield pool
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from refinery_core.logs import LogFormat, LogLevel
 from refinery_core.postgres.connecting import Pooler
 from refinery_core.serving.door import Door
-from refinery_core.settings import setting
+from refinery_core.settings import Secret, setting
 
 
 @dataclass(frozen=True)
 class Settings(Door):
     """The settings of the ledger service."""
 
-    database_url: str = setting("where PostgreSQL is; a login with the role refinery_app")
+    database_url: str = setting("where PostgreSQL is; a login with the role refinery_app", secret=True)
+    database_password: Secret | None = setting("the password of that login", None, secret=True)
     pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
-    notifications_url: str | None = setting("where to listen; not through a pooler of transactions", None)
+    notifications_url: str | None = setting(
+        "where to listen; not through a pooler of transactions", None, secret=True
+    )
     root: str = setting("principals that hold system/genesis, between commas", "")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50051")
     pool_size: int = setting("connections to PostgreSQL, at most; one listens", 12, at_least=2)

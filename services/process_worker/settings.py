@@ -27,7 +27,7 @@ class Settings(Door):
     temporal_tls_key: str | None = setting("file: the key of our certificate, in PEM", None)
     temporal_tls_server_name: str | None = setting("the name in Temporal's certificate, if another", None)
     temporal_metrics_listen: str | None = setting("where to serve the SDK's metrics, HOST:PORT", None)
-    temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None)
+    temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None, secret=True)
     http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
     http_ca: str | None = setting("file: whom to trust where processes call, in PEM, and nobody else", None)
     expression_children: int = setting("how many evaluate expressions, of 384 MiB each", 2, at_least=1)

@@ -30,6 +30,7 @@ async def main() -> None:
         authenticating() as authentication,
         opened(
             settings.database_url,
+            password=settings.database_password,
             application_name="refinery-resolver",
             pooler=settings.pooler,
             max_size=settings.pool_size,

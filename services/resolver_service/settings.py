@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from refinery_core.logs import LogFormat, LogLevel
 from refinery_core.postgres.connecting import Pooler
 from refinery_core.serving.door import Door
-from refinery_core.settings import setting
+from refinery_core.settings import Secret, setting
 
 
 @dataclass(frozen=True)
 class Settings(Door):
     """The settings of the resolver service."""
 
-    database_url: str = setting("where PostgreSQL is; a login with the role refinery_app or refinery_reader")
+    database_url: str = setting(
+        "where PostgreSQL is; a login with the role refinery_app or refinery_reader", secret=True
+    )
+    database_password: Secret | None = setting("the password of that login", None, secret=True)
     pooler: Pooler = setting("what stands before PostgreSQL: none, session or transaction", "none")
     root: str = setting("principals that hold system/genesis, between commas", "")
     listen: str = setting("where to serve, HOST:PORT", "127.0.0.1:50052")

@@ -14,10 +14,11 @@ from refinery_cli.show.bar import progress
 from refinery_cli.show.failures import Usage
 from refinery_cli.show.output import Columns, Form, print_facts, print_json, print_table, say
 from refinery_cli.show.plain import plain
+from refinery_core.postgres.address import see_address
 from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.postgres.verify import Finding, Report, verify
 from refinery_core.postgres.verify_rows import KEPT
-from refinery_core.settings import CannotStart
+from refinery_core.settings import CannotStart, secret_variable
 from refinery_local.up import DATABASE
 
 COLUMNS: Columns[Finding] = {
@@ -33,8 +34,8 @@ async def verify_(
     url: Annotated[
         str | None,
         Parameter(
-            env_var="REFINERY_DATABASE_URL",
-            help="The database, as any role that may read. Default: that of --data.",
+            help="The database, as any role that may read. Default: that of --data. "
+            "[env: REFINERY_DATABASE_URL, or REFINERY_DATABASE_URL_FILE]"
         ),
     ] = None,
     expect: Annotated[
@@ -64,13 +65,14 @@ async def verify_(
 
     Exit code 1 if something does not agree.
     """
-    database = url_of(data) if data is not None else url
+    database = url_of(data) if data is not None else url or secret_variable("REFINERY_DATABASE_URL")
     if not database:
         raise Usage("verify takes the --url of a database (or REFINERY_DATABASE_URL), or --data.")
     expected = None if expect is None else known_of(expect, "--expect")
     since = None if from_ is None else known_of(from_, "--from")
     if expected and since and expected[0] < since[0]:
         raise Usage("--expect is a position before --from, and only newer ones are checked.")
+    see_address(database)
     try:
         with progress("verifying") as told:
             report = await verify(database, expect=expected, since=since, parallel=parallel, progress=told)

@@ -10,6 +10,7 @@ import asyncpg
 
 from refinery_core.errors import DatabaseUnavailable
 from refinery_core.postgres.fence import Fence
+from refinery_core.settings import Secret
 
 Pooler = Literal["none", "session", "transaction"]
 """What stands before the database: nothing, or a pooler that gives a server to a session or a transaction."""
@@ -26,10 +27,18 @@ class Connecting:
     """
 
     def __init__(
-        self, url: str, fence: Fence, *, application_name: str, pooler: Pooler, statement_timeout: float
+        self,
+        url: str,
+        fence: Fence,
+        *,
+        password: Secret | None = None,
+        application_name: str,
+        pooler: Pooler,
+        statement_timeout: float,
     ) -> None:
         """Take what open_pool() takes."""
         self._urls = each_host_first(url)
+        self._password = password
         self._fence = fence
         self._name = {"application_name": application_name}
         self._settings = _SETTINGS | {"statement_timeout": str(round(statement_timeout * 1_000))}
@@ -66,6 +75,8 @@ class Connecting:
         if self._pooler == "transaction":
             # A server has the prepared statements of whoever had it before.
             options = options | {"statement_cache_size": 0}
+        if self._password is not None:
+            options = options | {"password": self._password.read()}
         connection = await asyncpg.connect(
             url, server_settings=self._name | self._settings if direct else self._name, **options
         )

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from refinery_core.postgres.address import see_address
 from refinery_core.postgres.apply import apply_code, apply_once, fetching
 from refinery_core.postgres.in_force import InForce, standing
 from refinery_core.postgres.release import THIS, Release, Script
@@ -55,6 +56,7 @@ async def migrate(
             missing here; something of the operator's needs what would be dropped; or the wait was over.
         asyncpg.PostgresError: A script failed, named by a note; its transaction left nothing behind.
     """
+    see_address(url)
     connection = await asyncpg.connect(url, server_settings={"application_name": "refinery-migrate"})
     try:
         async with _locked(connection, patience):
@@ -75,6 +77,7 @@ def told(fault: BaseException) -> str:
 
 async def create_database(url: str) -> bool:
     """Make the database that the url names, if it is not there, through the database `postgres` beside it."""
+    see_address(url)
     name = urlsplit(url).path.removeprefix("/")
     connection = await asyncpg.connect(url, database="postgres")
     try:

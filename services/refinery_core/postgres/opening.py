@@ -13,7 +13,7 @@ from refinery_core.postgres.database import Database
 from refinery_core.postgres.pool import open_pool
 from refinery_core.postgres.readiness import Readiness
 from refinery_core.postgres.release import THIS, Release
-from refinery_core.settings import CannotStart
+from refinery_core.settings import CannotStart, Secret
 
 _PAUSE_SECONDS: Final = 0.5
 
@@ -25,6 +25,7 @@ async def opened(
     application_name: str,
     max_size: int,
     writes: bool,
+    password: Secret | None = None,
     pooler: Pooler = "none",
     patience: float = 60.0,
     release: Release = THIS,
@@ -36,6 +37,7 @@ async def opened(
         url: postgresql://… of the app or reader role.
         application_name: How the sessions are named in pg_stat_activity.
         max_size: Connections at the most.
+        password: For a url that brings none; read again for each new connection.
         pooler: What stands before the database.
         writes: Whether this role has to be one that may add to the ledger.
         patience: Seconds to wait for the database, and then for somebody who migrates it.
@@ -45,7 +47,12 @@ async def opened(
         CannotStart: The database was not there in time, refuses us, was not migrated or may not be written.
     """
     async with await open_pool(
-        url, application_name=application_name, pooler=pooler, max_size=max_size, patience=patience
+        url,
+        password=password,
+        application_name=application_name,
+        pooler=pooler,
+        max_size=max_size,
+        patience=patience,
     ) as pool:
         database = Database(pool)
         readiness = Readiness(database, release)

@@ -15,10 +15,11 @@ import asyncpg
 
 from refinery_core.errors import DatabaseUnavailable, Overloaded, RefineryError
 from refinery_core.logs import Seldom
+from refinery_core.postgres.address import has_password, see_address
 from refinery_core.postgres.connecting import Connecting, Pooler
 from refinery_core.postgres.fence import Fence
 from refinery_core.postgres.translate import STORE_FAILURES, store_errors, translated
-from refinery_core.settings import CannotStart
+from refinery_core.settings import CannotStart, Secret
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _QUIET_SECONDS = 10.0
@@ -35,6 +36,7 @@ async def open_pool(
     url: str,
     *,
     application_name: str,
+    password: Secret | None = None,
     pooler: Pooler = "none",
     min_size: int = 2,
     max_size: int = 10,
@@ -52,6 +54,7 @@ async def open_pool(
     Args:
         url: postgresql://… of the app or reader role.
         application_name: How the sessions are named in pg_stat_activity.
+        password: For a url that brings none; read again for each new connection.
         pooler: What stands before the database.
         min_size: Connections kept open; 0 does not wait for the database.
         max_size: Connections at the most.
@@ -65,9 +68,19 @@ async def open_pool(
         CannotStart: The database was not there in time, or does not know the role or the database.
     """
     _quieten_the_driver()
+    see_address(url)
+    if password is not None and has_password(url):
+        raise CannotStart(
+            "The address of the database has a password, and another one is set; set one of them."
+        )
     fence = Fence()
     connecting = Connecting(
-        url, fence, application_name=application_name, pooler=pooler, statement_timeout=statement_timeout
+        url,
+        fence,
+        password=password,
+        application_name=application_name,
+        pooler=pooler,
+        statement_timeout=statement_timeout,
     )
     deadline, pause = time.monotonic() + patience, _FIRST_PAUSE
     while True:

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -168,6 +169,22 @@ async def test_a_secret_can_say_all_of_it(evaluator: Evaluator, served: Web) -> 
     named = NamedSecret("oauth2", "api")
     assert await credentials.headers(named) == {"Authorization": "Bearer t1"}
     assert form(served.bodies[0])["scope"] == ["a b"]
+
+
+def test_a_secret_is_read_from_its_file_each_time(evaluator: Evaluator, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("abc\n")
+    file = {"REFINERY_SECRET_MY_KEY_FILE": str(path)}
+    secrets = Secrets(file, evaluator)
+    assert secrets.read("my-key") == "abc"
+    path.write_text('{"username": "u"}')
+    assert secrets.read("my-key") == {"username": "u"}
+    both = Secrets(file | {"REFINERY_SECRET_MY_KEY": "x"}, evaluator)
+    path_that_is_gone = Secrets({"REFINERY_SECRET_MY_KEY_FILE": "/nowhere"}, evaluator)
+    for bad in (both, path_that_is_gone):
+        with pytest.raises(Fault, match="is set twice, or its file cannot be read") as caught:
+            bad.read("my-key")
+        assert "nowhere" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

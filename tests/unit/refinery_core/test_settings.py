@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from refinery_core.settings import CannotStart, from_environment, setting
+from ledger_service.settings import Settings as LedgerSettings
+from process_worker.settings import Settings as WorkerSettings
+from refinery_core.settings import CannotStart, Secret, from_environment, secret_variable, setting
+from resolver_service.settings import Settings as ResolverSettings
 
 
 @dataclass(frozen=True)
@@ -113,3 +118,91 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("REFINERY_DATABASE_URL", "from the process")
 
     assert from_environment(Settings).database_url == "from the process"
+
+
+# --- Secrets ------------------------------------------------------------------------------
+
+CANARY = "canary-51b0d8"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    database_url: str = setting("where PostgreSQL is", secret=True)
+    api_key: str | None = setting("a key", None, secret=True)
+    password: Secret | None = setting("a password", None, secret=True)
+    listen: str = setting("where to listen", "here")
+
+
+def test_a_secret_is_a_variable_or_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{CANARY}\n")
+    environ = {
+        "REFINERY_DATABASE_URL": "x",
+        "REFINERY_API_KEY_FILE": str(tmp_path / "key"),
+        "REFINERY_PASSWORD": "y",
+        "REFINERY_LISTEN_FILE": "/nowhere",
+    }
+    found = from_environment(Secrets, environ)
+    assert (found.database_url, found.api_key, found.listen) == ("x", CANARY, "here")
+    assert found.password is not None
+    assert found.password.read() == "y"
+    assert CANARY not in repr(found)
+
+
+def test_a_secret_that_is_read_when_it_is_needed_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("first\n")
+    environ = {"REFINERY_DATABASE_URL": "x", "REFINERY_PASSWORD_FILE": str(path)}
+    password = from_environment(Secrets, environ).password
+    assert password is not None
+    assert password.read() == "first"
+    path.write_text("second")
+    assert password.read() == "second"
+    path.unlink()
+    assert password.read() == "second"
+    path.write_text("")
+    assert password.read() == "second"
+    assert "second" not in repr(password)
+
+
+@pytest.mark.parametrize(
+    ("content", "also", "sentence"),
+    [
+        (
+            CANARY.encode(),
+            CANARY,
+            "REFINERY_API_KEY and REFINERY_API_KEY_FILE are both set; set one of them.",
+        ),
+        (b"\n", "", "REFINERY_API_KEY cannot be read from PATH: it is empty."),
+        (CANARY.encode() + b"\xff", "", "REFINERY_API_KEY cannot be read from PATH: it is not UTF-8."),
+        (None, "", "REFINERY_API_KEY cannot be read from PATH: No such file or directory."),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_refused_and_not_quoted(
+    tmp_path: Path, content: bytes | None, also: str, sentence: str
+) -> None:
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    environ = {"REFINERY_API_KEY": also, "REFINERY_API_KEY_FILE": str(path)}
+    with pytest.raises(CannotStart) as caught:
+        from_environment(Secrets, environ | {"REFINERY_DATABASE_URL": "x"})
+    assert str(caught.value) == sentence.replace("PATH", str(path))
+    with pytest.raises(CannotStart) as caught:
+        secret_variable("REFINERY_API_KEY", environ)
+    assert str(caught.value) == sentence.replace("PATH", str(path))
+
+
+def test_a_secret_that_is_needed_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql:///x")
+    assert from_environment(Secrets, {"REFINERY_DATABASE_URL_FILE": str(tmp_path / "url")}).database_url == (
+        "postgresql:///x"
+    )
+    with pytest.raises(CannotStart, match="REFINERY_DATABASE_URL is not set"):
+        from_environment(Secrets, {})
+
+
+@pytest.mark.parametrize("kind", [LedgerSettings, ResolverSettings, WorkerSettings])
+def test_each_setting_that_may_hold_a_secret_is_one(kind: type) -> None:
+    likely = ("url", "password", "token", "secret", "api_key")
+    for field in dataclasses.fields(kind):
+        assert field.metadata["secret"] == field.name.endswith(likely), field.name

@@ -14,13 +14,14 @@ from process_worker.engine.faults import standard
 from process_worker.engine.ports import Busy, EvaluationFault, Killed
 from process_worker.jq.evaluator import Evaluator
 from refinery_core.process.parts import Expression
+from refinery_core.settings import CannotStart, secret_variable
 
 PREFIX: Final = "REFINERY_SECRET_"
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """The variables REFINERY_SECRET_<NAME>; their texts may be JSON."""
+    """The variables REFINERY_SECRET_<NAME>, or the files of REFINERY_SECRET_<NAME>_FILE; text or JSON."""
 
     environment: Mapping[str, str]
     evaluator: Evaluator
@@ -35,9 +36,16 @@ class Secrets:
         One secret.
 
         Raises:
-            Fault: there is no such secret.
+            Fault: there is no such secret, or it cannot be read.
         """
-        text = self.environment.get(f"{PREFIX}{name.upper().replace('-', '_')}")
+        variable = f"{PREFIX}{name.upper().replace('-', '_')}"
+        text = self.environment.get(variable)
+        if f"{variable}_FILE" in self.environment:
+            try:
+                text = secret_variable(variable, self.environment)
+            except CannotStart:
+                detail = f"the secret '{name}' of this worker is set twice, or its file cannot be read"
+                raise standard("authorization", detail) from None
         if text is None:
             raise standard("authorization", f"there is no secret '{name}' for this worker")
         try:
