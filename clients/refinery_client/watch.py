@@ -30,8 +30,7 @@ async def changes(
     """
     Yield each refinement once, in order.
 
-    Reconnect and resume while the server is UNAVAILABLE, and once where the token has expired and another one is
-    there.
+    Reconnect and resume while the server is UNAVAILABLE, and once with another token if one has expired.
     """
     backoff, heard, renewed = Backoff(), time.monotonic(), False
     while True:

@@ -99,9 +99,7 @@ async def running(
     async with (
         pool,
         ledger_of(vibes, drain) as service,
-        served(
-            service, drain=drain, readiness=store.is_ready, tls=tls, connections=connections
-        ) as server,
+        served(service, drain=drain, readiness=store.is_ready, tls=tls, connections=connections) as server,
         Refinery.connect(
             ledger=server.address, resolver=server.address, tls=client, timeout_seconds=60
         ) as refinery,

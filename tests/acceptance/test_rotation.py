@@ -16,9 +16,9 @@ from refinery_core.certificates import Files
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.tls import Tls as ServerTls
 from tests.acceptance.conftest import AUTHOR, record, running
-from tests.cases.tls import Authority, replace
-from tests.cases.waiting import PATIENCE, until
 from tests.conftest import Database
+from tests.support.tls import Authority, replace
+from tests.support.waiting import PATIENCE, until
 
 SERVER, CLIENT = "127.0.0.1", "client@one.test"
 AGE_SECONDS = 0.2

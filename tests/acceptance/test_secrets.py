@@ -20,11 +20,11 @@ from refinery_core.postgres.pool import open_pool, reading
 from refinery_core.settings import CannotStart, Secret
 from refinery_local.postgres import EmbeddedPostgres
 from tests.acceptance.conftest import AUTHOR
-from tests.cases.issuing import AUDIENCE, Issuing
-from tests.cases.ports import free_port
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
+from tests.support.issuing import AUDIENCE, Issuing
+from tests.support.ports import free_port
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 CANARY = "canary-7d1f20c9"
 LOGIN = "login_with_a_password"

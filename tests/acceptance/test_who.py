@@ -20,10 +20,10 @@ from refinery_client import Draft, Refinery
 from refinery_core.errors import Unauthenticated
 from refinery_core.vibe.model import VibeType
 from tests.acceptance.conftest import AUTHOR
-from tests.cases.issuing import AUDIENCE, Issuing
-from tests.cases.processes import ServiceProcess
-from tests.cases.waiting import PATIENCE
 from tests.conftest import Database
+from tests.support.issuing import AUDIENCE, Issuing
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import PATIENCE
 
 SERVICES = ("ledger_service", "resolver_service", "process_worker")
 

@@ -13,10 +13,10 @@ from cryptography import x509
 from refinery_core.certificates import Files, read
 from refinery_local.authority import Authority, this_person
 from refinery_local.up import up
-from tests.cases.ports import free_port
-from tests.cases.waiting import PATIENCE
 from tests.integration.cli.conftest import PROGRAMS
 from tests.integration.cli.test_up import Running
+from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 HELLO = Path(__file__).parents[3] / "examples/hello.yaml"
 

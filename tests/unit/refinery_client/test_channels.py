@@ -9,7 +9,7 @@ import pytest
 from refinery_client import Refinery, Tls
 from refinery_client.channels import Renewed
 from refinery_core.settings import CannotStart
-from tests.cases.tls import Authority, replace
+from tests.support.tls import Authority, replace
 
 FILE = "/none.pem"
 

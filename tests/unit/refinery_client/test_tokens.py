@@ -17,8 +17,8 @@ from refinery_core.addresses import stays_here
 from refinery_core.errors import RefineryError, Unauthenticated
 from refinery_core.settings import CannotStart
 from refinery_core.vibe.model import VibeType
-from tests.cases.issuing import Issuing, trusting
-from tests.cases.waiting import PATIENCE, until
+from tests.support.issuing import Issuing, trusting
+from tests.support.waiting import PATIENCE, until
 from tests.unit.refinery_client.conftest import serving
 
 ROLE = "main@roles/local?1"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from refinery_core.certificates import Files, Followed, Unusable
-from tests.cases.tls import Authority, replace
+from tests.support.tls import Authority, replace
 
 NAME = "localhost"
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)

@@ -154,23 +154,26 @@ async def running(
 ) -> AsyncIterator[Running]:
     drain = drain or Drain()
     shapes = Shapes(drain)
-    async with served(
-        Service("refinery.ledger.v1.LedgerService", shapes.add),
-        tls=tls,
-        health_listen=health_listen,
-        drain=drain,
-        readiness=readiness,
-        capacity=capacity,
-        patience=Patience(
-            grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01, tls_every_seconds=0.01
-        ),
-        connections=connections,
-        authentication=authentication,
-    ) as server, (
-        grpc.aio.secure_channel(server.address, credentials, client_options)
-        if credentials
-        else grpc.aio.insecure_channel(server.address, client_options)
-    ) as channel:
+    async with (
+        served(
+            Service("refinery.ledger.v1.LedgerService", shapes.add),
+            tls=tls,
+            health_listen=health_listen,
+            drain=drain,
+            readiness=readiness,
+            capacity=capacity,
+            patience=Patience(
+                grace_seconds, linger_seconds=0.02, readiness_every_seconds=0.01, tls_every_seconds=0.01
+            ),
+            connections=connections,
+            authentication=authentication,
+        ) as server,
+        (
+            grpc.aio.secure_channel(server.address, credentials, client_options)
+            if credentials
+            else grpc.aio.insecure_channel(server.address, client_options)
+        ) as channel,
+    ):
         yield Running(server.port, channel, shapes, drain, server.ended)
 
 

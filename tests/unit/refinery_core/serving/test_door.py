@@ -10,8 +10,8 @@ import pytest
 from refinery_core.serving.door import Door
 from refinery_core.serving.exposure import is_beyond_loopback
 from refinery_core.settings import CannotStart, from_environment
-from tests.cases.ports import free_port
-from tests.cases.tls import Authority
+from tests.support.ports import free_port
+from tests.support.tls import Authority
 
 OPEN = "0.0.0.0:50051"
 

@@ -25,9 +25,9 @@ from refinery_core.serving.connections import Connections
 from refinery_core.serving.metrics import exposed
 from refinery_core.serving.tls import Tls
 from refinery_core.settings import CannotStart
-from tests.cases.ports import free_port
-from tests.cases.tls import Authority, replace
-from tests.cases.waiting import PATIENCE, until
+from tests.support.ports import free_port
+from tests.support.tls import Authority, replace
+from tests.support.waiting import PATIENCE, until
 from tests.unit.refinery_core.serving.conftest import ANSWER, PATH, REQUEST, Run, Running, asked
 
 NAMES = ("127.0.0.1", "localhost")

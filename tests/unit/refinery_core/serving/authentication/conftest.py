@@ -18,7 +18,7 @@ from refinery_core.serving.authentication.authenticating import authenticating
 from refinery_core.serving.authentication.settings import AuthenticationSettings
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.principal import Caller, current_caller
-from tests.cases.issuing import AUDIENCE, Issuing
+from tests.support.issuing import AUDIENCE, Issuing
 
 METHOD = "/refinery.ledger.v1.LedgerService/One"
 

@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 from refinery_client.refusals import refusal_from
 from refinery_core.serving.authentication.tokens import EXPIRED, LEEWAY_SECONDS
 from refinery_core.serving.capacity import Capacity
-from tests.cases.issuing import ISSUER
-from tests.cases.waiting import until
+from tests.support.issuing import ISSUER
+from tests.support.waiting import until
 from tests.unit.refinery_core.serving.conftest import ANSWER, PATH, REQUEST, asked
 
 

@@ -21,8 +21,8 @@ from refinery_core.serving.authentication.tokens import Tokens
 from refinery_core.serving.capacity import Capacity
 from refinery_core.serving.layers import LAYERS
 from refinery_core.serving.principal import current_principal
-from tests.cases.certificates import LOOPBACK, Names
-from tests.cases.issuing import AUDIENCE, Issuing
+from tests.support.certificates import LOOPBACK, Names
+from tests.support.issuing import AUDIENCE, Issuing
 
 URI, DNS = x509.UniformResourceIdentifier, x509.DNSName
 METHOD = "/refinery.ledger.v1.LedgerService/Who"

@@ -17,8 +17,8 @@ from refinery_core.errors import Unauthenticated
 from refinery_core.serving.authentication.certificates import certified
 from refinery_core.serving.authentication.keys import BadKeys, read_keys
 from refinery_core.serving.authentication.tokens import LEEWAY_SECONDS, Tokens
-from tests.cases.certificates import Names
-from tests.cases.issuing import AUDIENCE, ISSUER, Issuing, compact, pair, trusting
+from tests.support.certificates import Names
+from tests.support.issuing import AUDIENCE, ISSUER, Issuing, compact, pair, trusting
 
 ISSUING = Issuing()
 AUTHORITY = Names()

@@ -15,10 +15,10 @@ from prometheus_client import REGISTRY
 
 from refinery_core.serving.authentication import issuers, sources
 from refinery_core.serving.authentication.keys import Ring, read_keys
-from tests.cases.issuing import ISSUER, Issuing, Pair, key_set, pair
-from tests.cases.tls import Authority, behind_tls
-from tests.cases.waiting import until
-from tests.cases.web import web
+from tests.support.issuing import ISSUER, Issuing, Pair, key_set, pair
+from tests.support.tls import Authority, behind_tls
+from tests.support.waiting import until
+from tests.support.web import web
 
 JWKS = "/jwks.json"
 

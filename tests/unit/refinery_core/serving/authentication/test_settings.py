@@ -9,7 +9,7 @@ import pytest
 from refinery_core.serving.authentication.authenticating import authenticating
 from refinery_core.serving.authentication.settings import AuthenticationSettings
 from refinery_core.settings import CannotStart, from_environment
-from tests.cases.issuing import AUDIENCE, ISSUER, Issuing, pair
+from tests.support.issuing import AUDIENCE, ISSUER, Issuing, pair
 
 COMPLETE = {
     "REFINERY_AUTH": "jwt",

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from refinery_core.serving.authentication import tokens
 from refinery_core.serving.authentication.tokens import EXPIRED, LEEWAY_SECONDS, MAX_TOKEN_BYTES
 from refinery_core.serving.principal import Caller
-from tests.cases.issuing import ISSUER, Issuing, Pair, base64url, compact, key_set, pair
-from tests.cases.waiting import until
+from tests.support.issuing import ISSUER, Issuing, Pair, base64url, compact, key_set, pair
+from tests.support.waiting import until
 
 FAR = 10_000
 
