@@ -70,14 +70,12 @@ def request_digest(
     author: AugUri,
     inputs: tuple[tuple[AugUri, ...], ...],
     drafts: tuple[Draft, ...],
-    behalf_ref: str = "",
 ) -> bytes:
     """The digest by which a repeated request_id is recognised: over what was sent, canonical."""
     targets, instructions, budgets = (_texts(map(str, uris)) for uris in inputs)
     return digests.request_digest(
         canonical_object(
             author_ref=canonical_name(str(author)),
-            behalf_ref=canonical_name(behalf_ref) if behalf_ref else None,
             branch=None if branch == "main" else canonical_name(branch),
             budget_refs=budgets,
             drafts=f"[{','.join(_canonical_draft(draft, branch) for draft in drafts)}]",

@@ -72,7 +72,7 @@ def refine_command(request: pb.RefineRequest) -> Refine:
     drafts = tuple(_draft(draft, branch, f"drafts[{index}]") for index, draft in enumerate(request.drafts))
     return Refine(
         request_id=request_id,
-        digest=request_digest(branch, author, inputs, drafts, behalf),
+        digest=request_digest(branch, author, inputs, drafts),
         principal=current_caller().principal,
         branch=branch,
         author=author,

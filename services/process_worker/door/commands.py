@@ -24,6 +24,10 @@ class ExecuteProcess:
     budget_refs: tuple[str, ...]
     branch: str
     result_id: str | None
+    asked_by: str = ""
+    """The principal that asks; empty where nobody is authenticated, and for firings."""
+    behalf_ref: str = ""
+    """The RECORD of the schedule that fires; empty for the requests of callers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,7 @@ class Executions:
                 branch=recorded.record.branch,
                 drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
                 target_refs=[execution.record_ref],
+                behalf_ref="" if author_ref else recorded.ref,
             )
         return await self._judged(replace(execution, state=ExecutionState.TERMINATED))
 

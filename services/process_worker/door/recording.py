@@ -77,6 +77,7 @@ async def _commit(
             target_refs=(frozen.process_ref, *frozen.target_refs),
             instruction_refs=exact_refs(frozen),
             budget_refs=frozen.budget_refs,
+            behalf_ref=command.behalf_ref,
         )
     except SolutionInvalid as refusal:
         raise invalid_input(refusal) from refusal

@@ -82,6 +82,7 @@ class Schedules:
                     branch=recorded.record.branch,
                     drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
                     target_refs=[recorded.ref],
+                    behalf_ref="" if author_ref else recorded.ref,
                 )
         await self.timetable.end(schedule_id)
 

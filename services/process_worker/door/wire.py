@@ -43,6 +43,7 @@ from refinery_core.fields import (
     references_from,
 )
 from refinery_core.process.standard_errors import Problem
+from refinery_core.serving.principal import current_caller
 from refinery_core.texts import cut
 from refinery_core.vibe.documents import from_value, parse
 from refinery_core.wire import DocumentForm
@@ -76,6 +77,7 @@ def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessReques
     if inputs > MAX_INPUTS:
         problem = f"and budget_refs take at most {MAX_INPUTS} together, not {inputs}"
         raise InvalidField(field="target_refs", problem=problem)
+    caller = current_caller()
     command = ExecuteProcess(
         request_id=wire.uuid_from(request.request_id, "request_id"),
         process=str(reference_from(request.process, "process")),
@@ -85,6 +87,7 @@ def execute_process(request: pb.ExecuteProcessRequest | pb.ScheduleProcessReques
         budget_refs=tuple(map(str, references_from(request.budget_refs, "budget_refs"))),
         branch=branch_from(request.branch, "branch"),
         result_id=own_id_from(request.result_id, "result_id") if request.result_id else None,
+        asked_by=caller.principal if caller.authenticated else "",
     )
     if command.result_id:
         check_line(command.branch, command.result_id, "result_id")

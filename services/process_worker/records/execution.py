@@ -45,6 +45,7 @@ class ExecutionRecord(Record):
             target_refs=list(frozen.target_refs),
             budget_refs=list(frozen.budget_refs),
             frozen=frozen.references,
+            asked_by=command.asked_by or ABSENT,
         )
         return record.with_input(command.input, cls.id_of(command.request_id))
 

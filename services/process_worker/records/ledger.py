@@ -53,8 +53,9 @@ class Ledger:
         target_refs: Sequence[str] = (),
         instruction_refs: Sequence[str] = (),
         budget_refs: Sequence[str] = (),
+        behalf_ref: str = "",
     ) -> Refined:
-        """Refine."""
+        """Refine; `behalf_ref` is the RECORD of the execution or schedule in whose author's name it is."""
         with answering():
             return await self.refinery.refine(
                 request_id=request_id,
@@ -64,6 +65,7 @@ class Ledger:
                 target_refs=target_refs,
                 instruction_refs=instruction_refs,
                 budget_refs=budget_refs,
+                behalf_ref=behalf_ref,
             )
 
 

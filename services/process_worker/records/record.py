@@ -30,7 +30,8 @@ class Record:
     """
     The content of a RECORD: the request, and its execution or schedule. ABSENT members are left out.
 
-    A large input is a RECORD of its own, `input_ref`, and `input` is ABSENT.
+    A large input is a RECORD of its own, `input_ref`, and `input` is ABSENT. `asked_by` is the principal that
+    asked; ABSENT where nobody was authenticated.
     """
 
     FOLDER: ClassVar[str]
@@ -43,6 +44,7 @@ class Record:
     budget_refs: list[str]
     input: Any = ABSENT
     input_ref: str | Absent = ABSENT
+    asked_by: str | Absent = ABSENT
 
     @classmethod
     def id_of(cls, id_: UUID) -> str:

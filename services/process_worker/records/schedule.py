@@ -55,6 +55,7 @@ class ScheduleRecord(Record):
             budget_refs=list(command.budget_refs),
             cron=ABSENT if times.cron is None else times.cron,
             every_milliseconds=ABSENT if times.every is None else times.every,
+            asked_by=command.asked_by or ABSENT,
         )
         return record.with_input(command.input, cls.id_of(command.request_id))
 
@@ -87,6 +88,7 @@ class ScheduleRecord(Record):
             budget_refs=tuple(self.budget_refs),
             branch=self.branch,
             result_id=self.result_id,
+            behalf_ref=record_ref,
         )
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify_rows import Report, Row
-from refinery_core.vibe.roles import NOBODYS, Role, escalates
+from refinery_core.vibe.roles import NOBODYS, Role, Verb, escalates
 
 NOT_AUTHENTICATED: Final = frozenset({"anonymous", "migration"})
 """Principals that no right is asked of."""
@@ -109,27 +109,34 @@ def verify_authority(
 def _may(roles: Roles, author: Role, row: Row, made: Sequence[Made], executions: Mapping[str, Row]) -> bool:
     name, position = row["held_as"], row["position"]
     if row["behalf_ref"] is not None:
-        execution = executions.get(row["behalf_ref"])
-        return (
-            execution is not None
-            and execution["position"] < position
-            and execution["id"].startswith("executions/")
-            and _id_of(execution["author_ref"]) == _id_of(row["author_ref"])
-            and any(
-                role.allows("carry-out", execution["id"], None, None) for role in roles.held(name, position)
-            )
-            and all(_allows(author, each) for each in made)
-        )
-    is_held = name == row["principal"] if author.is_genesis else author.held_by(name)
-    if is_held and all(_allows(author, each) for each in made):
+        may_act = _carries_out(roles, row, executions.get(row["behalf_ref"]))
+        if not may_act:
+            return False
+    else:
+        may_act = name == row["principal"] if author.is_genesis else author.held_by(name)
+    if may_act and all(_allows(author, each) for each in made):
         return True
     return not author.is_genesis and any(
         all(
-            each.type == "RECORD" and role.allows("carry-out", each.id, branch, each.type)
+            each.type == "RECORD" and role.allows(Verb.CARRY_OUT, each.id, branch, each.type)
             for each in made
             for branch in each.branches
         )
         for role in roles.held(name, position)
+    )
+
+
+def _carries_out(roles: Roles, row: Row, execution: Row | None) -> bool:
+    """Whether a refinement was made for an older execution or schedule of the same author, by right."""
+    return (
+        execution is not None
+        and execution["position"] < row["position"]
+        and execution["id"].startswith(("executions/", "schedules/"))
+        and _id_of(execution["author_ref"]) == _id_of(row["author_ref"])
+        and any(
+            role.allows(Verb.CARRY_OUT, execution["id"], None, None)
+            for role in roles.held(row["held_as"], row["position"])
+        )
     )
 
 

@@ -11,6 +11,7 @@ from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Draft, LineageDirection
 from refinery_core.errors import TemporalUnavailable
 from refinery_core.vibe.model import VibeType
+from tests.cases.seeded import SEEDED
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, document, finished, reason
@@ -180,7 +181,7 @@ async def test_one_event_too_many_is_refused_for_good_and_not_recorded(
 async def test_an_event_for_nobody_is_refused_and_not_recorded(processes: Processes) -> None:
     id_ = str(uuid.uuid4())
     assert (await reason(processes.stub.SendEvent(heard(id_))))[0] == "EXECUTION_NOT_FOUND"
-    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 1
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == SEEDED
 
 
 async def test_a_role_is_heard_in_whatever_revision_unless_an_exact_one_is_asked(
@@ -188,7 +189,7 @@ async def test_a_role_is_heard_in_whatever_revision_unless_an_exact_one_is_asked
 ) -> None:
     role = Draft(type=VibeType.ROLE, id="roles/controller", solution={"n": 1})
     (exact,) = await processes.services.refine(role)
-    (stranger,) = await processes.services.refine(Draft(type=VibeType.ROLE, id="roles/stranger", solution=1))
+    (stranger,) = await processes.services.refine(Draft(type=VibeType.ROLE, id="roles/stranger", solution={}))
     ids = {}
     for written in ("aug:/roles/controller", f"aug:{exact}"):
         filter_ = {"with": {"type": "heard", "author_ref": written}}

@@ -26,6 +26,7 @@ from refinery.vibe.v1.vibe_pb2 import Document
 from refinery_client import Draft, LineageDirection, Refinery
 from refinery_core.errors import InvalidField, TemporalUnavailable
 from refinery_core.vibe.model import VibeType
+from tests.cases.seeded import SEEDED
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import ELSEWHERE, Processes
 
@@ -85,7 +86,7 @@ async def test_the_same_request_is_the_same_execution(processes: Processes) -> N
     again = await processes.stub.ExecuteProcess(request)
     assert again.replayed
     assert again.execution.state == pb.EXECUTION_STATE_COMPLETED
-    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 4
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == SEEDED + 3
 
 
 async def test_the_same_request_is_the_same_execution_whatever_its_references_mean_today(

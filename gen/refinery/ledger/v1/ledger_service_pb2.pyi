@@ -161,11 +161,11 @@ class RefineRequest(_message.Message):
     answer has no position and no chain, and its numbers are a forecast.
     """
     behalf_ref: _builtins.str
-    """behalf_ref is the ref of the RECORD `executions/<id>` of the execution that
-    this refine is a step of. The principal needs a Role with `carry-out` for
-    that id, and author_ref the Role of the execution's author, whose revision
-    in force says what may be done. It is not looked at while authentication is
-    off.
+    """behalf_ref is the ref of the RECORD `executions/<id>` or `schedules/<id>` of
+    the execution or schedule that this refine is a step of. The principal needs
+    a Role with `carry-out` for that id, and author_ref is the Role of its
+    author, whose revision in force says what may be done. It is not looked at
+    while authentication is off, and no part of the request_digest.
     """
     @_builtins.property
     def target_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -439,8 +439,8 @@ class Refinement(_message.Message):
     executions out.
     """
     behalf_ref: _builtins.str
-    """behalf_ref is the RECORD of the execution that this was made for. Empty
-    where the principal acted for itself.
+    """behalf_ref is the RECORD of the execution or schedule that this was made
+    for. Empty where the principal acted for itself.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -153,6 +153,7 @@ class Documents:
                 drafts=record.drafts(input_, id_, schema_of(INPUT, begin.process_ref, schema)),
                 target_refs=[begin.process_ref, behalf.record_ref],
                 instruction_refs=[behalf.process_ref],
+                behalf_ref=behalf.record_ref,
             )
         except SolutionInvalid as refusal:
             raise invalid_input(refusal) from refusal
@@ -176,6 +177,7 @@ class Documents:
             target_refs=[ref for ref in commit.target_refs if ref],
             instruction_refs=commit.instruction_refs,
             budget_refs=commit.budget_refs,
+            behalf_ref=commit.behalf.record_ref,
         )
         return refined.vibes[0].ref
 
@@ -190,6 +192,7 @@ class Documents:
             drafts=[Draft(type=VibeType.RECORD, id=f"{folder}/emitted/{caller.key}", solution=event)],
             target_refs=[ref for ref in [behalf.record_ref] if ref],
             instruction_refs=[behalf.process_ref],
+            behalf_ref=behalf.record_ref,
         )
         return refined.vibes[0].ref
 

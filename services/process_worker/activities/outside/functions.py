@@ -82,6 +82,7 @@ class LedgerFunctions:
             target_refs=_joined([behalf.record_ref], arguments.get("target_refs")),
             instruction_refs=_joined([behalf.process_ref], arguments.get("instruction_refs")),
             budget_refs=arguments.get("budget_refs") or [],
+            behalf_ref=behalf.record_ref,
         )
         return {"refs": [vibe.ref for vibe in refined.vibes]}
 

@@ -4,9 +4,10 @@
 -- `in_force` is the latest revision of the author's Role on main. A request has `authority`:
 --   names   the principal, and the groups of its token
 --   root    whether the principal is one of REFINERY_ROOT
---   behalf  the RECORD of an execution; then the principal carries it out, and its author's Role says what it may do
+--   behalf  the RECORD of an execution or a schedule; then the principal carries it out, and its author's Role says what it
+--           may do
 -- A principal with `carry-out` for the ids of all drafts, which are RECORDs, writes them in the name of any Role in force: so
--- are executions and schedules recorded.
+-- executions, schedules and events are recorded.
 create or replace function refinery.judge_authority(request jsonb, author text, author_type text, in_force text) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -33,7 +34,7 @@ begin
         end if;
     else
         select v.id, v.author_ref into _execution from refinery.vibes v
-        where v.ref = _behalf and starts_with(v.id, 'executions/') limit 1;
+        where v.ref = _behalf and (starts_with(v.id, 'executions/') or starts_with(v.id, 'schedules/')) limit 1;
         if not found then
             return refinery.refusal('UNKNOWN_REFERENCE', jsonb_build_object('field', 'behalf_ref', 'reference', _behalf));
         elsif split_part(split_part(_execution.author_ref, '@', 2), '?', 1)
@@ -66,13 +67,13 @@ begin
         end loop;
     end if;
 
-    if _refusal is not null and _behalf is null then
+    if _refusal is not null and not refinery.is_genesis(author) then
         select r.held_as into _held_as from refinery.roles_of(_names, _now) r
         where not exists (
             select from jsonb_array_elements(request -> 'drafts') d (draft), jsonb_array_elements_text(d.draft -> 'branches') b
             where d.draft ->> 'type' <> 'RECORD' or not refinery.role_allows(r.ref, 'carry-out', d.draft ->> 'id', b, 'RECORD'))
         limit 1;
-        if _held_as is not null and not refinery.is_genesis(author) then
+        if _held_as is not null then
             _refusal := null;
         end if;
     end if;
