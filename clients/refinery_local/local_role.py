@@ -16,6 +16,7 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.settings import CannotStart
 from refinery_local import LOCAL_ROLE
+from refinery_local.issuer import not_asked
 from refinery_local.secured import in_the_clear
 from refinery_local.supervise import Child, serving
 
@@ -48,6 +49,7 @@ async def make_local_role(database: str, environment: Mapping[str, str]) -> None
             command=[sys.executable, "-m", "ledger_service"],
             environment=dict(environment)
             | in_the_clear()
+            | not_asked()
             | {"REFINERY_LISTEN": address, "REFINERY_AUTH": "none"},
             ready=serving(address),
         )

@@ -12,9 +12,10 @@ from typing import Final
 import grpc
 
 from refinery_local.authority import HERE, Authority, Pair, this_person, write_private
+from refinery_local.issuer import Issuer, not_asked
 
 FOLDER: Final = "secure"
-"""In the folder of `up`: `ca.pem`, the certificates with their keys, and `env`."""
+"""In the folder of `up`: `ca.pem`, the certificates with their keys, those of tokens, and `env`."""
 
 _FILES: Final = ("CA", "CERT", "KEY", "CLIENT_CA", "SERVER_NAME")
 
@@ -27,9 +28,10 @@ def in_the_clear() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """The certificates of the services, of the worker, and of the person who works here."""
+    """The certificates of the services, the worker and the person who works here; the issuer of tokens."""
 
     authority: Authority
+    issuer: Issuer
     server: Pair
     worker: Pair
     person: Pair
@@ -44,9 +46,12 @@ class Secured:
         """
         authority = Authority(data.resolve() / FOLDER)
         authority.prepare()
+        issuer = Issuer(authority.folder)
+        issuer.prepare()
         hosts = HERE if host in (*HERE, "0.0.0.0", "::") else (*HERE, host)  # noqa: S104 -- nothing listens
         return cls(
             authority,
+            issuer,
             authority.certificate("server", path="server", hosts=hosts),
             authority.certificate("worker", path="process-worker", hosts=hosts),
             authority.certificate("person", path=f"person/{this_person()}"),
@@ -61,8 +66,8 @@ class Secured:
         return self._serving(self.worker)
 
     def _serving(self, pair: Pair) -> dict[str, str]:
-        client_ca = {"REFINERY_TLS_CLIENT_CA": str(self.authority.trusted), "REFINERY_AUTH": "tls"}
-        return in_the_clear() | self._calling(pair) | client_ca
+        client_ca = {"REFINERY_TLS_CLIENT_CA": str(self.authority.trusted), "REFINERY_AUTH": "tls,jwt"}
+        return in_the_clear() | self._calling(pair) | client_ca | not_asked() | self.issuer.settings()
 
     def _calling(self, pair: Pair) -> dict[str, str]:
         return {

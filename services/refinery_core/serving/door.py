@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from refinery_core.serving.authentication.settings import Auth
 from refinery_core.serving.exposure import refuse_exposure
 from refinery_core.serving.tls import Tls, TlsSettings
 from refinery_core.settings import CannotStart, setting
@@ -15,7 +16,7 @@ class Door(TlsSettings):
 
     listen: str = setting("where to serve, HOST:PORT")
     health_listen: str | None = setting("where to serve health alone, in the clear, HOST:PORT", None)
-    auth: str | None = setting("how callers prove who they are: none, tls, jwt or tls,jwt", None)
+    auth: Auth | None = setting("how callers prove who they are: none, tls, jwt or tls,jwt", None)
 
     def opened(self) -> Tls | None:
         """
