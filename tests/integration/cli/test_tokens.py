@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tests.cases.ports import free_port
 
 from refinery_cli.__main__ import run
 from refinery_core.serving.authentication.authenticating import authenticating
@@ -14,7 +15,6 @@ from refinery_core.serving.authentication.settings import AuthenticationSettings
 from refinery_core.settings import CannotStart, from_environment
 from refinery_local.authority import this_person
 from refinery_local.issuer import ISSUER, Issuer
-from tests.cases.ports import free_port
 from tests.integration.cli.test_secured import in_shell
 from tests.integration.cli.test_up import Running
 
