@@ -11,13 +11,25 @@ from typing import Final
 
 import grpc
 
-from refinery_local.authority import HERE, Authority, Pair, this_person, write_private
+from refinery_core.vibe.refs import Ref
+from refinery_local import LOCAL_ROLE
+from refinery_local.authority import HERE, TRUST_DOMAIN, Authority, Pair, this_person, write_private
 from refinery_local.issuer import Issuer, not_asked
 
 FOLDER: Final = "secure"
 """In the folder of `up`: `ca.pem`, the certificates with their keys, those of tokens, and `env`."""
 
+WORKER_ROLE: Final = "roles/process-worker"
+"""The Role of the process worker, which carries executions out."""
+
 _FILES: Final = ("CA", "CERT", "KEY", "CLIENT_CA", "SERVER_NAME")
+
+
+_WORKER: Final = "process-worker"
+
+
+def _person() -> str:
+    return f"person/{this_person()}"
 
 
 def in_the_clear() -> dict[str, str]:
@@ -53,9 +65,19 @@ class Secured:
             authority,
             issuer,
             authority.certificate("server", path="server", hosts=hosts),
-            authority.certificate("worker", path="process-worker", hosts=hosts),
-            authority.certificate("person", path=f"person/{this_person()}"),
+            authority.certificate("worker", path=_WORKER, hosts=hosts),
+            authority.certificate("person", path=_person()),
         )
+
+    @property
+    def person_principal(self) -> str:
+        """The principal of the person who works here."""
+        return f"spiffe://{TRUST_DOMAIN}/{_person()}"
+
+    @property
+    def worker_principal(self) -> str:
+        """The principal of the process worker."""
+        return f"spiffe://{TRUST_DOMAIN}/{_WORKER}"
 
     def of_services(self) -> dict[str, str]:
         """Give the settings of ledger and resolver."""
@@ -63,11 +85,12 @@ class Secured:
 
     def of_worker(self) -> dict[str, str]:
         """Give those of the process worker, which calls the others with the certificate that it shows."""
-        return self._serving(self.worker)
+        return self._serving(self.worker) | {"REFINERY_WORKER_AUTHOR_REF": f"aug:/{WORKER_ROLE}"}
 
     def _serving(self, pair: Pair) -> dict[str, str]:
         client_ca = {"REFINERY_TLS_CLIENT_CA": str(self.authority.trusted), "REFINERY_AUTH": "tls,jwt"}
-        return in_the_clear() | self._calling(pair) | client_ca | not_asked() | self.issuer.settings()
+        root = {"REFINERY_ROOT": self.person_principal}
+        return in_the_clear() | self._calling(pair) | client_ca | not_asked() | self.issuer.settings() | root
 
     def _calling(self, pair: Pair) -> dict[str, str]:
         return {
@@ -84,9 +107,11 @@ class Secured:
 
     def write_environment(self, addresses: Mapping[str, str]) -> Path:
         """Write a file for a shell to source, so that the command speaks to the services; give its path."""
+        # In whatever revision: only the one in force is an author.
+        author = {"REFINERY_AUTHOR": f"aug:/{Ref.parse(LOCAL_ROLE).id}"}
         lines = [
             f"export {name}={shlex.quote(value)}\n"
-            for name, value in (self._calling(self.person) | dict(addresses)).items()
+            for name, value in (self._calling(self.person) | author | dict(addresses)).items()
         ]
         file = self.authority.folder / "env"
         write_private(file, "".join(lines).encode())

@@ -21,7 +21,7 @@ from refinery_core.postgres.translate import STORE_FAILURES
 from refinery_core.serving.exposure import refuse_exposure
 from refinery_core.settings import CannotStart
 from refinery_local.folder import held
-from refinery_local.local_role import make_local_role
+from refinery_local.local_role import make_local_roles
 from refinery_local.postgres import EmbeddedPostgres
 from refinery_local.secured import Secured, in_the_clear
 from refinery_local.supervise import Child, Part, serving, supervise
@@ -37,6 +37,7 @@ class Database:
 
     server: EmbeddedPostgres
     environment: Mapping[str, str]
+    secured: Secured | None = None
     name: str = field(default="PostgreSQL", init=False)
 
     async def start(self) -> None:
@@ -46,7 +47,7 @@ class Database:
         try:
             await create_database(owner)
             await migrate(owner)
-            await make_local_role(owner, self.environment)
+            await make_local_roles(owner, self.environment, self.secured)
         except STORE_FAILURES as fault:
             raise CannotStart(told(fault)) from fault
 
@@ -143,7 +144,7 @@ async def up(
             server = EmbeddedPostgres(data / "postgres")
             environment = _environment(server) | _addresses(ledger, resolver, temporal)
             environment |= secured.of_services() if secured else in_the_clear()
-            database = Database(server, environment)
+            database = Database(server, environment, secured)
             parts: list[Part] = [database, *([temporal.child(data)] if temporal else [])]
             own = {process: secured.of_worker()} if secured else {}
             parts += [service.child(environment | own.get(service, {}), secured) for service in services]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.cases.ports import free_port
 
 from refinery_cli.__main__ import run
 from refinery_core.serving.authentication.authenticating import authenticating
@@ -17,6 +16,7 @@ from refinery_local.authority import this_person
 from refinery_local.issuer import ISSUER, Issuer
 from tests.integration.cli.test_secured import in_shell
 from tests.integration.cli.test_up import Running
+from tests.support.ports import free_port
 
 
 def claims(token: str) -> dict[str, object]:
@@ -25,25 +25,53 @@ def claims(token: str) -> dict[str, object]:
     return found
 
 
-def test_a_token_of_this_machine_names_its_caller(short_folder: Path) -> None:
+def test_another_principal_is_refused_granted_acts_and_is_withdrawn(short_folder: Path) -> None:
     data = short_folder / "data"
     running = Running(data, ledger_port=free_port(), resolver_port=free_port(), processes=False, secure=True)
-    refine = "refinery refine --type record --id a --solution 1 -o json"
     source = f". {data / 'secure/env'}"
-    by_certificate = in_shell(f"{source}; {refine}")
     token = f"refinery token --for ada --group desk --data {data}"
-    by_token = in_shell(f"{source}; REFINERY_TOKEN=$({token}) {refine}")
-    by_command = in_shell(f"{source}; {refine} --token-command '{token}'")
-    expired = in_shell(f"{source}; REFINERY_TOKEN=forged {refine}")
-    assert running.end(signal.SIGINT) == 0
+    group = f"group:{ISSUER}#desk"
+    ada = f"jwt:{ISSUER}#ada"
 
-    assert by_certificate.returncode == 0, by_certificate.stderr
-    principal = json.loads(by_certificate.stdout)["refinement"]["principal"]
-    assert principal == f"spiffe://refinery.local/person/{this_person()}"
-    for done in (by_token, by_command):
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["refinement"]["principal"] == f"jwt:{ISSUER}#ada"
-    assert (expired.returncode, "UNAUTHENTICATED" in expired.stderr) == (1, True)
+    def shell(line: str, code: int = 0) -> str:
+        done = in_shell(f"{source}; {line}")
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    def desk(members: list[str]) -> str:
+        role = {"members": members, "may": [{"do": ["refine", "read"], "ids": ["orders/**"]}]}
+        return f"refinery refine --type role --id roles/desk --solution '{json.dumps(role)}'"
+
+    refine = "refinery refine --type record --id orders/1 --solution 1 -o json --author"
+    as_ada = f"REFINERY_TOKEN=$({token})"
+    try:
+        mine = json.loads(shell(f"{refine} aug:/roles/local"))["refinement"]
+        assert mine["principal"] == mine["held_as"] == f"spiffe://refinery.local/person/{this_person()}"
+        refusal = json.loads(shell(f"{as_ada} {refine} aug:/roles/local", 1))
+        assert refusal["reason"] == "PERMISSION_DENIED"
+        assert refusal["metadata"]["principal"] == ada
+        assert "UNAUTHENTICATED" in shell(f"REFINERY_TOKEN=forged {refine} aug:/roles/local", 1)
+
+        shell(desk([group]))
+        done = json.loads(shell(f"{as_ada} {refine} aug:/roles/desk"))["refinement"]
+        assert (done["principal"], done["held_as"]) == (ada, group)
+        assert done["author_ref"] == "main@roles/desk?1"
+        by_command = json.loads(shell(f"{refine} aug:/roles/desk --token-command '{token}'"))
+        assert by_command["refinement"]["principal"] == ada
+        assert group in shell(f"{as_ada} refinery whoami")
+        assert "main@roles/desk?1" in shell(f"refinery may refine orders/7 --principal {ada} --group {group}")
+        lineage = json.loads(shell(f"{as_ada} refinery lineage main@orders/1?2 -o json"))
+        (author,) = [step for step in lineage["steps"] if step["hidden"]]
+        assert len(bytes.fromhex(author["digest"])) == 32
+
+        shell(desk([]))
+        assert "PERMISSION_DENIED" in shell(f"{as_ada} {refine} aug:/roles/desk", 1)
+        then = f"--as-of {done['position']}"
+        assert shell(f"refinery may refine orders/7 --principal {ada} --group {group} {then} -o json")
+        shell(f"refinery may refine orders/7 --principal {ada} --group {group}", 1)
+        assert json.loads(shell(f"refinery verify --data {data} -o json"))["sound"]
+    finally:
+        assert running.end(signal.SIGINT) == 0
 
 
 async def test_the_issuer_is_trusted_by_its_own_settings_and_keeps_its_key(tmp_path: Path) -> None:

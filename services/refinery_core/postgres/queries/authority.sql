@@ -38,3 +38,8 @@ from (
 left join lateral (
     select * from refinery.denials d where d.number = c.number limit 1) d on d.minute >= $3 and d.minute < $4
 order by c.number desc;
+
+-- name: role_in_force
+-- A Role, as it is in force; nulls where there is none. $1 id.
+select v.ref, v.revision, v.solution::text
+from refinery.latest('main', $1, 9223372036854775807) l left join refinery.vibes v on v.ref = l.ref;
