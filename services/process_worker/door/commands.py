@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from process_worker.engine.contract import TaskEvent
-from refinery_client import Execution, ExecutionState, Schedule
+from refinery_client import Execution, ExecutionState
 from refinery_core.process.standard_errors import Problem
 from refinery_core.vibe.documents import Document
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,10 @@ class ExecutionFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutionPage:
+class Page(Generic[T]):
     """A page of a list, and the token of the next one; empty on the last one."""
 
-    executions: tuple[Execution, ...]
+    items: Sequence[T]
     next_page_token: str
 
 
@@ -95,11 +98,3 @@ class SendEvent:
     subject: str
     data: Document | None = field(default=None)
     attributes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulePage:
-    """A page of a list, and the token of the next one; empty on the last one."""
-
-    schedules: tuple[Schedule, ...]
-    next_page_token: str

@@ -9,29 +9,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from process_worker.door.commands import ExecuteProcess, ExecutionFilter, ExecutionPage, Story
+from process_worker.door.commands import ExecuteProcess, ExecutionFilter, Page, Story
 from process_worker.door.pages import fitting
-from process_worker.door.recording import Recorded, find, record
+from process_worker.door.recording import Recorded, end, find, record
 from process_worker.records.execution import (
     ExecutionRecord,
     is_termination,
-    terminated,
     why_terminated,
 )
 from process_worker.records.ledger import Ledger
 from process_worker.temporal.client import Temporal
 from process_worker.workflow.keys import result_key, workflow_id
-from refinery_client import ABSENT, Draft, Execution, ExecutionStarted, ExecutionState
+from refinery_client import ABSENT, Execution, ExecutionStarted, ExecutionState
 from refinery_core.errors import (
     ExecutionEnded,
     ExecutionForgotten,
     ExecutionLost,
     ExecutionNotFound,
-    RequestIdReused,
     TemporalUnavailable,
 )
 from refinery_core.pages import unwrap_token, wrap_token
-from refinery_core.vibe.model import Refinement, VibeType
+from refinery_core.vibe.model import Refinement
 
 SOON: Final = timedelta(minutes=1)
 """
@@ -139,7 +137,7 @@ class Executions:
         except ValueError:
             return True
 
-    async def list(self, filter_: ExecutionFilter, size: int, token: str) -> ExecutionPage:
+    async def list(self, filter_: ExecutionFilter, size: int, token: str) -> Page[Execution]:
         """A page of executions, without their tasks: running ones first, then the latest to end."""
         after, places = unwrap_token(token, filter_), asyncio.Semaphore(_AT_ONCE)
 
@@ -154,7 +152,7 @@ class Executions:
             return [execution for execution in executions if execution is not None], following
 
         page, following = await fitting(read, size)
-        return ExecutionPage(tuple(page), wrap_token(filter_, following))
+        return Page(page, wrap_token(filter_, following))
 
     async def cancel(self, execution_id: UUID) -> None:
         """Cancel an execution; nothing happens where it was cancelled before."""
@@ -183,16 +181,8 @@ class Executions:
         recorded = await find(self.ledger, ExecutionRecord, execution.id)
         if recorded is None:
             return replace(execution, state=ExecutionState.TERMINATED)  # It has no RECORD.
-        id_, content = ExecutionRecord.id_of(execution.id), terminated(recorded.content, reason)
-        with suppress(RequestIdReused):
-            await self.ledger.refine(
-                request_id=result_key(workflow_id(execution.id)),
-                author_ref=author_ref or recorded.refinement.author_ref,
-                branch=recorded.record.branch,
-                drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
-                target_refs=[execution.record_ref],
-                behalf_ref="" if author_ref else recorded.ref,
-            )
+        key, why = result_key(workflow_id(execution.id)), {"reason": reason}
+        await end(self.ledger, recorded, key, author_ref, terminated=why)
         return await self._judged(replace(execution, state=ExecutionState.TERMINATED))
 
     async def refuse_ended(self, execution_id: UUID, *, unless: ExecutionState | None = None) -> None:

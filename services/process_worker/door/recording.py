@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -12,9 +13,10 @@ from process_worker.records.execution import ExecutionRecord
 from process_worker.records.ledger import Ledger
 from process_worker.records.record import asked, invalid_input
 from process_worker.records.schedule import ScheduleRecord
-from refinery_client import Refined
+from refinery_client import Draft, Refined
 from refinery_core.errors import RequestIdReused, RevisionConflict, SolutionInvalid
-from refinery_core.vibe.model import Refinement
+from refinery_core.vibe.model import Refinement, VibeType
+from refinery_core.vibe.refs import Ref
 
 R = TypeVar("R", ExecutionRecord, ScheduleRecord)
 
@@ -61,6 +63,21 @@ async def record(ledger: Ledger, kind: type[R], command: ExecuteProcess) -> tupl
     if found is None or found.record.asked != asked(command):
         raise RequestIdReused(request_id=command.request_id)
     return found, True
+
+
+async def end(ledger: Ledger, recorded: Recorded[R], key: UUID, author_ref: str, **how: Any) -> None:
+    """Commit the last revision of a RECORD, unless something else was committed under the key meanwhile."""
+    id_, content = Ref.parse(recorded.ref).id, {**recorded.content, **how}
+    with suppress(RequestIdReused):
+        await ledger.refine(
+            request_id=key,
+            author_ref=author_ref or recorded.refinement.author_ref,
+            branch=recorded.record.branch,
+            drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
+            target_refs=[recorded.ref],
+            # Without an author of its own it is made in the name of the RECORD's.
+            behalf_ref="" if author_ref else recorded.ref,
+        )
 
 
 async def _commit(

@@ -6,18 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from process_worker.door.commands import ExecuteProcess, SchedulePage
+from process_worker.door.commands import ExecuteProcess, Page
 from process_worker.door.executions import Executions
 from process_worker.door.pages import fitting
-from process_worker.door.recording import Recorded, find, record
+from process_worker.door.recording import Recorded, end, find, record
 from process_worker.records.ledger import Ledger
-from process_worker.records.schedule import ScheduleRecord, ended
+from process_worker.records.schedule import ScheduleRecord
 from process_worker.temporal.timetable import Timetable
 from process_worker.workflow.keys import end_key
-from refinery_client import ABSENT, Draft, Schedule, Scheduled, ScheduleState
-from refinery_core.errors import RequestIdReused, ScheduleEnded, ScheduleNotFound, TemporalUnavailable
+from refinery_client import ABSENT, Schedule, Scheduled, ScheduleState
+from refinery_core.errors import ScheduleEnded, ScheduleNotFound, TemporalUnavailable
 from refinery_core.pages import unwrap_token, wrap_token
-from refinery_core.vibe.model import Refinement, VibeType
+from refinery_core.vibe.model import Refinement
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Schedules:
         """
         return await self._stands(schedule_id, await self._known(schedule_id))
 
-    async def list(self, process_ref: str, size: int, token: str) -> SchedulePage:
+    async def list(self, process_ref: str, size: int, token: str) -> Page[Schedule]:
         """A page of the schedules that have not been ended."""
         after = unwrap_token(token, process_ref)
         page, following = await fitting(lambda size: self.timetable.page(process_ref, size, after), size)
-        return SchedulePage(tuple(page), wrap_token(process_ref, following))
+        return Page(page, wrap_token(process_ref, following))
 
     async def pause(self, schedule_id: UUID, reason: str) -> None:
         """Pause a schedule: it skips its times."""
@@ -74,16 +74,7 @@ class Schedules:
         """End a schedule, first in the ledger; nothing happens where it was ended before."""
         recorded = await self._known(schedule_id)
         if await self._end(schedule_id) is None:
-            id_, content = ScheduleRecord.id_of(schedule_id), ended(recorded.content)
-            with suppress(RequestIdReused):  # Another caller has ended it meanwhile.
-                await self.ledger.refine(
-                    request_id=end_key(schedule_id),
-                    author_ref=author_ref or recorded.refinement.author_ref,
-                    branch=recorded.record.branch,
-                    drafts=[Draft(type=VibeType.RECORD, id=id_, solution=content)],
-                    target_refs=[recorded.ref],
-                    behalf_ref="" if author_ref else recorded.ref,
-                )
+            await end(self.ledger, recorded, end_key(schedule_id), author_ref, ended=True)
         await self.timetable.end(schedule_id)
 
     async def fire(self, record_ref: str, execution_id: UUID) -> UUID | None:

@@ -12,9 +12,8 @@ from process_worker.door.commands import (
     Called,
     ExecuteProcess,
     ExecutionFilter,
-    ExecutionPage,
     News,
-    SchedulePage,
+    Page,
     SendEvent,
     Story,
 )
@@ -196,10 +195,10 @@ def story_message(story: Story, form: DocumentForm) -> pb.GetExecutionResponse:
     )
 
 
-def page_message(page: ExecutionPage, form: DocumentForm) -> pb.ListExecutionsResponse:
+def page_message(page: Page[Execution], form: DocumentForm) -> pb.ListExecutionsResponse:
     """Write a page of executions."""
     return pb.ListExecutionsResponse(
-        executions=[execution_message(execution, form) for execution in page.executions],
+        executions=[execution_message(execution, form) for execution in page.items],
         next_page_token=page.next_page_token,
     )
 
@@ -253,10 +252,10 @@ def scheduled_message(scheduled: Scheduled) -> pb.ScheduleProcessResponse:
     )
 
 
-def schedules_message(page: SchedulePage) -> pb.ListSchedulesResponse:
+def schedules_message(page: Page[Schedule]) -> pb.ListSchedulesResponse:
     """Write a page of schedules."""
     return pb.ListSchedulesResponse(
-        schedules=map(schedule_message, page.schedules), next_page_token=page.next_page_token
+        schedules=map(schedule_message, page.items), next_page_token=page.next_page_token
     )
 
 

@@ -71,11 +71,6 @@ def event_id(execution_id: UUID, event: str) -> str:
     return f"{ExecutionRecord.id_of(execution_id)}/events/{event}"
 
 
-def terminated(content: dict[str, Any], reason: str) -> dict[str, Any]:
-    """The content of the last revision of the RECORD of an execution that was terminated."""
-    return {**content, "terminated": {"reason": reason}}
-
-
 def is_termination(end: Refinement) -> bool:
     """Whether an execution was terminated: a result would have been made under its process."""
     return Ref.parse(end.vibe_refs[0]).id.startswith(EXECUTIONS) and not end.instruction_refs

@@ -90,8 +90,3 @@ class ScheduleRecord(Record):
             result_id=self.result_id,
             behalf_ref=record_ref,
         )
-
-
-def ended(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of the second revision of the RECORD of a schedule, which says that it ended."""
-    return {**content, "ended": True}

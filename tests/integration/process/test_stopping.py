@@ -124,6 +124,9 @@ async def test_what_is_terminated_while_it_commits_has_no_result_ever(
         assert told.state == pb.EXECUTION_STATE_TERMINATED
         assert told.problem.detail == "enough"
         assert not told.HasField("result_ref")
+    record = f"main@executions/{request.request_id}"
+    first, last = [await processes.services.refinery.get_vibe(f"{record}?{n}") for n in (1, 2)]
+    assert last.solution == {**first.solution, "terminated": {"reason": "enough"}}
     assert (await processes.stub.ExecuteProcess(request)).execution.state == pb.EXECUTION_STATE_TERMINATED
     await processes.stub.TerminateExecution(terminate)
 

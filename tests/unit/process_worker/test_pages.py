@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from process_worker.door import pages, wire
-from process_worker.door.commands import ExecutionPage, SchedulePage
+from process_worker.door.commands import Page
 from refinery_client import Execution, ExecutionState, Schedule, ScheduleState
 from refinery_core.process.standard_errors import Problem
 from refinery_core.wire import MAX_MESSAGE_BYTES, DocumentForm
@@ -84,7 +84,7 @@ async def test_a_page_of_whatever_there_is_can_be_sent() -> None:
     executions, _ = await pages.fitting(loud, 1_000)
     schedules, _ = await pages.fitting(paused, 1_000)
     for message in (
-        wire.page_message(ExecutionPage(tuple(executions), "t" * 1_000), DocumentForm.JSON),
-        wire.schedules_message(SchedulePage(tuple(schedules), "t" * 1_000)),
+        wire.page_message(Page(tuple(executions), "t" * 1_000), DocumentForm.JSON),
+        wire.schedules_message(Page(tuple(schedules), "t" * 1_000)),
     ):
         assert 2 << 20 < message.ByteSize() < MAX_MESSAGE_BYTES

@@ -13,7 +13,7 @@ import pytest
 from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen
 from process_worker.engine.keys import commit_key
-from process_worker.records.execution import ExecutionRecord, terminated
+from process_worker.records.execution import ExecutionRecord
 from process_worker.records.record import asked as asked_of
 from process_worker.records.schedule import ScheduleRecord
 from process_worker.workflow.keys import result_key, workflow_id
@@ -24,7 +24,6 @@ from refinery_core.fields import MAX_LINE
 from refinery_core.process.checker import read_process
 from refinery_core.process.model import Schedule
 from refinery_core.vibe.documents import from_value
-from refinery_core.vibe.model import VibeType
 
 ID = UUID("6f3e1c1e-8f0b-4c5a-9a55-0d2f7f5a3c11")
 PROCESS = read_process(
@@ -100,11 +99,23 @@ def test_the_times_of_a_schedule_are_those_of_the_released_worker_to_the_byte() 
     assert ScheduleRecord.from_solution(solution_of(drafts[0])) == made
 
 
-def test_the_end_of_an_execution_keeps_what_a_newer_worker_has_written() -> None:
+def test_the_record_of_a_child_is_that_of_the_released_worker_to_the_byte() -> None:
+    child = ExecutionRecord(
+        process_ref="main@processes/p?3",
+        parent_ref="main@executions/e?1",
+        author_ref="main@roles/a?4",
+        branch="main",
+        result_id="processes/p/results/x",
+        target_refs=[],
+        budget_refs=[],
+        frozen={"aug:/b": "main@b?3"},
+    )
+    input_, id_ = from_value({"n": 1}), ExecutionRecord.id_of(ID)
+    assert shown(child.with_input(input_, id_).drafts(input_, id_)) == GOLDEN["child"]
+
+
+def test_a_member_of_a_newer_worker_is_left_out() -> None:
     content = ExecutionRecord.of(command({"a": 1}), FROZEN).to_solution()
-    ended = Draft(type=VibeType.RECORD, id=ExecutionRecord.id_of(ID), solution=terminated(content, "enough"))
-    assert shown([ended]) == GOLDEN["terminated"]
-    assert terminated({**content, "newer": 1}, "enough")["newer"] == 1
     assert ExecutionRecord.from_solution({**content, "newer": 1}) == ExecutionRecord.from_solution(content)
 
 
