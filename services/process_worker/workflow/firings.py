@@ -7,7 +7,7 @@ from temporalio import workflow
 from process_worker.workflow import steps
 from process_worker.workflow.keys import firing_key
 from process_worker.workflow.messages import FIRE, Fire, Fired
-from process_worker.workflow.replayed import PATIENT, SHORT
+from process_worker.workflow.replayed import activity
 
 
 @workflow.defn(name=FIRE, sandboxed=False)
@@ -23,12 +23,4 @@ class FireSchedule:
             ApplicationError: it was refused.
         """
         key = str(firing_key(workflow.info().workflow_id))
-        fired: Fired = await workflow.execute_activity(
-            steps.EXECUTE,
-            steps.Execute(fire.record_ref, key),
-            result_type=Fired,
-            start_to_close_timeout=SHORT,
-            retry_policy=PATIENT,
-            summary=key,
-        )
-        return fired
+        return await activity(steps.EXECUTE, steps.Execute(fire.record_ref, key), Fired, key)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
@@ -31,6 +31,8 @@ from process_worker.workflow.messages import (
 )
 from refinery_core.process.parts import Expression
 from refinery_core.vibe.refs import Ref
+
+T = TypeVar("T")
 
 EVALUATE: Final = "refinery.evaluate"
 """The name of the evaluator among the workflows' functions; see `worker.Lending`."""
@@ -56,6 +58,41 @@ _COMPUTING: Final = 0.4
 _AT_ONCE: Final = 2 << 20
 """The bytes of the activities that one workflow task starts. Temporal takes four million in a message."""
 _DEEPEST: Final = 32
+
+
+async def activity(
+    name: str,
+    asked: Any,
+    answer: type[T],
+    summary: str,
+    *,
+    time: timedelta = SHORT,
+    heartbeat: timedelta | None = None,
+) -> T:
+    """Run an activity; it is retried until it answers or fails for good."""
+    result: T = await workflow.execute_activity(
+        name,
+        asked,
+        result_type=answer,
+        start_to_close_timeout=time,
+        heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+        summary=summary,
+    )
+    return result
+
+
+async def local(name: str, asked: Any, answer: type[T], time: timedelta = SHORT) -> T:
+    """Run a local activity, likewise."""
+    result: T = await workflow.execute_local_activity(
+        name,
+        asked,
+        result_type=answer,
+        start_to_close_timeout=time,
+        local_retry_threshold=AT_ONCE,
+        retry_policy=PATIENT,
+    )
+    return result
 
 
 class Evaluation(Protocol):
@@ -139,16 +176,8 @@ class Replayed:
             value=value,
             variables=dict(variables),
         )
-        waiting = workflow.execute_local_activity(
-            steps.EVALUATE,
-            asked,
-            result_type=steps.Evaluated,
-            start_to_close_timeout=EVALUATED,
-            local_retry_threshold=AT_ONCE,
-            retry_policy=PATIENT,
-        )
         try:
-            evaluated: steps.Evaluated = await uncancelled(waiting)
+            evaluated = await uncancelled(local(steps.EVALUATE, asked, steps.Evaluated, EVALUATED))
         except FailureError as error:
             raise EvaluationFault(cause_of(error).message) from None
         finally:
@@ -165,15 +194,8 @@ class Replayed:
         frozen = self.capabilities.get(call.ref, {}) if isinstance(call, CapabilityCall) else {}
         asked = steps.Perform.of(request, call, self.behalf, frozen)
         await self._make_room(asked)
-        performing = workflow.execute_activity(
-            steps.PERFORM,
-            asked,
-            result_type=steps.Performed,
-            start_to_close_timeout=LONG,
-            heartbeat_timeout=HEARTBEAT,
-            retry_policy=PATIENT,
-            summary=request.pointer,
-        )
+        summary = request.pointer
+        performing = activity(steps.PERFORM, asked, steps.Performed, summary, time=LONG, heartbeat=HEARTBEAT)
         return (await faulting(performing)).output
 
     async def _make_room(self, message: Any) -> None:
@@ -222,15 +244,7 @@ class Replayed:
             frozen=self._start.frozen,
         )
         await self._make_room(begin)
-        beginning = workflow.execute_activity(
-            steps.BEGIN,
-            begin,
-            result_type=steps.Begun,
-            start_to_close_timeout=SHORT,
-            retry_policy=PATIENT,
-            summary=request.pointer,
-        )
-        begun: steps.Begun = await faulting(beginning)
+        begun = await faulting(activity(steps.BEGIN, begin, steps.Begun, request.pointer))
         memo = {RECORD_MEMO: begun.record_ref, START_MEMO: begun.start_time}
         start = Start(
             process_ref=call.ref,

@@ -29,7 +29,7 @@ from process_worker.workflow.messages import (
     Result,
     Start,
 )
-from process_worker.workflow.replayed import AT_ONCE, PATIENT, SHORT, Replayed
+from process_worker.workflow.replayed import Replayed, activity, local
 from refinery_core.process.checker import ProcessFault, read_process
 from refinery_core.process.model import Process
 from refinery_core.process.parts import Schema
@@ -121,14 +121,7 @@ class ExecuteProcess:
             budget_refs=start.budget_refs,
         )
         try:
-            committed: steps.Committed = await workflow.execute_activity(
-                steps.COMMIT,
-                commit,
-                result_type=steps.Committed,
-                start_to_close_timeout=SHORT,
-                retry_policy=PATIENT,
-                summary="/solution",
-            )
+            committed = await activity(steps.COMMIT, commit, steps.Committed, "/solution")
         except FailureError as error:
             raise fault_of(error).at("/output") from None
         return committed.ref
@@ -178,17 +171,9 @@ class ExecuteProcess:
 async def _load(start: Start) -> steps.Loaded:
     load = steps.Load(start.process_ref, start.frozen, start.input_ref)
     try:
-        loaded: steps.Loaded = await workflow.execute_local_activity(
-            steps.LOAD,
-            load,
-            result_type=steps.Loaded,
-            start_to_close_timeout=SHORT,
-            local_retry_threshold=AT_ONCE,
-            retry_policy=PATIENT,
-        )
+        return await local(steps.LOAD, load, steps.Loaded)
     except FailureError as error:
         raise fault_of(error) from None
-    return loaded
 
 
 def _read(solution: Any) -> Process:
