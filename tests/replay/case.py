@@ -24,15 +24,15 @@ LATE: Final = {
 
 @dataclass(frozen=True)
 class Case:
-    """An execution to be recorded: a scenario, and what else happens to it."""
+    """An execution to record: a scenario, and the steering of the execution."""
 
     scenario: Scenario
     shows: str = "WORKFLOW_EXECUTION_COMPLETED"
     """A type of event, or a name, without which the history does not show what it is stored for."""
     vibes: dict[str, Draft] = field(default_factory=dict)
-    """What its `aug:` references stand for."""
+    """The Vibes behind its `aug:` references."""
     steering: Steering | None = None
-    """What is done to it once it runs."""
+    """The steering of the running execution."""
     max_history: int = 0
     by_ref: bool = False
     """Whether its input is a RECORD of its own."""
@@ -46,7 +46,7 @@ class Case:
 
 
 def case(name: str, do: list[dict[str, Any]], **given: Any) -> Case:
-    """A case of a process; what is no field of a case is one of its scenario."""
+    """A case of a process; other fields are those of its scenario."""
     own = {each.name: given.pop(each.name) for each in fields(Case) if each.name in given}
     if "fault" in given:
         own.setdefault("shows", "WORKFLOW_EXECUTION_FAILED")

@@ -1,4 +1,4 @@
-"""What has a stored history: every example, and every mechanism whose order of commands matters."""
+"""The cases with a stored history: all examples, and all mechanisms whose order of commands matters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.replay.mechanisms.outside import OUTSIDE
 from tests.replay.mechanisms.waiting import WAITING
 
 FIRING: Final = "firing"
-"""The one history that is not of an execution: that of a time of a schedule."""
+"""The one history that is not of an execution: that of a firing of a schedule."""
 
 CASES: Final[list[Case]] = [*EXAMPLES, *FLOW, *WAITING, *EVENTS, *OUTSIDE]

@@ -21,7 +21,7 @@ _TASK: Final = "workflowTaskScheduledEventAttributes"
 
 
 def path(name: str, folder: Path = FOLDER) -> Path:
-    """Where the history of a case is stored."""
+    """The file of the history of a case."""
     return folder / f"{name}{_SUFFIX}"
 
 
@@ -31,7 +31,7 @@ def names() -> set[str]:
 
 
 def write(file: Path, runs: Iterable[WorkflowHistory], hidden: Mapping[str, str]) -> None:
-    """Store the runs of an execution; what is hidden, such as an address, is replaced as the mapping says."""
+    """Store the runs of an execution; `hidden` has replacements, for addresses and the like."""
     events = [_shown(event) for run in runs for event in run.to_json_dict()["events"]]
     text = b"".join(orjson.dumps(event) + b"\n" for event in events).decode()
     for what, instead in hidden.items():
@@ -69,7 +69,7 @@ def _open(value: Any) -> Any:
 
 
 def _meant(value: Any) -> Any:
-    """What was opened, as Temporal writes it."""
+    """An opened payload, as Temporal writes it."""
     if isinstance(value, list):
         return [_meant(item) for item in value]
     if not isinstance(value, dict):

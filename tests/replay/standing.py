@@ -23,8 +23,8 @@ FOLDER: Final = Path(__file__).parent / "snapshots"
 WORKFLOW: Final = "execution/6f3e4a52-4f6e-4c57-9d4d-2f4f0a3c1b11"
 CAPABILITY: Final = "aug:/capabilities/c"
 LOOKS: Final = 15
-"""How often it is asked whether it is full before it is. It stands in the second turn of a loop then, in what
-is done instead of what failed there, in the second attempt at that, before the last task."""
+"""The number of times that the ports are not full yet. After them, the execution is in the second iteration
+of a loop, in the `do` of a catch, in the second attempt there, before the last task."""
 
 SCENARIO: Final = Scenario(
     "standing",
@@ -80,7 +80,7 @@ SCENARIO: Final = Scenario(
 
 
 async def carry_out(document: dict[str, Any], world: World, state: State | None = None) -> Any:
-    """Begin, or go on from a state, and give the output."""
+    """Begin, or resume a state, and return the output."""
     setting = Setting(WORKFLOW, frozen={CAPABILITY: "main@capabilities/c?1"})
     run = Interpreter(read_process(document), world, setting, state)
     for delivery in SCENARIO.events if state is None else ():
@@ -89,7 +89,7 @@ async def carry_out(document: dict[str, Any], world: World, state: State | None 
 
 
 def take(evaluator: Evaluator) -> dict[str, Any]:
-    """Carry the scenario out until it stands, and take it down."""
+    """Carry the scenario out until it pauses, and return its snapshot."""
     world = World(evaluator, SCENARIO.answers, full_every=LOOKS)
     try:
         fly(carry_out(SCENARIO.document, world))
@@ -100,12 +100,12 @@ def take(evaluator: Evaluator) -> dict[str, Any]:
 
 
 def file(version: int) -> Path:
-    """Where the snapshot of a form is stored."""
+    """The file of a snapshot, by its version."""
     return FOLDER / f"{version}.json"
 
 
 def store() -> None:
-    """Store a snapshot of today's form, and what there is to know to go on from it."""
+    """Store a snapshot of today's version, with all that is needed to resume from it."""
     with Evaluator(children=1) as evaluator:
         snapshot = take(evaluator)
         world = World(evaluator, SCENARIO.answers)

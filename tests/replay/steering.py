@@ -1,4 +1,4 @@
-"""What is done to an execution while it runs, so that its history shows it."""
+"""The steering of executions: cancellations and events, which their histories show."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Handle = WorkflowHandle[Any, Result]
 
 
 async def cancel(executor: Executor, handle: Handle) -> None:
-    """Ask it to stop while it listens."""
+    """Cancel it while it listens."""
     await until(lambda: _listens(handle))
     await handle.cancel()
 
 
 async def cancel_while_a_child_runs(executor: Executor, handle: Handle) -> None:
-    """Ask it to stop while it waits for another execution."""
+    """Cancel it while it waits for another execution."""
 
     async def is_parent() -> bool:
         return bool((await handle.describe()).raw_description.pending_children)

@@ -1,4 +1,4 @@
-"""An execution that an older worker took down goes on, and says so if somebody changes what is taken down."""
+"""Snapshots of older workers are resumed; a change of their form is found out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_stored_snapshot_is_continued(version: int, evaluator: Evaluator) -> N
     done = resumed.trace.last_number
     world = World(evaluator, kept["answers"])
     assert fly(standing.carry_out(kept["document"], world, resumed)) == kept["output"]
-    # What was done before is not done again: it stood in the second of three turns.
+    # Done tasks are not repeated: it was in the second of three iterations.
     assert world.called == ["/c", "/a", "/b", "/c"]
     assert resumed.called == ["main@capabilities/c?1"]
     assert resumed.consumed == [f"main@executions/e/events/{number}?1" for number in (1, 2)]

@@ -1,4 +1,4 @@
-"""What a workflow asks of the world and what it comes to: read from its commands, and from its history."""
+"""The requests of a workflow and its end, read from its commands and from its history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from process_worker.workflow import steps
 from process_worker.workflow.messages import WORKFLOW, Start
 
 Asked = dict[str, str]
-"""What was asked for, by its kind and number in the run: a name, and JSON. The end of the run is one, too."""
+"""The requests by their kind and number in the run: a name, and JSON. The end of the run is one, too."""
 
 _MESSAGES: Final[dict[str, Any]] = {
     steps.PERFORM: steps.Perform,
@@ -28,7 +28,7 @@ _MESSAGES: Final[dict[str, Any]] = {
     steps.EXECUTE: steps.Execute,
     WORKFLOW: Start,
 }
-"""What each is given. Messages grow: a member that one has not says what it says by default."""
+"""The messages of activities. They grow: a missing member has its default."""
 
 _LOCAL: Final = "core_local_activity"
 _PATCH: Final = "core_patch"
@@ -41,7 +41,7 @@ class Reader:
     converter: DataConverter
 
     async def now(self, commands: Iterable[WorkflowCommand], known: Collection[str]) -> Asked:
-        """What commands ask for, without what was cancelled before Temporal heard of it, and is not known."""
+        """The requests in commands, without those that were cancelled before Temporal knew them."""
         asked: Asked = {}
         cancelled: set[str] = set()
         for command in commands:
@@ -50,7 +50,7 @@ class Reader:
         return {name: what for name, what in asked.items() if name in known or name not in cancelled}
 
     async def then(self, events: Iterable[HistoryEvent]) -> Asked:
-        """What a history says that was asked for."""
+        """The requests in a history."""
         asked: Asked = {}
         for event in events:
             asked |= await self._event(event)

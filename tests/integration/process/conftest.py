@@ -53,7 +53,7 @@ ELSEWHERE = "elsewhere"
 
 @pytest.fixture(scope="session")
 def temporal_address() -> Iterator[str]:
-    """Where the Temporal server of this run listens. It keeps everything in memory."""
+    """The address of the Temporal server of this run, which keeps everything in memory."""
     port = free_port()
     program = str(Path(sysconfig.get_path("scripts"), "temporal"))
     options = ["--ip", "127.0.0.1", "--port", str(port), "--headless", "--log-level", "never"]
@@ -151,7 +151,7 @@ class Processes:
 
 @pytest.fixture(scope="session")
 def evaluator() -> Iterator[Evaluator]:
-    """jq for all tests: what it evaluates leaves nothing behind."""
+    """One evaluator for all tests: evaluations leave nothing behind."""
     with Evaluator(children=1) as evaluator:
         yield evaluator
 

@@ -74,12 +74,12 @@ class Executor:
         )
 
     async def output(self, handle: WorkflowHandle[Any, Result]) -> Any:
-        """What it came to, as the ledger says it."""
+        """The solution of its result."""
         result = await handle.result()
         return (await self.services.refinery.get_vibe(result.result_ref)).solution
 
     async def outcome(self, handle: WorkflowHandle[Any, Result]) -> Any:
-        """What it came to, or the problem that it ended with."""
+        """The solution of its result, or the problem that it ended with."""
         try:
             return await self.output(handle)
         except WorkflowFailureError as failure:
@@ -117,6 +117,6 @@ async def executing(services: Services, temporal: Client) -> AsyncIterator[Execu
 
 
 async def progress(handle: WorkflowHandle[Any, Result], after: int = 0) -> Progress:
-    """How far an execution is."""
+    """The progress of an execution."""
     asked: Progress = await handle.query(PROGRESS, ProgressAsked(after), result_type=Progress)
     return asked

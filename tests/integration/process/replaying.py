@@ -1,4 +1,4 @@
-"""Replays what happened with today's engine, and compares what it asks for with what it asked for then."""
+"""Replays histories with today's engine, and compares its requests with those in the history."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class _Overheard(WorkflowInstance):
         completion = self._inner.activate(act)
         for command in completion.successful.commands:
             kept = WorkflowCommand()
-            kept.CopyFrom(
-                command
-            )  # What is large is put into the ledger, and the command changed, after this.
+            kept.CopyFrom(command)  # Large payloads go to the ledger after this, which changes the command.
             self._commands.append(kept)
         return completion
 
@@ -68,7 +66,7 @@ async def replay(client: Client, handle: WorkflowHandle[Any, Any], evaluator: Ev
 
 
 async def histories(client: Client, workflow_id: str) -> list[WorkflowHistory]:
-    """What happened in each run of a workflow, the first one first."""
+    """The histories of all runs of a workflow, the first one first."""
     description = (await client.get_workflow_handle(workflow_id).describe()).raw_description
     run: str | None = description.workflow_execution_info.first_run_id
     found: list[WorkflowHistory] = []
@@ -89,7 +87,7 @@ async def replay_run(
         workflow_runner=listening,
         unsandboxed_workflow_runner=listening,
         data_converter=converter,
-        debug_mode=True,  # Otherwise it gives up what takes two seconds on the clock, and never ends then.
+        debug_mode=True,  # Otherwise it gives up tasks that take two seconds on the clock, and never ends.
     )
     await replayer.replay_workflow(history)
     reader = Reader(converter)

@@ -1,4 +1,4 @@
-"""Whoever asks how an execution stands is answered, however much there is to say, and nothing is written."""
+"""Questions about an execution are answered, however long the answer, and nothing is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The largest legal request of every RPC is answered, and keeps nobody from executing meanwhile."""
+"""The largest legal request of every RPC is answered, and does not keep others from executing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a call is given, it is refused by name; nobody is called, and nothing is written."""
+"""Bad calls are refused with a reason; no service is called, and nothing is written."""
 
 from __future__ import annotations
 

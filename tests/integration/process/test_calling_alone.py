@@ -115,7 +115,7 @@ async def test_schemas_of_other_vibes_are_frozen_and_enforced(processes: Process
     assert await output(processes, asked(input_={"n": 1, "m": 1})) == {"n": 1}
     for wrong in ({"n": 1}, {"n": "one", "m": 1}):
         assert (await problem(processes, asked(input_=wrong))).type == STANDARD + "validation"
-    # What it refers to floats until it is called.
+    # Its references float until it is called.
     await processes.services.record("schemas/order", schema={"properties": {"n": {"type": "string"}}})
     assert (await problem(processes, asked(input_={"n": 1, "m": 1}))).type == STANDARD + "validation"
     told = await problem(processes, asked(input_={"n": "one", "m": 1}))

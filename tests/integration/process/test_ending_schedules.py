@@ -101,7 +101,7 @@ async def test_a_schedule_whose_end_temporal_never_heard_of_starts_nothing_more(
     draft = Draft(
         type=VibeType.RECORD, id=record.id, expected_revision=1, solution={**record.solution, "ended": True}
     )
-    # As if who ended it had died between the ledger and Temporal.
+    # As if the worker that ended it had died between the ledger and Temporal.
     await processes.services.refinery.refine(author_ref=AUTHOR, drafts=[draft], request_id=end_key(made.id))
     await fire(processes, made.id)
     async with asyncio.timeout(PATIENCE):

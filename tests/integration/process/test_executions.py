@@ -345,7 +345,7 @@ async def test_what_temporal_lost_is_not_executed_again_because_somebody_asks(
 
 
 async def refusals(processes: Processes, id_: str) -> set[str]:
-    """What whoever asks is told, in every way that there is but to execute it."""
+    """The answers of every call about an execution, without executing it."""
     event = pb.Event(id="e", type="heard")
     ids = {"request_id": str(uuid.uuid4()), "execution_id": id_}
     calls: list[Awaitable[Any]] = [

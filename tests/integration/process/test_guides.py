@@ -1,4 +1,4 @@
-"""What stands in the guides is done as it stands there; only the ports are others."""
+"""The examples of the guides work as they are written; only the ports differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process can be told to do to its worker: it ends with a clear fault, and the worker goes on."""
+"""Hostile processes end with a clear fault, and their worker goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the schema of a Process Vibe says of its input and its result holds."""
+"""The schema of a Process Vibe holds for its input and its result."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ async def test_what_others_run_in_the_namespace_is_not_listed(processes: Process
     process = await processes.process("processes/small")
     request = asked("aug:/processes/small", {"listen": 1})
     await processes.stub.ExecuteProcess(request)
-    # Somebody else's, and one of ours that another client of Temporal has started with a memo of its own.
+    # A workflow of another kind, and one of ours that another client of Temporal started with its own memo.
     strange, odd = uuid.uuid4(), uuid.uuid4()
     start = Start(process, process, AUTHOR, "main", "results/1", {"listen": 1})
     for id_, queue in ((workflow_id(strange), "theirs"), (f"execution/{odd.hex}", TASK_QUEUE)):

@@ -98,7 +98,7 @@ async def test_a_process_is_executed_every_second_until_its_schedule_is_ended(
     seen = await until(client, schedule.id, lambda schedule: len(schedule.firings) >= 2)
     first, second = seen.firings[:2]
     assert second.time - first.time == timedelta(seconds=1)
-    # What has fired and not begun to execute when the schedule is ended is not executed any more.
+    # Firings that have not begun an execution when the schedule is ended begin none.
     results = [await outcome(processes, client, firing) for firing in (first, second)]
     await client.end_schedule(schedule.id)
     for firing, result in zip((first, second), results, strict=True):
@@ -203,7 +203,9 @@ async def test_the_results_of_a_schedule_may_be_revisions_of_one_id(
     await fire(processes, id_)
     await outcome(processes, client, (await until(client, id_)).firings[0])
     fired = int(time.time())
-    await waiting.until(lambda: int(time.time()) > fired)  # Temporal names what it fires by the second.
+    await waiting.until(
+        lambda: int(time.time()) > fired
+    )  # Temporal's ids of firings have the second in them.
     await fire(processes, id_)
     last = (await until(client, id_, lambda schedule: len(schedule.firings) == 2)).firings[-1]
     assert (await outcome(processes, client, last)).ref == "main@reports/daily?2"
@@ -244,7 +246,7 @@ async def test_a_schedule_that_temporal_never_heard_of_is_started_by_whoever_ask
 ) -> None:
     await processes.process("processes/lost", DO, schedule=NEVER)
     made = (await client.schedule_process("aug:/processes/lost", author_ref=AUTHOR)).schedule
-    # As if who made it had died between the ledger and Temporal.
+    # As if the worker that made it had died between the ledger and Temporal.
     assert await Timetable(processes.temporal).end(made.id)
     assert await client.get_schedule(made.id) == made
 

@@ -1,4 +1,4 @@
-"""What is stopped stops, and what it came to is said the same by whoever is asked, for ever."""
+"""Cancelled and terminated executions end, and every answer tells the same outcome, for ever."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_what_has_its_result_is_completed_although_temporal_has_not_heard_
     told = await execution(processes, request.request_id)
     assert told.state == pb.EXECUTION_STATE_COMPLETED
     assert [told.result_ref] == await results(processes, "processes/done")
-    # Who stops it behind our back changes nothing of that.
+    # Stopping it in Temporal directly does not change that.
     await processes.temporal.get_workflow_handle(f"execution/{request.request_id}").terminate()
     await gate.open()
     assert await execution(processes, request.request_id) == told
@@ -244,7 +244,7 @@ async def test_a_cancel_is_not_lost_where_a_new_run_was_to_go_on(
         async with asyncio.timeout(PATIENCE):
             while EventType.EVENT_TYPE_TIMER_STARTED not in await events(handle):
                 await asyncio.sleep(0.05)
-    # Without a worker nobody hears of either before both are there.
+    # Without a worker, both are there before either is noticed.
     if cancel_first:
         await handle.cancel()
     async with asyncio.timeout(PATIENCE):

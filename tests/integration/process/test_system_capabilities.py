@@ -1,4 +1,4 @@
-"""What a process may call of the ledger itself is there from the beginning."""
+"""The capabilities of the ledger itself are there from the beginning."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.integration.process.executor import Executor, executing
 
 @pytest.fixture
 async def hasty(services: Services) -> AsyncIterator[Executor]:
-    """On a Temporal whose time flies while everybody waits."""
+    """On a Temporal whose time flies while all workflows wait."""
     program = str(Path(sysconfig.get_path("scripts"), "temporal-test-server"))
     async with (
         await WorkflowEnvironment.start_time_skipping(test_server_existing_path=program) as environment,

@@ -1,4 +1,4 @@
-"""What is heard and said."""
+"""Events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EVENTS: Final = [
         shows="WORKFLOW_EXECUTION_UPDATE_COMPLETED",
         steering=then_deliver(event("1", "a", data=1), event("2", "a", data=2), event("3", "stop")),
         answers={"/each": [(200, 7)]},
-        output=ANY,  # The event that ends it may come while something is done for another.
+        output=ANY,  # The event that ends it may come while another is handled.
     ),
     case(
         "listen-timeout",

@@ -1,4 +1,4 @@
-"""What is done, and in which order."""
+"""The order of tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.replay.case import BLINKS, WAITS, case
 _BOMB: Final = "${ [range(1000000) | range(1000000)] | length }"
 
 _STEPS: Final = 1_200
-"""So many that it lets go for a moment, more than once."""
+"""So many that it yields more than once."""
 
 FLOW: Final = [
     case(

@@ -1,4 +1,4 @@
-"""What is called and run, and what comes of it."""
+"""Calls, and processes that are run."""
 
 from __future__ import annotations
 

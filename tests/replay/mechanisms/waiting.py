@@ -1,4 +1,4 @@
-"""What takes time: waits, timeouts, tries, and new runs."""
+"""Time: waits, timeouts, retries, and new runs."""
 
 from __future__ import annotations
 

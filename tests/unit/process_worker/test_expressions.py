@@ -29,7 +29,7 @@ from tests.support.processes import cpu_seconds
 
 SECONDS = 0.3
 PATIENCE = 60.0
-"""Nobody waits so long who is not kept waiting by a mistake."""
+"""Seconds that only a mistake reaches."""
 BOMBS = {
     "loops for ever": "0 | until(false; . + 1)",
     "counts for ever": "[range(1e12)] | length",
@@ -57,7 +57,7 @@ def evaluate(evaluator: Evaluator, text: str, value: Any = None, **variables: An
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """As if the machine had no time for it."""
+    """A machine without time for it."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -224,7 +224,7 @@ def test_a_bomb_ends_its_child_and_nothing_else(evaluator: Evaluator, text: str)
     assert evaluate(evaluator, ". + 1", 1) == 2
     assert len(evaluator.pids) == 2
     assert len(evaluator.pids - before) == 1
-    # What the child burnt before it began is in this as well: it has to start.
+    # This includes the CPU time of the child's start.
     assert cpu_seconds_of_children() - burnt < SECONDS + 2.0
 
 

@@ -1,4 +1,4 @@
-"""How long is waited before something is tried again, and when no longer."""
+"""The delays of retries, and their end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def evaluator() -> Iterator[Evaluator]:
 
 
 class Clock(World):
-    """Writes down how long it is told to wait."""
+    """Ports that record the pauses."""
 
     random_ = 0.5
 

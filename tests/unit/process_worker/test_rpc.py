@@ -37,7 +37,7 @@ def serve(*, reflects: bool, servicer: health.HealthServicer | None = None) -> t
 
 @pytest.fixture(params=[True, False], ids=["reflects", "does not reflect"])
 def server(request: pytest.FixtureRequest) -> Iterator[tuple[int, Any]]:
-    """Where it serves, and the descriptor that is needed."""
+    """The port of a server, and the descriptor that a call of it needs."""
     server, port = serve(reflects=request.param)
     files = FileDescriptorSet()
     health_pb2.DESCRIPTOR.CopyToProto(files.file.add())
@@ -78,7 +78,7 @@ async def test_a_host_that_is_not_allowed_is_not_called(server: tuple[int, Any])
 
 
 class _Silent(health.HealthServicer):  # type: ignore[misc]  # it has no types
-    """Answers nothing, and knows when nobody waits any more."""
+    """A servicer that answers nothing, and notices when its caller has gone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ async def test_who_no_longer_waits_hangs_up() -> None:
 
 
 async def answered(file: descriptor_pb2.FileDescriptorProto, kind: str, content: bytes) -> Any:
-    """What comes of a method of a service in a file that gives a message of a kind, and answers so."""
+    """The output of calling a method that returns messages of this kind, with this content."""
     file.service.add(name="Odd").method.add(name="Get", input_type=kind, output_type=kind)
     asked: list[None] = []
 

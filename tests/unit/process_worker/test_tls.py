@@ -24,7 +24,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def health() -> Iterator[str]:
-    """Where the health of a gRPC server can be asked for."""
+    """The address of a gRPC server with a health service."""
     server, port = serve(reflects=True)
     yield f"127.0.0.1:{port}"
     server.stop(None).wait()

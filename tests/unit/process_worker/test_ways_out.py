@@ -1,4 +1,4 @@
-"""How a worker is made to call what it should not, or to choke on an answer: nothing connects, or it ends."""
+"""Forbidden calls connect to nothing; endless or huge answers end with a fault."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ sys.addaudithook(_count)
 
 @pytest.fixture
 def connects() -> Iterator[list[Any]]:
-    """Every address that a socket of this process connects to, whichever thread it is in."""
+    """All addresses that sockets of this process connect to, in any thread."""
     _connects.clear()
     _counting.set()
     yield _connects
@@ -236,7 +236,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @asynccontextmanager
 async def odd(answer: Answer) -> AsyncIterator[tuple[str, list[None]]]:
-    """A server with an odd way to answer, and a list that is longer for each answer that ended."""
+    """A server with odd answers, and a list that grows with each answer that ended."""
     ended: list[None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

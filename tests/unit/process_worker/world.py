@@ -1,4 +1,4 @@
-"""A world in memory for the engine: time that flies when nobody computes, and calls with scripted answers."""
+"""A world in memory for the engine: time that flies while the engine waits, and scripted answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class _Flight(selectors.SelectSelector):
-    """Lets time pass instead of waiting for it."""
+    """A selector that advances the time instead of waiting."""
 
     now = 0.0
 

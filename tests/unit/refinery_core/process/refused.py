@@ -1,4 +1,4 @@
-"""Documents with one mistake in them, and what is to be said of it."""
+"""Documents with one mistake, and the sentence that refuses it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ PROBLEM = {"type": "https://example.com/x", "status": 400}
 
 
 def check(read: Callable[[Any], Any], solution: Any, path: str, problem: str) -> None:
-    """It is refused in one sentence, at what is wrong."""
+    """Expect a refusal in one sentence, at the mistake."""
     with pytest.raises(ProcessFault) as refused:
         read(solution)
     assert refused.value.path == path

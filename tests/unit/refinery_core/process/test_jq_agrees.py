@@ -1,4 +1,4 @@
-"""The lint is not the engine: what it accepts has to be what jq accepts."""
+"""The lint accepts only expressions that jq accepts."""
 
 from __future__ import annotations
 
