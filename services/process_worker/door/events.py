@@ -9,6 +9,7 @@ from process_worker.door.commands import SendEvent
 from process_worker.door.executions import Executions
 from process_worker.engine.contract import Delivery
 from process_worker.records.execution import event_id
+from process_worker.records.ledger import answering
 from process_worker.workflow.messages import MAX_INLINE_BYTES
 from refinery_client import Draft, EventSent, ExecutionState, Refined
 from refinery_core.errors import ExecutionEnded, InternalError, InvalidField, TooManyEvents
@@ -49,13 +50,14 @@ class Events:
     async def _refine(self, command: SendEvent, record_ref: str) -> Refined:
         id_ = event_id(command.execution_id, command.id)
         draft = Draft(type=VibeType.RECORD, id=id_, expected_revision=0, solution=_cloud_event(command))
-        return await self.executions.ledger.refine(
-            request_id=command.request_id,
-            author_ref=command.author_ref,
-            branch=Ref.parse(record_ref).branch if record_ref else "main",
-            drafts=[draft],
-            target_refs=[record_ref] if record_ref else [],
-        )
+        with answering():
+            return await self.executions.ledger.refinery.refine(
+                request_id=command.request_id,
+                author_ref=command.author_ref,
+                branch=Ref.parse(record_ref).branch if record_ref else "main",
+                drafts=[draft],
+                target_refs=[record_ref] if record_ref else [],
+            )
 
     async def _deliver(self, command: SendEvent, refined: Refined) -> bool:
         if refined.refinement is None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen, exact_refs, freeze
 from process_worker.records.execution import ExecutionRecord
-from process_worker.records.ledger import Ledger
+from process_worker.records.ledger import Ledger, answering
 from process_worker.records.record import asked, invalid_input
 from process_worker.records.schedule import ScheduleRecord
 from refinery_client import Draft, Refined
@@ -68,8 +68,8 @@ async def record(ledger: Ledger, kind: type[R], command: ExecuteProcess) -> tupl
 async def end(ledger: Ledger, recorded: Recorded[R], key: UUID, author_ref: str, **how: Any) -> None:
     """Commit the last revision of a RECORD, unless something else was committed under the key meanwhile."""
     id_, content = Ref.parse(recorded.ref).id, {**recorded.content, **how}
-    with suppress(RequestIdReused):
-        await ledger.refine(
+    with suppress(RequestIdReused), answering():
+        await ledger.refinery.refine(
             request_id=key,
             author_ref=author_ref or recorded.refinement.author_ref,
             branch=recorded.record.branch,
@@ -86,16 +86,17 @@ async def _commit(
     """Commit a RECORD; None where the same request came at once, and was frozen at another moment."""
     id_ = made.id_of(command.request_id)
     try:
-        return await ledger.refine(
-            request_id=command.request_id,
-            author_ref=frozen.author_ref,
-            branch=command.branch,
-            drafts=made.drafts(command.input, id_, frozen.input_schema),
-            target_refs=(frozen.process_ref, *frozen.target_refs),
-            instruction_refs=exact_refs(frozen),
-            budget_refs=frozen.budget_refs,
-            behalf_ref=command.behalf_ref,
-        )
+        with answering():
+            return await ledger.refinery.refine(
+                request_id=command.request_id,
+                author_ref=frozen.author_ref,
+                branch=command.branch,
+                drafts=made.drafts(command.input, id_, frozen.input_schema),
+                target_refs=(frozen.process_ref, *frozen.target_refs),
+                instruction_refs=exact_refs(frozen),
+                budget_refs=frozen.budget_refs,
+                behalf_ref=command.behalf_ref,
+            )
     except SolutionInvalid as refusal:
         raise invalid_input(refusal) from refusal
     except (RequestIdReused, RevisionConflict):

@@ -110,9 +110,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         return pb.TerminateExecutionResponse()
 
     async def ScheduleProcess(
-        self,
-        request: pb.ScheduleProcessRequest,
-        context: Context[Any, Any],
+        self, request: pb.ScheduleProcessRequest, context: Context[Any, Any]
     ) -> pb.ScheduleProcessResponse:
         """Make a schedule."""
         command = wire.execute_process(request)
@@ -120,9 +118,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         return wire.scheduled_message(await self.schedules.make(command))
 
     async def GetSchedule(
-        self,
-        request: pb.GetScheduleRequest,
-        context: Context[Any, Any],
+        self, request: pb.GetScheduleRequest, context: Context[Any, Any]
     ) -> pb.GetScheduleResponse:
         """Get a schedule."""
         id_ = uuid_from(request.id, "id")
@@ -130,9 +126,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         return pb.GetScheduleResponse(schedule=wire.schedule_message(await self.schedules.get(id_)))
 
     async def ListSchedules(
-        self,
-        request: pb.ListSchedulesRequest,
-        context: Context[Any, Any],
+        self, request: pb.ListSchedulesRequest, context: Context[Any, Any]
     ) -> pb.ListSchedulesResponse:
         """List a page of schedules."""
         size, process_ref = page_size(request.page_size), ref_from(request.process_ref, "process_ref")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from refinery_client import DeadlineExceeded, Draft, Refined, Refinery, Unreachable, Vibe
+from refinery_client import DeadlineExceeded, Refinery, Unreachable, Vibe
 from refinery_core.errors import AnotherLedger, LedgerUnavailable, RefinementNotFound
 from refinery_core.vibe.model import Context, Refinement
 
@@ -42,31 +42,6 @@ class Ledger:
         """The Vibes of up to 1,000 references on a branch, all at one moment, without documents."""
         with answering():
             return await self.refinery.batch_get_vibes(references, context=Context(branch), full=False)
-
-    async def refine(
-        self,
-        *,
-        request_id: UUID,
-        author_ref: str,
-        branch: str,
-        drafts: Sequence[Draft],
-        target_refs: Sequence[str] = (),
-        instruction_refs: Sequence[str] = (),
-        budget_refs: Sequence[str] = (),
-        behalf_ref: str = "",
-    ) -> Refined:
-        """Refine; `behalf_ref` is the RECORD of the execution or schedule in whose author's name it is."""
-        with answering():
-            return await self.refinery.refine(
-                request_id=request_id,
-                author_ref=author_ref,
-                branch=branch,
-                drafts=drafts,
-                target_refs=target_refs,
-                instruction_refs=instruction_refs,
-                budget_refs=budget_refs,
-                behalf_ref=behalf_ref,
-            )
 
 
 @contextmanager
