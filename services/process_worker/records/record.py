@@ -35,6 +35,7 @@ class Record:
     """
 
     FOLDER: ClassVar[str]
+    TYPES: ClassVar[dict[str, Any]]
     asked: dict[str, Any] | Absent = ABSENT
     process_ref: str
     author_ref: str
@@ -45,6 +46,9 @@ class Record:
     input: Any = ABSENT
     input_ref: str | Absent = ABSENT
     asked_by: str | Absent = ABSENT
+
+    def __init_subclass__(cls) -> None:
+        cls.TYPES = get_type_hints(cls)
 
     @classmethod
     def id_of(cls, id_: UUID) -> str:
@@ -76,9 +80,8 @@ class Record:
         """
         if not isinstance(solution, dict):
             raise TypeError
-        types = get_type_hints(cls)
         members = {each.name: solution[each.name] for each in fields(cls) if each.name in solution}
-        if not all(_is_of(types[name], member) for name, member in members.items()):
+        if not all(_is_of(cls.TYPES[name], member) for name, member in members.items()):
             raise TypeError
         return cls(**members)
 
