@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -302,10 +303,4 @@ def event_message(event: TaskEvent) -> pb.ExecutionEvent:
 
 
 def _problem(problem: Problem) -> pb.Problem:
-    return pb.Problem(
-        type=problem.type,
-        status=problem.status,
-        title=problem.title,
-        detail=problem.detail,
-        instance=problem.instance,
-    )
+    return pb.Problem(**asdict(problem))
