@@ -84,7 +84,7 @@ async def carry_out(document: dict[str, Any], world: World, state: State | None 
     setting = Setting(WORKFLOW, frozen={CAPABILITY: "main@capabilities/c?1"})
     run = Interpreter(read_process(document), world, setting, state)
     for delivery in SCENARIO.events if state is None else ():
-        run.deliver(Delivery(**delivery))
+        run.state.mailbox.deliver(Delivery(**delivery))
     return await run.run()
 
 

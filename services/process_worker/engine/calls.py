@@ -173,7 +173,9 @@ def read(kind: str, what: Mapping[str, Any]) -> Call:
     """
     if kind not in _KINDS:
         raise standard("configuration", f"a call of {kind} is not supported by this worker")
-    return _read(_KINDS[kind], {name: _PARTS.get(name, _as_is)(member) for name, member in what.items()})
+    return _read(
+        _KINDS[kind], {name: _PARTS[name](part) if name in _PARTS else part for name, part in what.items()}
+    )
 
 
 def _read(message: type[T], members: Mapping[str, Any]) -> T:
@@ -189,10 +191,6 @@ def _authentication(what: Mapping[str, Any] | None) -> Authentication | None:
 
 def _document(what: Mapping[str, Any]) -> StoredDocument | WebDocument:
     return _read(StoredDocument, what) if "ref" in what else _read(WebDocument, what)
-
-
-def _as_is(member: Any) -> Any:
-    return member
 
 
 _PARTS: Final = {

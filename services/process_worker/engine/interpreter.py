@@ -8,7 +8,6 @@ from typing import Any
 
 from process_worker.engine import kinds
 from process_worker.engine.calls import Call, RunProcess
-from process_worker.engine.contract import Delivery
 from process_worker.engine.faults import Ended, Fault, Interrupted, standard
 from process_worker.engine.keys import commit_key
 from process_worker.engine.ports import Ports, Request
@@ -58,7 +57,7 @@ class Interpreter:
         frame = strand.enter({})
         site = Site(strand)
         if not resumed:
-            frame["x"] = await self._shape("input", self.process.input, self.setting.input, Scope(), "/input")
+            frame["x"] = await self.shape("input", self.process.input, self.setting.input, Scope(), "/input")
             frame["end"] = await self.deadline(self.process, frame["x"], site)
         try:
             work = self.sequence(self.process.tasks, frame["x"], site)
@@ -67,11 +66,7 @@ class Interpreter:
             output = ended.output
         if self.stopping:  # The work under way did not notice.
             raise asyncio.CancelledError
-        return await self._shape("output", self.process.output, output, Scope(), "/output")
-
-    def deliver(self, delivery: Delivery) -> bool:
-        """Take an event in; False if it was delivered before."""
-        return self.state.mailbox.deliver(delivery)
+        return await self.shape("output", self.process.output, output, Scope(), "/output")
 
     def stop(self, work: asyncio.Task[Any]) -> None:
         """Cancel the execution; its catches compensate from now on."""
@@ -139,7 +134,7 @@ class Interpreter:
         if not await self.calculator.holds(task.condition, raw, scope, at):
             return False
         self.state.trace.note("TASK_STARTED", site.shown, self.ports.now_us())
-        frame["x"] = await self._shape("input", task.input, raw, scope, at)
+        frame["x"] = await self.shape("input", task.input, raw, scope, at)
         frame["end"] = await self.deadline(task, frame["x"], site.reading(scope.with_input(frame["x"])))
         return True
 
@@ -149,7 +144,7 @@ class Interpreter:
         work = kinds.carry_out(self, task, x, site.reading(scope))
         raw, then = await self.within(frame["end"], work, site)
         scope = scope.with_output(raw)
-        output = await self._shape("output", task.output, raw, scope, at)
+        output = await self.shape("output", task.output, raw, scope, at)
         await self.export(task.export, output, scope.with_output(raw, output), at)
         return output, then
 
@@ -161,7 +156,7 @@ class Interpreter:
         await self._check(shape, context, "context", at)
         self.state.context = context
 
-    async def _shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
+    async def shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
         """Check and transform a value: an input is checked before, an output after."""
         if what == "input":
             await self._check(shape, value, what, at)
@@ -174,10 +169,6 @@ class Interpreter:
         if shape.schema is not None:
             await self.calculator.look(value, at)
             self.schemas.check(shape.schema, value, what, at)
-
-    async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
-        """Transform and check an output."""
-        return await self._shape("output", shape, value, scope, at)
 
     # --- Time -----------------------------------------------------------------------------
 

@@ -110,7 +110,7 @@ class _Listener:
         scope = self._site.scope.adding(**{each.item: item, each.index: index})
         site = self._site.item(index).on(Strand()).reading(scope)
         raw = await run.sequence(each.tasks, item, site) if each.tasks else item
-        output = await run.shape_output(each.output, raw, scope.with_output(raw), at)
+        output = await run.shape("output", each.output, raw, scope.with_output(raw), at)
         await run.export(each.export, output, scope.with_output(raw, output), at)
         return output
 

@@ -48,8 +48,8 @@ class Run(Protocol):
     async def export(self, shape: Shape, output: Any, scope: Scope, at: str) -> None:
         """Set the context to what the task exports."""
 
-    async def shape_output(self, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
-        """Transform and check an output."""
+    async def shape(self, what: str, shape: Shape, value: Any, scope: Scope, at: str) -> Any:
+        """Check and transform a value: an input is checked before, an output after."""
 
     def key(self, site: Site) -> str:
         """The idempotency key of the step at a place."""

@@ -38,7 +38,7 @@ async def carry_out(scenario: Scenario, world: World) -> tuple[Any, Interpreter]
         run = Interpreter(process, world, setting, state)
         if state is None:
             for event in scenario.events:
-                run.deliver(Delivery(**event))
+                run.state.mailbox.deliver(Delivery(**event))
         try:
             return await run.run(), run
         except Interrupted as interrupted:
@@ -139,8 +139,8 @@ def test_an_event_wakes_who_listens(evaluator: Evaluator) -> None:
         assert run.state.trace.innermost == ["/do/0/l"]
         assert run.state.trace.listening == {"/do/0/l": {"one": typed()}}
         delivery = Delivery("1", "org.example.done", "urn:x", "", "main@roles/r?1", "main@e/1?1", {"n": 1})
-        assert run.deliver(delivery)
-        assert not run.deliver(delivery)
+        assert run.state.mailbox.deliver(delivery)
+        assert not run.state.mailbox.deliver(delivery)
         output = await work
         assert run.state.consumed == ["main@e/1?1"]
         assert not run.state.trace.listening
