@@ -45,15 +45,12 @@ class Intake:
         Raises:
             RefineryError: it is refused.
         """
-        with self._giving_way():
-            return await self._refine(request, caller)
-
-    async def _refine(self, request: pb.RefineRequest, caller: str) -> pb.RefineResponse:
         size = request.ByteSize()
         large = size >= LARGE_BYTES or len(request.drafts) >= LARGE_DRAFTS
-        async with self._entrance.let_in(size, caller, large=large):
-            command = await read(partial(wire.refine_command, request), large=large)
-            return wire.refine_response(await self._refiner.refine(command, caller))
+        with self._giving_way():
+            async with self._entrance.let_in(size, caller, large=large):
+                command = await read(partial(wire.refine_command, request), large=large)
+                return wire.refine_response(await self._refiner.refine(command, caller))
 
     async def stream(
         self, requests: AsyncIterator[pb.RefineStreamRequest], caller: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from ledger_service.candidates import WHOLE_AT_ONCE, Candidate, Key, M, filled, in_chunks, whole
@@ -35,15 +35,8 @@ MAX_INT4 = 2**31 - 1
 AFTER_ANY = "\x7f"
 """Sorts after every character of an id: ids that start with p are those from p to before p + AFTER_ANY."""
 
-RefinementName = tuple[Literal["id", "request_id", "position", "vibe_ref"], UUID | int | str]
-"""A kind of name of a refinement, and the name; `vibe_ref` is one of the Vibes that it made."""
-
-_BY: Final = {
-    "id": "refinement_by_id",
-    "request_id": "refinement_by_request_id",
-    "position": "refinement_by_position",
-    "vibe_ref": "refinement_by_vibe",
-}
+RefinementName = tuple[Literal["id", "request_id", "position", "vibe"], UUID | int | str]
+"""A kind of name of a refinement, and the name; `vibe` is the ref of one that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +108,7 @@ async def refinement(database: Database, name: RefinementName, reader: Reader) -
         RefinementNotFound: there is none.
     """
     kind, value = name
-    row = await database.first(_BY[kind], value)
+    row = await database.first(f"refinement_by_{kind}", value)
     if row is None:
         raise RefinementNotFound(name=value)
     (seen,) = await seen_refinements(database, reader, [refinement_from_row(row)])

@@ -145,17 +145,12 @@ def refine_response(refined: Refined) -> pb.RefineResponse:
 def refusal_message(refusal: RefineryError) -> pb.Refusal:
     """Write the refusal of one request of a stream, which goes on."""
     told = refusal.violations if isinstance(refusal, SolutionInvalid) else ()
-    room = Room(REFUSAL_BYTES)
-    violations = takewhile(
-        lambda violation: violation.ByteSize() <= REFUSAL_BYTES and room.takes(violation.ByteSize()),
-        map(wire.violation_message, told),
-    )
     return pb.Refusal(
         code=refusal.code,
         reason=refusal.reason,
         message=refusal.message,
         metadata=refusal.metadata,
-        violations=violations,
+        violations=wire.fitting_violations(told, REFUSAL_BYTES),
     )
 
 
@@ -198,7 +193,7 @@ def refinement_name(request: pb.GetRefinementRequest) -> RefinementName:
     if name == "vibe_ref":
         if not request.vibe_ref:
             raise InvalidField(field="vibe_ref", problem="is required")
-        return name, ref_from(request.vibe_ref, name)
+        return "vibe", ref_from(request.vibe_ref, name)
     raise InvalidField(field="id", problem="is required, or one of the other names")
 
 

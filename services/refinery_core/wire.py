@@ -427,3 +427,15 @@ def violation_message(violation: Violation) -> pb.Violation:
 def violation_from(message: pb.Violation) -> Violation:
     """Read a violation."""
     return Violation(message.instance_path, message.schema_path, message.message)
+
+
+def fitting_violations(violations: Iterable[Violation], most: int) -> list[pb.Violation]:
+    """Write as many violations as fit into so many bytes."""
+    written, size = [], 0
+    for violation in violations:
+        message = violation_message(violation)
+        size += message.ByteSize()
+        if size > most:
+            break
+        written.append(message)
+    return written

@@ -12,7 +12,7 @@ from refinery_core.errors import SchemaMissing, VibeNotFound
 from refinery_core.schema.bundle import UNSTORED, address_of
 from refinery_core.schema.composition import bundled_text
 from refinery_core.stored.aside import aside
-from refinery_core.stored.composition import Composer, refusals_at
+from refinery_core.stored.composition import Composer
 from refinery_core.stored.sources import Composed
 from refinery_core.vibe.documents import from_value, restore, sendable
 from refinery_core.vibe.jsonb import answerable
@@ -42,7 +42,7 @@ class Resolved:
     ref: str | None
 
 
-async def resolve_stored(composer: Composer, name: str, form: SchemaForm, *, field: str) -> Resolved:
+async def resolve_stored(composer: Composer, name: str, form: SchemaForm) -> Resolved:
     """
     Resolve the schema of a Vibe, by ref or alias, in one read of the database at the most.
 
@@ -51,11 +51,10 @@ async def resolve_stored(composer: Composer, name: str, form: SchemaForm, *, fie
         ResolutionTooDeep, ResolutionTooLarge: it is composed from too much.
     """
     if form is SchemaForm.BUNDLED:
-        ref, composed = await composer.compose_stored(name, field=field)
+        ref, composed = await composer.sources.compose_stored(name)
         pins = await aside(composed.root.document.size, _pins_of, composed)
         return Resolved(await _bundled(composed, address_of(ref)), pins, tuple(sorted(composed.guests)), ref)
-    with refusals_at(field):
-        row = await composer.vibes.database.first("resolved_schema", name, form is SchemaForm.EMBEDDED)
+    row = await composer.vibes.database.first("resolved_schema", name, form is SchemaForm.EMBEDDED)
     if row is None:
         raise VibeNotFound(reference=address_of(name))
     pinned, embedded = row["pinned"], row["embedded"]
@@ -67,13 +66,7 @@ async def resolve_stored(composer: Composer, name: str, form: SchemaForm, *, fie
 
 
 async def resolve_unstored(
-    composer: Composer,
-    pinned: str,
-    form: SchemaForm,
-    *,
-    field: str,
-    extra: Mapping[str, str],
-    ref: str | None,
+    composer: Composer, pinned: str, form: SchemaForm, extra: Mapping[str, str], ref: str | None
 ) -> Resolved:
     """
     Resolve a pinned schema that is not stored so: it was sent, or a Vibe's was pinned anew.
@@ -83,13 +76,12 @@ async def resolve_unstored(
     Raises:
         RefineryError: it cannot be composed.
     """
-    composed = await composer.compose(pinned, field=field, extra=extra)
+    composed = await composer.sources.compose(pinned, extra)
     if form is SchemaForm.PINNED:
         text = sendable(pinned)
     elif form is SchemaForm.EMBEDDED:
         given = orjson.dumps({ref: orjson.Fragment(text) for ref, text in extra.items()}).decode()
-        with refusals_at(field):
-            row = await composer.vibes.database.first("embed_schema", pinned, given)
+        row = await composer.vibes.database.first("embed_schema", pinned, given)
         assert row is not None
         text = answerable(row["schema"])
     else:

@@ -19,12 +19,12 @@ from refinery_core.kept import Kept
 from refinery_core.stored.composition import Composer, PinnedSchema
 from refinery_core.stored.moments import Moment
 from refinery_core.stored.rights import hidden
+from refinery_core.stored.sources import MAX_LEVELS
 from refinery_core.stored.vibes import Vibes
+from refinery_core.vibe.documents import MAX_BYTES
 from refinery_core.vibe.refs import AugUri
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
-MAX_LEVELS = 32
-MAX_BYTES = 1 << 20
 READ_AT_ONCE = 64
 """Vibes read together: each can be a MiB."""
 

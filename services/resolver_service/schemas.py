@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from refinery_core.errors import InvalidReference, SchemaMissing, SolutionMissing, VibeNotFound, Violation
-from refinery_core.stored.composition import Composer
+from refinery_core.stored.composition import Composer, refusals_at
 from refinery_core.stored.moments import Moment, find, fixed
 from refinery_core.stored.rights import Rights
 from refinery_core.stored.vibes import Vibes
@@ -127,15 +127,14 @@ class Schemas:
         Raises:
             RefineryError: the source means nothing, or cannot be composed.
         """
-        if name is not None:
-            return await resolve_stored(self.composer, name, form, field=source.field)
-        schema = await self._read(source, reader)
-        ref = None if schema.vibe is None else schema.vibe.ref
-        if ref is not None and schema.is_as_stored:
-            return await resolve_stored(self.composer, ref, form, field=source.field)
-        return await resolve_unstored(
-            self.composer, schema.pinned, form, field=source.field, extra=schema.extra, ref=ref
-        )
+        with refusals_at(source.field):
+            if name is not None:
+                return await resolve_stored(self.composer, name, form)
+            schema = await self._read(source, reader)
+            ref = None if schema.vibe is None else schema.vibe.ref
+            if ref is not None and schema.is_as_stored:
+                return await resolve_stored(self.composer, ref, form)
+            return await resolve_unstored(self.composer, schema.pinned, form, schema.extra, ref)
 
     async def validate(self, source: Source, solution: Document | None, reader: Reader) -> Validation:
         """

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from refinery.resolver.v1 import resolver_service_pb2 as pb
-from refinery.vibe.v1 import vibe_pb2
 from refinery_core import wire
-from refinery_core.errors import InvalidField, Violation
+from refinery_core.errors import InvalidField
 from refinery_core.fields import bounded_from, branch_from, context_from, id_from, reference_from
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context
@@ -108,7 +107,7 @@ def resolve_schema_response(resolved: Resolved, form: DocumentForm) -> pb.Resolv
 
 def validate_solution_response(validation: Validation) -> pb.ValidateSolutionResponse:
     """Write whether a solution is valid, with as many violations as fit."""
-    written = _fitting(validation.violations)
+    written = wire.fitting_violations(validation.violations, MAX_VIOLATION_BYTES)
     return pb.ValidateSolutionResponse(
         valid=not validation.violations,
         violations=written,
@@ -129,7 +128,7 @@ def impact_parts(part: Part) -> Iterator[pb.AnalyzeImpactResponse]:
             ref=one.ref,
             verdict=_VERDICTS[one.verdict],
             depth=one.depth,
-            violations=_fitting(one.violations),
+            violations=wire.fitting_violations(one.violations, MAX_VIOLATION_BYTES),
             message=one.message,
         )
         size += impact.ByteSize()
@@ -139,14 +138,3 @@ def impact_parts(part: Part) -> Iterator[pb.AnalyzeImpactResponse]:
         message.impacts.append(impact)
     message.truncated = part.truncated
     yield message
-
-
-def _fitting(violations: Iterable[Violation]) -> list[vibe_pb2.Violation]:
-    written, size = [], 0
-    for violation in violations:
-        message = wire.violation_message(violation)
-        size += message.ByteSize()
-        if size > MAX_VIOLATION_BYTES:
-            break
-        written.append(message)
-    return written

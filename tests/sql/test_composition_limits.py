@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from refinery_core.schema.validator import compile_schema, violations
+from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.references import RESOLVED, read_schema
 from tests.cases.large import cyclonedx, many_guests
 from tests.support.composing import bundle
@@ -94,11 +94,11 @@ def test_the_real_cyclonedx_schemas_compose(store: Store, version: str) -> None:
     }
     sbom: dict[str, Any] = {"bomFormat": "CycloneDX", "specVersion": version, "components": [component]}
     validator = compile_schema(bundle(vibes))
-    assert violations(validator, sbom, 20) == ()
+    assert validator.violations(sbom, 20) == ()
     component["licenses"] = [{"license": {"id": "no such license"}}]
     part["type"] = "no such type"
     sbom["signature"] = {"algorithm": 7}
-    paths = [violation.instance_path for violation in violations(validator, sbom, 20)]
+    paths = [violation.instance_path for violation in validator.violations(sbom, 20)]
     for path in ("/components/0/licenses", "/components/0/components/0/type", "/signature"):
         assert any(found.startswith(path) for found in paths), path
     assert read_schema(json.loads(embedded)).unpinned == ()

@@ -116,8 +116,6 @@ ROWS = {
 SAME = (
     ("ledger_service.prepare.MAX_VIOLATIONS", "refinery_core.serving.refusals.MAX_VIOLATIONS"),
     ("resolver_service.impact.MAX_VIOLATIONS", "refinery_core.serving.refusals.MAX_VIOLATIONS"),
-    ("resolver_service.repinning.MAX_BYTES", "refinery_core.vibe.documents.MAX_BYTES"),
-    ("resolver_service.repinning.MAX_LEVELS", "refinery_core.stored.sources.MAX_LEVELS"),
 )
 """Limits of one thing in two places."""
 

@@ -11,7 +11,7 @@ import orjson
 from process_worker.engine.faults import standard
 from refinery_core.kept import Kept
 from refinery_core.process.parts import Schema
-from refinery_core.schema.validator import Validator, compile_schema, violations
+from refinery_core.schema.validator import Validator, compile_schema
 from refinery_core.vibe.references import SchemaFault
 
 _SHOWN: Final = 5
@@ -35,7 +35,7 @@ class Schemas:
         if schema is None:
             return
         try:
-            found = violations(self._validator(schema, at), value, _SHOWN)
+            found = self._validator(schema, at).violations(value, _SHOWN)
         except SchemaFault as fault:
             detail = f"the schema of the {what} is refused: {fault}"
             raise standard("configuration", detail, at) from None

@@ -23,14 +23,6 @@ from refinery_core.texts import cut
 from refinery_core.vibe import pointers
 from refinery_core.vibe.references import SchemaFault
 
-__all__ = [
-    "Validator",
-    "compile_alone",
-    "compile_composition",
-    "compile_schema",
-    "violations",
-]
-
 _MESSAGE_LIMIT = 300
 _SHOWN_VALUE = 80
 MOST_LOOKS = 500_000
@@ -181,11 +173,6 @@ def _compiled(
         mask=_VALUE,
         keywords=keywords,
     )
-
-
-def violations(validator: Validator, instance: Any, limit: int) -> tuple[Violation, ...]:
-    """The violations of a document, at most `limit`; none if it satisfies the schema."""
-    return validator.violations(instance, limit)
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:

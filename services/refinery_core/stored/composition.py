@@ -23,10 +23,9 @@ from refinery_core.schema.validator import (
     Validator,
     compile_alone,
     compile_schema,
-    violations,
 )
 from refinery_core.stored.aside import LARGE, aside
-from refinery_core.stored.sources import Composed, Sources
+from refinery_core.stored.sources import Sources
 from refinery_core.stored.validators import Validators
 from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe import documents
@@ -68,7 +67,7 @@ class Composer:
     def __init__(self, vibes: Vibes, schema_bytes: int = 192 << 20, validator_bytes: int = 64 << 20) -> None:
         """Keep schemas in about so many bytes of memory, and the validators of so many bytes of schemas."""
         self.vibes = vibes
-        self._sources = Sources(vibes, schema_bytes * 2 // 3)
+        self.sources = Sources(vibes, schema_bytes * 2 // 3)
         self._validators = Validators(validator_bytes, schema_bytes // 3)
 
     async def pin(
@@ -133,7 +132,7 @@ class Composer:
                 raise SchemaMissing(ref=name)
             if reference.uri.fragment:
                 guest = (
-                    self._sources.read(extra[name]) if name in extra else self._sources.of_vibe(guests[name])
+                    self.sources.read(extra[name]) if name in extra else self.sources.of_vibe(guests[name])
                 )
                 if not _leads_to_schema(reference, (await guest).value):
                     problem = f"'{reference.written}' leads to no schema in {name}"
@@ -157,16 +156,6 @@ class Composer:
                 raise ResolutionTooLarge(field=field, limit=documents.MAX_BYTES)
         return guests
 
-    async def compose(self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None) -> Composed:
-        """A pinned schema with all that it is composed from; raises as Sources.compose() says."""
-        with refusals_at(field):
-            return await self._sources.compose(pinned, extra or {})
-
-    async def compose_stored(self, name: str, *, field: str) -> tuple[str, Composed]:
-        """The ref and the composed schema of a Vibe, by ref or alias; raises as Sources.compose_stored()."""
-        with refusals_at(field):
-            return await self._sources.compose_stored(name)
-
     async def validator(
         self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
     ) -> Validator:
@@ -186,7 +175,7 @@ class Composer:
             with refusals_at(field):
                 if not composes:
                     return await self._validator_of_one(key, pinned)
-                composed = await self._sources.compose(pinned, extra or {})
+                composed = await self.sources.compose(pinned, extra or {})
                 if extra and not extra.keys().isdisjoint(composed.guests):
                     key = composed.root.digest
                 return await self._validators.of(key, composed)
@@ -198,19 +187,19 @@ class Composer:
         if len(schema) < LARGE:
             return await self._validators.made(key, len(schema), partial(compile_schema, schema))
         # Others may come to refer to it: then it was read and estimated already.
-        alone = await self._sources.alone(schema)
+        alone = await self.sources.alone(schema)
         return await self._validators.made(key, len(schema), partial(compile_alone, schema, alone))
 
     async def has_part(self, vibe: Vibe, fragment: str) -> bool:
         """Whether a fragment leads to a schema in that of a Vibe, which has one."""
-        return schema_at((await self._sources.of_vibe(vibe)).value, pointer_tokens(fragment)) is not None
+        return schema_at((await self.sources.of_vibe(vibe)).value, pointer_tokens(fragment)) is not None
 
     async def violations(self, validator: Validator, solution: str, limit: int) -> tuple[Violation, ...]:
         """The violations of a solution, up to `limit`."""
         instance = orjson.loads(solution)
         if len(solution) < LARGE and not validator.is_ready(instance):
-            return await self._validators.in_turn(partial(violations, validator, instance, limit))
-        return await aside(len(solution), violations, validator, instance, limit)
+            return await self._validators.in_turn(partial(validator.violations, instance, limit))
+        return await aside(len(solution), validator.violations, instance, limit)
 
 
 @contextmanager

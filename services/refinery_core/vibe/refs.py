@@ -44,12 +44,8 @@ _IS_AUG_URI = re.compile(
 ).fullmatch
 
 
-class RefFault(ValueError):  # noqa: N818 - an error is a refusal; this names what is wrong in a text
+class RefFault(PointerFault):
     """A text that is not what the grammar asks for; `problem` is a short phrase for people."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ async def bundle(database: Database, vibes: Mapping[str, Any], *, is_stored: boo
     *guests, root = vibes
     extra = {} if is_stored else {ref: text(vibes[ref]) for ref in guests}
     async with composing(database, vibes if is_stored else {}) as composer:
-        composed = await composer.compose(text(vibes[root]), field="schema", extra=extra)
+        composed = await composer.sources.compose(text(vibes[root]), extra)
         return bundled_text(composed.root, UNSTORED, composed.guests)
 
 
@@ -193,7 +193,7 @@ async def test_one_read_gives_all_that_a_schema_is_composed_from(database: Datab
         root = text(edge("c/31"))
         await composer.validator(root, field="schema")
         assert asked(composer) == 1
-        assert len((await composer.compose(root, field="schema")).guests) == 32
+        assert len((await composer.sources.compose(root, {})).guests) == 32
         assert asked(composer) == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refinery_core.schema.effort import weigh
 from refinery_core.schema.looks import estimate
 from refinery_core.schema.meter import is_within
-from refinery_core.schema.validator import compile_schema, violations
+from refinery_core.schema.validator import compile_schema
 
 D7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
 HERE = {"$ref": "#/$defs/n"}
@@ -74,7 +74,7 @@ def test_a_document_that_would_be_looked_at_too_often_is_refused_soon(name: str)
     schema, document = BOMBS[name]
     validator = compile_schema(schema)
     begin = time.process_time()
-    (found,) = violations(validator, document, 20)
+    (found,) = validator.violations(document, 20)
     assert "more than 500,000 times" in found.message
     assert not validator.is_valid(document)
     assert time.process_time() - begin < 10
@@ -84,7 +84,7 @@ def test_a_document_that_would_be_looked_at_too_often_is_refused_soon(name: str)
 def test_recursion_that_only_looks_exponential_is_decided(name: str) -> None:
     schema, leaf, expected = BOUNDED[name]
     begin = time.process_time()
-    found = violations(compile_schema(schema), nested(60, leaf), 20)
+    found = compile_schema(schema).violations(nested(60, leaf), 20)
     assert (not found) is expected
     assert not any("more than" in each.message for each in found)
     assert time.process_time() - begin < 2
@@ -102,13 +102,13 @@ def test_a_tagged_union_of_ten_kinds_takes_a_large_tree() -> None:
         below = {"left": tree(depth - 1), "right": tree(depth - 1)} if depth else {}
         return {"kind": kinds[depth % 10], **below}
 
-    assert violations(validator, tree(14), 20) == ()
-    assert violations(validator, {"kind": "k0", "left": {"kind": "no"}}, 20)
+    assert validator.violations(tree(14), 20) == ()
+    assert validator.violations({"kind": "k0", "left": {"kind": "no"}}, 20)
 
 
 def test_large_flat_documents_are_not_counted() -> None:
     validator = compile_schema({"items": {"anyOf": [{"type": "string"}] * 20 + [{"type": "integer"}]}})
-    assert violations(validator, list(range(200_000)), 20) == ()
+    assert validator.violations(list(range(200_000)), 20) == ()
 
 
 def test_unevaluated_inside_unevaluated_asks_again_and_is_counted() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from refinery_core.schema.validator import compile_schema, violations
+from refinery_core.schema.validator import compile_schema
 from refinery_core.vibe.references import SchemaFault, read_schema
 
 D7 = "http://json-schema.org/draft-07/schema#"
@@ -73,10 +73,10 @@ def test_nothing_is_ever_fetched(address: str) -> None:
 
 
 def test_formats_assert_in_draft_07_and_annotate_later() -> None:
-    assert violations(compile_schema({"$schema": D7, "format": "date-time"}), "yesterday", 1)
+    assert compile_schema({"$schema": D7, "format": "date-time"}).violations("yesterday", 1)
     for dialect in (D19, D20):
-        assert not violations(compile_schema({"$schema": dialect, "format": "date-time"}), "yesterday", 1)
-    assert not violations(compile_schema({"$schema": D7, "format": "made-up"}), "x", 1)
+        assert not compile_schema({"$schema": dialect, "format": "date-time"}).violations("yesterday", 1)
+    assert not compile_schema({"$schema": D7, "format": "made-up"}).violations("x", 1)
 
 
 @pytest.mark.parametrize("address", [D7, D19, D20])
@@ -91,13 +91,13 @@ def test_violations_have_json_pointers_and_stop_at_the_limit() -> None:
     validator = compile_schema(
         {"properties": {"a/b": {"items": {"$ref": "#/$defs/n"}}}, "$defs": {"n": {"minimum": 0}}}
     )
-    found = violations(validator, {"a/b": [1, -1, -2, -3]}, 2)
+    found = validator.violations({"a/b": [1, -1, -2, -3]}, 2)
     assert [(violation.instance_path, violation.message) for violation in found] == [
         ("/a~1b/1", "-1 is less than the minimum of 0"),
         ("/a~1b/2", "-2 is less than the minimum of 0"),
     ]
     assert found[0].schema_path == "/properties/a~1b/items/$ref/minimum"
-    assert violations(validator, {"a/b": [1]}, 20) == ()
+    assert validator.violations({"a/b": [1]}, 20) == ()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_where_listing_all_would_take_too_much_the_first_violation_is_told(
 ) -> None:
     validator = compile_schema(schema)
     begin = time.process_time()
-    assert len(violations(validator, instance, 20)) == 1
+    assert len(validator.violations(instance, 20)) == 1
     assert time.process_time() - begin < 2
 
 
@@ -126,7 +126,7 @@ def test_a_message_never_echoes_a_huge_instance(instance: Any) -> None:
         "not": {},
         "propertyNames": False,
     }
-    for violation in violations(compile_schema(schema), instance, 20):
+    for violation in compile_schema(schema).violations(instance, 20):
         assert len(violation.message) <= 300
 
 
