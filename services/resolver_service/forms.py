@@ -20,12 +20,12 @@ from refinery_core.vibe.model import Pin
 from refinery_core.vibe.references import RESOLVED, read_schema
 
 
-class SchemaForm(enum.Enum):
-    """The form in which a schema is resolved."""
+class SchemaForm(enum.IntEnum):
+    """The form in which a schema is resolved, by its number in the contract."""
 
-    PINNED = enum.auto()
-    EMBEDDED = enum.auto()
-    BUNDLED = enum.auto()
+    PINNED = 1
+    EMBEDDED = 2
+    BUNDLED = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from resolver_service.dependencies import Remembered
 from resolver_service.forms import SchemaForm
 from resolver_service.schemas import Schemas, Source
 
-Question = tuple[str, SchemaForm, DocumentForm]
+Question = tuple[str, int, DocumentForm]
 """A Vibe by canonical name, and how its schema is composed and written."""
 
 
@@ -50,17 +50,18 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
         self, request: pb.ResolveSchemaRequest, context: Context[Any, Any]
     ) -> pb.ResolveSchemaResponse:
         """Compose a schema. The answer for a ref never changes, so it is kept as it is sent."""
-        forms = wire.schema_form(request.form), document_form(context.invocation_metadata())
+        document = document_form(context.invocation_metadata())
         reader = await self._reader()
         if reader.everything and not request.repin and not request.HasField("context"):
-            answer = self.answers.get((request.reference, *forms))
+            answer = self.answers.get((request.reference, request.form or SchemaForm.BUNDLED, document))
             if answer is not None:
                 return answer
+        form = wire.schema_form(request.form)
         size = request.ByteSize()
         large = size >= LARGE_BYTES
         async with self.entrance.let_in(size, caller_of(context), large=large):
             source = await read(partial(wire.source, request), large=large)
-            return await self._resolved(source, reader, *forms)
+            return await self._resolved(source, reader, form, document)
 
     async def _reader(self) -> Reader:
         """What the caller may read."""

@@ -22,12 +22,6 @@ MAX_VIOLATION_BYTES = 1 << 20
 
 MAX_PART_BYTES = 2 << 20
 
-_FORMS = {
-    pb.SCHEMA_FORM_UNSPECIFIED: SchemaForm.BUNDLED,
-    pb.SCHEMA_FORM_PINNED: SchemaForm.PINNED,
-    pb.SCHEMA_FORM_EMBEDDED: SchemaForm.EMBEDDED,
-    pb.SCHEMA_FORM_BUNDLED: SchemaForm.BUNDLED,
-}
 _VERDICTS = {verdict: pb.ImpactVerdict.Value(f"IMPACT_VERDICT_{verdict.name}") for verdict in Verdict}
 _NOW = Context()
 
@@ -38,8 +32,8 @@ _NOW = Context()
 def schema_form(number: int) -> SchemaForm:
     """Read the form of a schema."""
     try:
-        return _FORMS[number]  # type: ignore[index]  # what is not in the contract is refused
-    except KeyError:
+        return SchemaForm(number or SchemaForm.BUNDLED)
+    except ValueError:
         raise InvalidField(field="form", problem=f"{number} is not a form") from None
 
 

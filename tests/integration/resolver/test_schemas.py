@@ -24,6 +24,7 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import Context, Pin, VibeType
+from resolver_service.forms import SchemaForm as Form
 from tests.integration.conftest import Services
 
 
@@ -55,6 +56,11 @@ async def test_a_stored_schema_is_answered_in_each_form(services: Services) -> N
         assert answer.ref == "main@c?1"
         assert answer.pins == (Pin("aug:/b", "main@b?1"),)
         assert answer.dependencies == ("main@a?1", "main@b?1")
+
+
+def test_forms_have_the_numbers_of_the_contract() -> None:
+    numbers = [int(pb.SchemaForm.Value(f"SCHEMA_FORM_{form.name}")) for form in Form]
+    assert numbers == [form.value for form in Form]
 
 
 async def test_a_schema_that_is_not_stored_is_pinned_in_its_context(services: Services) -> None:
