@@ -67,7 +67,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         form = document_form(context.invocation_metadata())
         size, filter_ = page_size(request.page_size), wire.execution_filter(request)
         page = await self.executions.list(filter_, size, request.page_token)
-        page = replace(page, executions=await self.rights.readable(page.executions))
+        page = replace(page, items=await self.rights.readable(page.items))
         return wire.page_message(page, form)
 
     async def WatchExecution(
@@ -131,7 +131,7 @@ class ProcessServicer(pb_grpc.ProcessServiceServicer):
         """List a page of schedules."""
         size, process_ref = page_size(request.page_size), ref_from(request.process_ref, "process_ref")
         page = await self.schedules.list(process_ref, size, request.page_token)
-        return wire.schedules_message(replace(page, schedules=await self.rights.readable(page.schedules)))
+        return wire.schedules_message(replace(page, items=await self.rights.readable(page.items)))
 
     async def PauseSchedule(
         self, request: pb.PauseScheduleRequest, context: Context[Any, Any]
