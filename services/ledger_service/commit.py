@@ -34,7 +34,7 @@ class Request:
     One request as refinery.refine() takes it, see functions/refine.sql.
 
     `head` is its JSON; the documents of its drafts stand beside it, one of each for every draft.
-    `milliseconds` is how long it is estimated to hold the lock.
+    `milliseconds` is the estimated time under the lock.
     """
 
     head: bytes

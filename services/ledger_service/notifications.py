@@ -33,8 +33,7 @@ async def sessions(
     The pool for a session that listens: at an address of its own, or the database's; None for no session.
 
     The password is for an address that brings none.
-
-    A pooler that gives a server to a transaction keeps no session that could hear anything.
+    A pooler of transactions keeps no session that could receive notifications.
     """
     if url is None:
         yield database.pool if database.pool.keeps_sessions else None
@@ -93,7 +92,7 @@ class Notifications:
                     while not connection.is_closed() and self._pool.generation == generation:
                         await self._send(connection)
             except RefineryError as refusal:
-                # A standby, above all, refuses for as long as it is one.
+                # A standby refuses for as long as it is one.
                 if refusal.reason != self._reason:
                     _log.warning("no notifications; watches look for themselves", reason=refusal.reason)
                 self._reason = refusal.reason
@@ -117,7 +116,7 @@ class Notifications:
                 yield connection
             finally:
                 pool.listeners.discard(self._woken.set)
-                # A lost connection refuses even this, and must not swallow a cancellation by it.
+                # A lost connection refuses this too; its error must not replace a cancellation.
                 with suppress(asyncpg.InterfaceError):
                     connection.remove_termination_listener(ended)
                     await connection.remove_listener(CHANNEL, heard)

@@ -100,7 +100,7 @@ class Preparation:
         pinned = await self._schema(draft, prototype, f"{field_}.schema")
         schema = None if pinned is None else pinned.text
         inherits = _inherited(draft, prototype, schema)
-        # A solution that was taken over together with its schema satisfied it when it was committed.
+        # A solution that is inherited together with its schema satisfied it when it was committed.
         if pinned is not None and not (
             prototype.type is draft.type and {"schema", "solution"} <= {*inherits}
         ):

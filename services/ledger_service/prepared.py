@@ -66,7 +66,7 @@ class Prepared:
     A refine that can be committed.
 
     `pins` are the floating references that it counts on, `foretold` the refs of drafts that others of the
-    request refer to, and `milliseconds` how long it is estimated to hold the lock.
+    request refer to, and `milliseconds` the estimated time under the lock.
     """
 
     command: Refine

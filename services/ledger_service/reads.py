@@ -182,7 +182,7 @@ def _vibe_query(filter_: VibeFilter, until: int, key: Key, size: int) -> tuple[s
     branches = [filter_.branch] if filter_.branch else []
     before = prefix + AFTER_ANY
     if filter_.latest_only:
-        last = key[0] if key[1] else ""  # An id that is the prefix itself is listed, too.
+        last = key[0] if key[1] else ""  # An id that equals the prefix is listed, too.
         return "list_latest_vibes", (last, size, prefix, before, after, until, types, filter_.branch)
     if prefix:
         rest = (before, after, until, types, branches, filter_.author_ref)

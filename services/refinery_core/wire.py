@@ -28,7 +28,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID_LENGTH: Final = 36
 # One level of JSON is up to three levels of protobuf, and readers stop at 100.
 _VALUE_LEVELS: Final = 30
-# So many take a tenth of a second to write, and up to seven times the bytes.
+# Larger documents take more than a tenth of a second to write, and up to seven times the bytes.
 _VALUE_CHARACTERS: Final = 256 << 10
 # The least bytes that a message takes around a text in a list.
 _LEAST_FRAME: Final = 2
@@ -327,7 +327,7 @@ def vibe_from(message: pb.Vibe) -> Vibe:
 
 
 def _text(message: pb.Document, field: str) -> str:
-    # The ledger read all that it sends strictly when it took it in.
+    # The ledger checked it strictly when it was refined.
     return message.json if message.HasField("json") else document_from(message, field).text
 
 

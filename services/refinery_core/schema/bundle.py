@@ -156,7 +156,7 @@ class _Bundling:
         if isinstance(node.get(RESOLVED), str):
             target = {REF: self._target(address_of(node[RESOLVED]), _fragment(node))}
             if ORIGINAL in node and own is Dialect.DRAFT_07:
-                # In draft-07 a $ref would silence what stands beside it, which a $refOriginal does not.
+                # In draft-07 a $ref would silence the keywords beside it, which a $refOriginal does not.
                 return _but(node, {"allOf": [*node.get("allOf", ()), target]}, _PIN)
             dropped, changes = _PIN, target
         if self._names is not None:

@@ -52,7 +52,7 @@ class Composition:
         for ref, fragment in document.pins:
             if fragment and schema_at(guests[ref].document.value, pointer_tokens(fragment)) is None:
                 raise UnknownReference(field=FIELD, reference=f"aug:{ref}#{fragment}")
-        # A thread may work out what the event loop asks for next; the locks are taken from the top down.
+        # Threads and the event loop share a composition; locks are always taken from the root to its guests.
         self._lock = threading.RLock()
         self._resources: dict[str, tuple[dict[str, Any], int]] = {}
         self._looks: Looks | None = None

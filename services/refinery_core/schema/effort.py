@@ -34,7 +34,7 @@ _FEW = 4
 class Effort:
     """The most looks of a schema at one value, by the level on which the value stands.
 
-    Deeper it is as on the last level, unless it `grows`: then, or if there are no levels, it cannot be told.
+    Deeper levels are like the last one, unless it `grows`: then, or without levels, they are not known.
     """
 
     looks: tuple[int, ...]

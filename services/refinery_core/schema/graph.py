@@ -34,7 +34,7 @@ NOTHING: Final = Sum(0, 0)
 class Node:
     """A schema that leads to others. One that does not is a leaf, and is told by its looks alone."""
 
-    # There are tens of thousands of them: lists are made where there is something to put into them.
+    # There are tens of thousands of nodes: lists are made only where they are filled.
     __slots__ = (
         "again", "arrays", "first", "inner", "leaf_looks", "leaves", "looks", "number", "objects", "ones",
         "outer", "parents", "rows", "seen", "users", "way",
@@ -54,7 +54,7 @@ class Node:
         """The schemas of the members of an object …"""
         self.arrays: Members | None = None
         """… and of an array."""
-        # The rest is worked out by Looks.
+        # Looks fills in the rest.
         self.parents: list[Node] | None = None
         self.users: list[Node] | None = None
         self.number = -1

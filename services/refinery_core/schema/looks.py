@@ -24,7 +24,7 @@ _UNTOLD = Effort((), grows=True)
 def estimate(bundle: Any) -> Effort:
     """The effort of a schema; raise SchemaFault where one value is looked at more than 100,000 times.
 
-    Only what applies to the value itself counts for that, not what applies to its members.
+    Only schemas that apply to the value itself count for that, not those that apply to its members.
     """
     return Looks(bundle, {}).effort if isinstance(bundle, dict) else Effort((1,), grows=False)
 
@@ -160,7 +160,7 @@ def _with(nodes: list[Node] | None, node: Node) -> list[Node]:
 def _summed(node: Node, own: int, asked: int, sums: list[Any]) -> Sum:
     """The sum of a schema and of others that see the same value; None is one that leads back to it.
 
-    `unevaluated…` asks all of them again what they have seen, and they those below them.
+    `unevaluated…` asks all of them again which members they have seen, and they ask those below them.
     """
     for each in sums:
         if each is not None:

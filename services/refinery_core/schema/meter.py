@@ -28,8 +28,8 @@ class _TooManyError(Exception):
 class Counter:
     """The keyword that the library calls for each look: takes it off, and fails once nothing is left.
 
-    A failure is an answer to the library, not the end of it: but then each further look fails as well,
-    so that what is still open comes to its end.
+    A failure does not stop the library; but each further look fails as well, so that validation soon
+    ends.
     """
 
     def __init__(self, _schema: object, charge: list[int], _path: object) -> None:
@@ -53,8 +53,8 @@ def is_within(most: int, work: Callable[[Any], object], document: Any) -> bool:
 def counting(schema: Any, outer: Dialect = Dialect.DRAFT_2020_12) -> Any:
     """A copy of a bundle that accepts the same, and counts.
 
-    Each schema that leads to others counts before they are asked: validators come to `allOf` before the
-    other compositions, references and `unevaluated…`; what they come to earlier ends at its first failure.
+    Each schema that leads to others counts before these: validators take `allOf` before the other
+    compositions, references and `unevaluated…`; earlier keywords end at their first failure.
     """
     if not isinstance(schema, dict):
         return schema
@@ -64,7 +64,7 @@ def counting(schema: Any, outer: Dialect = Dialect.DRAFT_2020_12) -> Any:
         return copy
     look = {COUNTED: [_once(schema), descents(schema).most(lambda _way: 1)]}
     if own is Dialect.DRAFT_07 and REF in schema:
-        # There, nothing beside a reference applies.
+        # In draft-07 no keyword beside a reference applies.
         return copy if KEYWORDS & schema.keys() else {"allOf": [look, {REF: schema[REF]}]}
     after = [{"enum": copy.pop("enum")}] if own_looks(schema) > 1 else []
     return {**copy, "allOf": [*copy.get("allOf", ()), look, *after]}

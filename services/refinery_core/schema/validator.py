@@ -29,7 +29,7 @@ MOST_LOOKS = 500_000
 """The most looks of a validator at values of one document, where they are counted."""
 
 _MOST_ESTIMATED = 10_000_000
-# To tell what is wrong costs more than to decide, and most where alternatives nest (decision 11).
+# Listing violations costs more than deciding, and most where alternatives nest (decision 11).
 _MOST_LISTED = 500_000
 _MOST_AT_ONE = 1_000
 _MOST_NESTED = 10_000
@@ -85,8 +85,8 @@ class Validator:
     def violations(self, instance: Any, limit: int) -> tuple[Violation, ...]:
         """The violations of a document, at most `limit`; none if it satisfies the schema.
 
-        Only the first where listing all might take too much; that alone, at the root, where even to find
-        the first might. The library finds all or one.
+        Lists the first alone where listing all might take too long, and only says so, at the root, where
+        even finding the first might. The library finds all or one.
         """
         if not self._can_decide(instance):
             return (Violation("", "", _TOO_MANY),)
@@ -131,7 +131,7 @@ def compile_schema(bundle: Mapping[str, Any] | bool | str) -> Validator:
 def compile_alone(schema: str, composition: Composition) -> Validator:
     """Compile, as `compile_schema` does, a schema that refers to no other and was read for composing."""
     if composition.document.is_bare:
-        return compile_schema(schema)  # In a bundle it is wrapped, and its looks are other ones.
+        return compile_schema(schema)  # In a bundle it is wrapped, with other looks.
     return _validator(orjson.loads(schema), composition.looks(UNSTORED).effort)
 
 

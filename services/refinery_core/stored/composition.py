@@ -145,7 +145,7 @@ class Composer:
         size, wanted = 0, list(dict.fromkeys(names))
         for start in range(0, len(wanted), _GUESTS_AT_ONCE):
             found = await self.vibes.by_names(wanted[start : start + _GUESTS_AT_ONCE])
-            # Of each only the schema is needed, and there may be thousands.
+            # Only the schemas are needed, and there may be thousands.
             guests |= {
                 name: replace(guest, context=None, solution=None)
                 for name, guest in found.items()
@@ -186,7 +186,7 @@ class Composer:
         """The validator of a schema that refers to no other."""
         if len(schema) < LARGE:
             return await self._validators.made(key, len(schema), partial(compile_schema, schema))
-        # Others may come to refer to it: then it was read and estimated already.
+        # Kept as it was read and estimated, for schemas that may refer to it later.
         alone = await self.sources.alone(schema)
         return await self._validators.made(key, len(schema), partial(compile_alone, schema, alone))
 

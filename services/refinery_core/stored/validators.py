@@ -78,7 +78,7 @@ class Validators:
     def _forget(self, key: bytes, making: asyncio.Task[Validator]) -> None:
         del self._making[key]
         if not making.cancelled():
-            making.exception()  # All who waited may be gone.
+            making.exception()  # All callers that waited may be cancelled.
 
     def _share(self, guests: Mapping[str, Composition]) -> Shared:
         large = to_share(guests)

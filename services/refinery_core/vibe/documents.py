@@ -68,7 +68,7 @@ def parse(text: str | bytes) -> Document:
 def restore(text: str) -> Document:
     """Read the JSON that PostgreSQL prints of a document that was accepted.
 
-    JSONB prints 1e20 and 1e+21 as bare digits. `parse` refuses those, since whoever writes so
+    JSONB prints 1e20 and 1e+21 as bare digits. `parse` refuses those, because a sender of so
     many digits means all of them; here, beyond 64 bits, they are read as the double that they came from.
     """
     return _document(_read(_STORED, text))
@@ -77,8 +77,8 @@ def restore(text: str) -> Document:
 def sendable(text: str) -> str:
     """Canonical text, or JSONB's, as text that `parse` takes again.
 
-    RFC 8785 and JSONB write the double 1e20 as digits; here it is written 1e20, so that whatever was
-    answered can be sent back.
+    RFC 8785 and JSONB write the double 1e20 as digits; here it is written 1e20, so that every
+    answer can be sent back.
     """
     if _MANY_DIGITS.search(text) is None:
         return text
@@ -108,7 +108,7 @@ def _document(value: object, *, through_doubles: bool = False) -> Document:
     except TypeError:
         _check_strings(plain)
         raise
-    if b"\\u0000" in out:  # a NUL, or only the text of its escape
+    if b"\\u0000" in out:  # A NUL, or text that looks like its escape.
         _check_strings(plain)
     if len(out) > MAX_BYTES:
         raise DocumentFault("$", _TOO_LARGE)
@@ -157,7 +157,7 @@ def _read(decoder: json.JSONDecoder, text: str) -> object:
     except RecursionError:
         path, depth = path_to(text, len(text), MAX_DEPTH)
         if depth <= MAX_DEPTH:
-            raise  # the caller's stack is the deep one
+            raise  # The stack of the caller is too deep, not the text.
         raise DocumentFault(path, _TOO_DEEP) from None
 
 

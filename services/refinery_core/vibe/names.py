@@ -118,7 +118,7 @@ class Names:
 def _identity(schema: dict[str, Any], dialect: Dialect) -> str | None:
     id_ = schema.get("$id")
     if not isinstance(id_, str) or (dialect is Dialect.DRAFT_07 and isinstance(schema.get("$ref"), str)):
-        return None  # Draft-07 ignores whatever stands beside a $ref.
+        return None  # Draft-07 ignores all keywords beside a $ref.
     return id_
 
 

@@ -30,7 +30,7 @@ def shown(key: str) -> str:
 def path_to(text: str, end: int, max_depth: int) -> tuple[str, int]:
     """The path of the value at `end` of a JSON text, and its depth.
 
-    The text may be no JSON from there on. It stops at the first thing deeper than `max_depth`.
+    The text need not be JSON from there on. The walk stops at the first value deeper than `max_depth`.
     """
     keys: list[str | int | None] = []
     for match in _STRUCTURE.finditer(text, 0, end):
