@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from refinery_cli.__main__ import run
 from tests.conftest import in_memory
+from tests.support.command import PROGRAMS, UNSET, Said, environment
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
-
-PROGRAMS = Path(sys.executable).parent
-
-
-@dataclass(frozen=True)
-class Said:
-    """The output of a command."""
-
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one document on standard output."""
-        return json.loads(self.out)
-
-    @property
-    def jsonl(self) -> list[Any]:
-        """The documents on standard output, one to a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -61,7 +38,7 @@ class Command:
             contextlib.redirect_stderr(err),
         ):
             patch.setattr("sys.stdin", given)
-            for name in ("REFINERY_AUTHOR", "REFINERY_BRANCH", "REFINERY_DATABASE_URL"):
+            for name in UNSET:
                 patch.delenv(name, raising=False)
             for name, value in (self.addresses | dict(environment or {})).items():
                 patch.setenv(name, value)
@@ -73,10 +50,9 @@ class Command:
 
     def in_shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a line of bash in which `refinery` is the command."""
-        path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-c", line],
-            env=os.environ | self.addresses | {"PATH": path},
+            env=environment(self.addresses),
             capture_output=True,
             text=True,
             timeout=PATIENCE,

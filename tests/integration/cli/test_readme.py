@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.ports import free_port
-from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text()
@@ -35,28 +33,13 @@ class Reader:
         self.folder = folder
         (folder / "examples").symlink_to(ROOT / "examples")
         self.ports = {name: free_port() for name in NAMES}
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            **{f"REFINERY_{name.upper()}": self.address(name) for name in NAMES[:3]},
-        }
-        for name in ("REFINERY_AUTHOR", "REFINERY_BRANCH", "REFINERY_DATABASE_URL"):
-            self.environment.pop(name, None)
+        self.addresses = {f"REFINERY_{name.upper()}": self.address(name) for name in NAMES[:3]}
 
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
 
     def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == code, (command, done.stdout, done.stderr)
-        return done.stdout
+        return run(*command, settings=self.addresses, cwd=self.folder, expect=code).out
 
     def line(self, line: str) -> str:
         ports = "".join(f" --{name}-port {port}" for name, port in self.ports.items())

@@ -25,6 +25,7 @@ from refinery_core.vibe.model import VibeType
 from refinery_local import LOCAL_ROLE, temporal
 from refinery_local.supervise import serving
 from refinery_local.up import up
+from tests.support.command import refinery
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
@@ -171,35 +172,23 @@ def role_at_first_sight(port: int) -> str:
                 return str(answer.vibe.ref)
 
 
-def command(*tokens: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "refinery_cli", *tokens],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_in_the_background_everything_answers_when_the_command_returns(short_folder: Path) -> None:
     ledger, data = free_port(), short_folder / "data"
     options = ("--ledger-port", str(ledger), "--resolver-port", str(free_port()), "--no-processes")
-    done = command("up", "--detach", "--data", data, *options)
-    assert (done.returncode, done.stderr) == (0, "")
-    told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    done = refinery("up", "--detach", "--data", data, *options)
+    assert done.err == ""
+    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert list(told) == ["ledger", "resolver", "postgres", "try", "log", "stop"]
     assert told["ledger"] == f"127.0.0.1:{ledger}"
     assert asyncio.run(get_local_role(ledger))
-    twice = command("up", "--detach", "--data", data, *options)
-    assert (twice.returncode, twice.stdout) == (1, "")
-    assert "is running already" in twice.stderr
-    assert command(*told["stop"].split()[1:]).stdout == "Stopped.\n"
+    twice = refinery("up", "--detach", "--data", data, *options, expect=1)
+    assert twice.out == ""
+    assert "is running already" in twice.err
+    assert refinery(*told["stop"].split()[1:]).out == "Stopped.\n"
     assert not (data / "postgres/postmaster.pid").exists()
     assert "Stopping" in Path(told["log"]).read_text()
-    nobody = command("down", "--data", data)
-    assert nobody.returncode == 2
-    assert f"No 'refinery up' is running on {data}." in nobody.stderr
+    nobody = refinery("down", "--data", data, expect=2)
+    assert f"No 'refinery up' is running on {data}." in nobody.err
 
 
 PROCESS = {

@@ -2,51 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import uuid
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from refinery_client import Draft, ExecutionState
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR
 from tests.integration.process.conftest import Processes
+from tests.support.command import Said, refinery_beside
 from tests.support.waiting import PATIENCE
-
-REFINERY = str(Path(sys.executable).with_name("refinery"))
-
-
-@dataclass(frozen=True)
-class Said:
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 async def refinery(processes: Processes, *tokens: str, expect: int = 0) -> Said:
-    environment = {
-        **os.environ,
+    settings = {
         "REFINERY_PROCESS": processes.address,
         "REFINERY_LEDGER": processes.services.address,
         "REFINERY_RESOLVER": processes.services.address,
         "REFINERY_AUTHOR": AUTHOR,
     }
-    command = await asyncio.create_subprocess_exec(
-        REFINERY,
-        *tokens,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await command.communicate()
-    said = Said(out.decode(), err.decode())
-    assert command.returncode == expect, said
-    return said
+    return await refinery_beside(*tokens, settings=settings, expect=expect)
 
 
 async def test_run_follows_an_execution_to_its_result(processes: Processes) -> None:

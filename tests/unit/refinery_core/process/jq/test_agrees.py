@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from refinery_core.process.faults import ExpressionFault
 from refinery_core.process.jq.functions import ALLOWED, FORMATS, REFUSED
 from refinery_core.process.jq.lint import lint
-from tests.unit.refinery_core.process.test_jq_lint import ALLOWED as EXPRESSIONS
-from tests.unit.refinery_core.process.test_jq_lint import VISIBLE
+from tests.unit.refinery_core.process.jq.test_lint import ALLOWED as EXPRESSIONS
+from tests.unit.refinery_core.process.jq.test_lint import VISIBLE
 
 VARIABLES: dict[str, Any] = dict.fromkeys(VISIBLE)
 LITERALS = {"true/0", "false/0", "null/0"}
