@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import socket
@@ -38,11 +37,12 @@ from process_worker.worker import build
 from refinery.process.v1 import process_service_pb2_grpc as pb_grpc
 from refinery_client import ABSENT, Draft, Refinery
 from refinery_core.serving.drain import Drain
-from refinery_core.serving.server import Patience, Service, serve
+from refinery_core.serving.server import Service
 from refinery_core.vibe.model import VibeType
 from refinery_local import leash
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.executor import Executor, executing
+from tests.support import serving
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 from tests.support.web import Web, web
@@ -170,30 +170,14 @@ async def processes(services: Services, temporal: Client, evaluator: Evaluator) 
         functions = dict(calls.functions)
         capabilities = Capabilities(ledger, replace(calls, functions=functions))
         servicer = ProcessServicer(executions, schedules, capabilities, drain)
-        async with build(client, calls, schedules), _served(servicer) as (stub, address):
-            yield Processes(stub, address, services, client, executions, drain, served, functions)
-
-
-@contextlib.asynccontextmanager
-async def _served(servicer: ProcessServicer) -> AsyncIterator[tuple[pb_grpc.ProcessServiceStub, str]]:
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(
-        serve(
-            [Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))],
-            listen="127.0.0.1:0",
-            drain=servicer.drain,
-            patience=Patience(grace_seconds=1, linger_seconds=0),
-            started=port.set_result,
-        )
-    )
-    await asyncio.wait((serving, port), return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        await serving  # It could not start, and says why.
-    address = f"127.0.0.1:{await port}"
-    async with grpc.aio.insecure_channel(address) as channel:
-        yield pb_grpc.ProcessServiceStub(channel), address
-    servicer.drain.ask()
-    await serving
+        service = Service(NAME, partial(pb_grpc.add_ProcessServiceServicer_to_server, servicer))
+        async with (
+            build(client, calls, schedules),
+            serving.served(service, drain=drain) as server,
+            grpc.aio.insecure_channel(server.address) as channel,
+        ):
+            stub = pb_grpc.ProcessServiceStub(channel)
+            yield Processes(stub, server.address, services, client, executions, drain, served, functions)
 
 
 @pytest.fixture
