@@ -1,152 +1,17 @@
-"""A ledger that runs on a fresh database, in this process or as processes of its own, and its clients."""
+"""A ledger on a fresh database."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
-from refinery.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
-from refinery_client import Draft, Refined, Refinery, Tls, Vibe
-from refinery_core.postgres.database import Database as Store
-from refinery_core.postgres.pool import open_pool
-from refinery_core.serving.connections import Connections
-from refinery_core.serving.drain import Drain
-from refinery_core.serving.tls import Tls as ServerTls
-from refinery_core.stored.vibes import Vibes
-from refinery_core.vibe.model import Context, VibeType
-from refinery_local import leash
 from tests.conftest import Database
-from tests.support.ports import free_port
-from tests.support.serving import ledger_of, served
-
-NAME = "refinery.ledger.v1.LedgerService"
-AUTHOR = "main@system/genesis?1"
-IN_THE_CLEAR = Tls(tls="off")
-
-
-def record(id_: str, **fields: Any) -> Draft:
-    """A draft of a RECORD."""
-    return Draft(type=VibeType.RECORD, id=id_, **fields)
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """A running ledger: a client of it, the stub of the contract, its database, and how to stop it."""
-
-    refinery: Refinery
-    stub: pb_grpc.LedgerServiceStub
-    address: str
-    database: Database
-    drain: Drain
-
-    async def refine(self, *drafts: Draft, **fields: Any) -> Refined:
-        """Refine as genesis, unless an author is given."""
-        return await self.refinery.refine(**{"author_ref": AUTHOR, **fields}, drafts=drafts)
-
-    async def record(self, id_: str, solution: Any = None, *, branch: str = "", **inputs: Any) -> Vibe:
-        """Refine one RECORD."""
-        refined = await self.refine(record(id_, solution=solution), branch=branch, **inputs)
-        return refined.vibes[0]
-
-    async def branch(self, name: str, parent: str = "", **fields: Any) -> int:
-        """Make a branch, and return its fork position."""
-        created = await self.refinery.create_branch(name, author_ref=AUTHOR, parent=parent, **fields)
-        assert created.branch.fork_position is not None
-        return created.branch.fork_position
-
-    async def ref(self, reference: str, branch: str = "main", as_of: Any = None) -> str:
-        """The ref that a reference means in a context."""
-        context = Context(branch, as_of)
-        return (await self.refinery.get_vibe(reference, context=context, full=False)).ref
-
-    async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Query the database as its owner."""
-        connection = await asyncpg.connect(self.database.owner_url)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
-            return rows
-        finally:
-            await connection.close()
-
-    async def last_position(self) -> int:
-        """The last position of the ledger."""
-        return int((await self.rows("select max(position) from refinery.refinements"))[0][0])
-
-
-@asynccontextmanager
-async def running(
-    database: Database,
-    *,
-    cache_bytes: int = 64 << 20,
-    tls: ServerTls | None = None,
-    client: Tls = IN_THE_CLEAR,
-    connections: Connections | None = None,
-) -> AsyncIterator[Ledger]:
-    """A ledger in this process; with TLS, and a client for it."""
-    pool = await open_pool(database.app_url, application_name="refinery-ledger", max_size=12)
-    store, drain = Store(pool), Drain()
-    vibes = Vibes(store, cache_bytes=cache_bytes)
-    async with (
-        pool,
-        ledger_of(vibes, drain) as service,
-        served(service, drain=drain, readiness=store.is_ready, tls=tls, connections=connections) as server,
-        Refinery.connect(
-            ledger=server.address, resolver=server.address, tls=client, timeout_seconds=60
-        ) as refinery,
-        client.channels(())(server.address) as channel,
-    ):
-        yield Ledger(refinery, pb_grpc.LedgerServiceStub(channel), server.address, database, drain)
+from tests.support.ledger import Ledger, running
 
 
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[Ledger]:
-    """A ledger on a migrated database that nobody has written to."""
+    """A ledger on a database that holds nothing but the genesis."""
     async with running(database) as ledger:
         yield ledger
-
-
-@asynccontextmanager
-async def clients(addresses: Sequence[str], count: int) -> AsyncIterator[list[Refinery]]:
-    """Many clients, spread over some servers."""
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                Refinery.connect(ledger=addresses[number % len(addresses)], timeout_seconds=60)
-            )
-            for number in range(count)
-        ]
-
-
-@asynccontextmanager
-async def ledger_process(database: Database) -> AsyncIterator[str]:
-    """The ledger as a process of its own; the address at which it answers."""
-    address = f"127.0.0.1:{free_port()}"
-    process = subprocess.Popen(  # noqa: ASYNC220 - it forks within a millisecond
-        leash.command([sys.executable, "-m", "ledger_service"], at_parent_death=signal.SIGKILL),
-        stdin=subprocess.PIPE,
-        env={
-            **os.environ,
-            "REFINERY_DATABASE_URL": database.app_url,
-            "REFINERY_LISTEN": address,
-            "REFINERY_LOG_LEVEL": "warning",
-        },
-    )
-    try:
-        async with Refinery.connect(ledger=address, timeout_seconds=30) as refinery:
-            await refinery.get_vibe(AUTHOR)
-        yield address
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
-    finally:
-        process.kill()
-        process.communicate()

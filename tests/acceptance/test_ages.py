@@ -16,7 +16,7 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Refine
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import Draining
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.support.ledger import AUTHOR, Ledger, record
 from tests.support.waiting import PATIENCE
 
 AGE_SECONDS = 0.1

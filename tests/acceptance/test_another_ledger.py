@@ -17,9 +17,9 @@ from refinery_core.errors import AnotherLedger, VibeNotFound
 from refinery_core.postgres.migrate import migrate
 from refinery_core.wire import LEDGER_ID_KEY
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import AUTHOR, record
 from tests.cases.seeded import FIRST, SEEDED
 from tests.conftest import Database, fresh
+from tests.support.ledger import AUTHOR, record
 from tests.support.processes import ServiceProcess
 
 

@@ -17,8 +17,8 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import Branch, Context
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.seeded import FIRST, SEEDED
+from tests.support.ledger import AUTHOR, Ledger, record
 
 
 async def revisions(ledger: Ledger, id_: str, branch: str, as_of: int | None = None) -> list[str]:

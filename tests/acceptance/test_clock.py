@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncpg
 from structlog.testing import capture_logs
 
-from tests.acceptance.conftest import Ledger
 from tests.cases.seeded import FIRST
+from tests.support.ledger import Ledger
 from tests.support.waiting import until
 
 AHEAD = f"""

@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
 
 from refinery_client import Refined, Refinery
-from tests.acceptance.conftest import AUTHOR, Ledger, clients, ledger_process, record
 from tests.cases.seeded import FIRST
 from tests.conftest import Database
+from tests.support.ledger import AUTHOR, Ledger, clients, ledger_process, record
 
 CLIENTS = 32
 
@@ -128,16 +130,22 @@ async def test_references_to_one_id_inside_one_schema_agree_while_it_is_revised(
     assert await check_pins([ledger.address], refined) == 200
 
 
-async def test_two_ledger_processes_on_one_database_are_one_ledger(database: Database) -> None:
-    async with AsyncExitStack() as stack:
-        addresses = [await stack.enter_async_context(ledger_process(database)) for _ in range(2)]
-        await refine_one_id(addresses, 600)
+@pytest.fixture
+async def two_processes(database: Database, tmp_path: Path) -> AsyncIterator[list[str]]:
+    """The addresses of two ledgers on one database."""
+    async with (
+        ledger_process(database, tmp_path / "one.log") as one,
+        ledger_process(database, tmp_path / "other.log") as other,
+    ):
+        yield [one, other]
+
+
+async def test_two_ledger_processes_on_one_database_are_one_ledger(two_processes: list[str]) -> None:
+    await refine_one_id(two_processes, 600)
 
 
 async def test_crossing_references_through_two_ledger_processes_are_pinned_at_the_commit(
-    database: Database,
+    two_processes: list[str],
 ) -> None:
-    async with AsyncExitStack() as stack:
-        addresses = [await stack.enter_async_context(ledger_process(database)) for _ in range(2)]
-        await refine_crossing_inputs(addresses, 400)
-        assert await check_pins(addresses, await revise_schemas(addresses, 300)) == 150
+    await refine_crossing_inputs(two_processes, 400)
+    assert await check_pins(two_processes, await revise_schemas(two_processes, 300)) == 150

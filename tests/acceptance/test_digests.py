@@ -14,7 +14,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core.vibe import digests, documents
 from refinery_core.vibe.numbers import MAX_INTEGER, MIN_INTEGER
 from refinery_core.vibe.refs import Ref
-from tests.acceptance.conftest import Ledger, record
+from tests.support.ledger import Ledger, record
 from tests.support.world import world
 
 numbers = (

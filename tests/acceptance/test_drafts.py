@@ -22,7 +22,7 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.support.ledger import AUTHOR, Ledger, record
 
 OBJECT = {"type": "object"}
 PARTS = {"context": {"from": "a"}, "schema": OBJECT, "solution": {"n": 1}}

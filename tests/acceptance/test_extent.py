@@ -12,7 +12,7 @@ from ledger_service.extent import MAX_ANSWER_BYTES, MAX_BYTES, MAX_EDGES, MAX_LI
 from refinery_client import Refine, Refined
 from refinery_core.errors import BranchTooDeep, RefineTooLarge
 from refinery_core.postgres.verify import verify
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.support.ledger import AUTHOR, Ledger, record
 
 MIB = 1 << 20
 

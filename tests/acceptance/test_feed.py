@@ -16,9 +16,9 @@ from ledger_service import watch as watching
 from ledger_service.notifications import Notifications
 from refinery.vibe.v1 import vibe_pb2
 from refinery_core.postgres.database import Database as Store
-from tests.acceptance.conftest import Ledger, record, running
 from tests.acceptance.test_watches import Watch, next_of, watch
 from tests.cases.seeded import SEEDED
+from tests.support.ledger import Ledger, record, running
 
 WATCHERS = 40
 

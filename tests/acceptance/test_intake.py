@@ -25,7 +25,7 @@ from refinery_core.postgres.pool import open_pool
 from refinery_core.serving.drain import Drain
 from refinery_core.stored.composition import Composer
 from refinery_core.stored.vibes import Vibes
-from tests.acceptance.conftest import AUTHOR, Ledger, record
+from tests.support.ledger import AUTHOR, Ledger, record
 from tests.support.waiting import until
 
 

@@ -14,9 +14,9 @@ from ledger_service.wire import refine_command
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_core.wire import MAX_MESSAGE_BYTES
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.acceptance.test_watches import next_of, watch
 from tests.cases.seeded import SEEDED
+from tests.support.ledger import AUTHOR, Ledger, record
 
 LONG = "b" * 400
 FULL, BASIC = vibe_pb2.VIBE_VIEW_FULL, vibe_pb2.VIBE_VIEW_BASIC

@@ -10,8 +10,8 @@ from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_client import Draft, LineageDirection, LineageStep
 from refinery_core.errors import InvalidField, PositionOutOfRange, RefineryError, VibeNotFound
 from refinery_core.vibe.model import Context, Edge, EdgeType, VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.seeded import FIRST, SEEDED, SEEDED_VIBES
+from tests.support.ledger import AUTHOR, Ledger, record
 
 UP, DOWN = LineageDirection.UP, LineageDirection.DOWN
 

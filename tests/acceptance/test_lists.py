@@ -26,8 +26,8 @@ from refinery_core.errors import (
     VibeNotFound,
 )
 from refinery_core.vibe.model import Context, VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.seeded import SEEDED, SEEDED_VIBES
+from tests.support.ledger import AUTHOR, Ledger, record
 
 OTHER = "main@roles/other?1"
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from refinery_client import Draft, Refined
 from refinery_core.errors import RefineryError
 from refinery_core.vibe.model import Context, VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger
+from tests.support.ledger import AUTHOR, Ledger
 
 T = TypeVar("T")
 IDS = "xyz"

@@ -17,8 +17,8 @@ from refinery_client import JsonText
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import InvalidDocument, SolutionInvalid
 from refinery_core.vibe import digests, documents
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.numbers import KEPT, REFUSED
+from tests.support.ledger import AUTHOR, Ledger, record
 
 VALUE = (("document-form", "value"),)
 

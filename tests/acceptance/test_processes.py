@@ -10,7 +10,7 @@ import pytest
 from refinery_client import Draft
 from refinery_core.errors import InvalidProcess, InvalidSchema
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import Ledger, record
+from tests.support.ledger import Ledger, record
 
 DOCUMENT = {"dsl": "1.0.3", "namespace": "tests", "name": "greet", "version": "1.0.0"}
 GOOD = {"document": DOCUMENT, "do": [{"greet": {"set": {"greeting": '${ "Hello \\(.name)" }'}}}]}

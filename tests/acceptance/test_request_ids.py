@@ -23,8 +23,8 @@ from refinery_core.errors import (
     UnknownReference,
 )
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, clients, record, running
 from tests.conftest import Database
+from tests.support.ledger import AUTHOR, Ledger, clients, record, running
 
 
 def request(number: int) -> Refine:

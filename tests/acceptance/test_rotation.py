@@ -15,8 +15,8 @@ from refinery_client import Refine, Refined, Refinery, Tls
 from refinery_core.certificates import Files
 from refinery_core.serving.connections import Connections
 from refinery_core.serving.tls import Tls as ServerTls
-from tests.acceptance.conftest import AUTHOR, record, running
 from tests.conftest import Database
+from tests.support.ledger import AUTHOR, record, running
 from tests.support.tls import Authority, replace
 from tests.support.waiting import PATIENCE, until
 

@@ -19,9 +19,9 @@ from refinery_client import Refinery
 from refinery_core.postgres.pool import open_pool, reading
 from refinery_core.settings import CannotStart, Secret
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import AUTHOR
 from tests.conftest import Database
 from tests.support.issuing import AUDIENCE, Issuing
+from tests.support.ledger import AUTHOR
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE

@@ -19,10 +19,10 @@ import pytest
 
 from refinery_client import Draft, JsonText, Refine
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record, running
 from tests.cases.seeded import FIRST, SEEDED, SEEDED_VIBES
 from tests.cases.vectors import VECTORS
 from tests.conftest import Database
+from tests.support.ledger import AUTHOR, Ledger, record, running
 from tests.support.ports import free_port
 from tests.support.world import PARTS, TEXT, WHOLE, world
 

@@ -15,8 +15,8 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Refine, Refinery, Vibe
 from refinery_client.refusals import refusal_from
 from refinery_core.errors import BranchNotFound, Draining, PositionOutOfRange
-from tests.acceptance.conftest import AUTHOR, Ledger, clients, record, running
 from tests.cases.seeded import FIRST, SEEDED
+from tests.support.ledger import AUTHOR, Ledger, clients, record, running
 
 SOON = 10
 

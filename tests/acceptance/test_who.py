@@ -19,9 +19,9 @@ from refinery_cli.__main__ import run
 from refinery_client import Draft, Refinery
 from refinery_core.errors import Unauthenticated
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR
 from tests.conftest import Database
 from tests.support.issuing import AUDIENCE, Issuing
+from tests.support.ledger import AUTHOR
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE
 

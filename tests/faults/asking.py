@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client.refusals import refusal_from
-from tests.acceptance.conftest import AUTHOR, Ledger
+from tests.support.ledger import AUTHOR, Ledger
 
 
 async def refined(ledger: Ledger, *, request_id: str = "", validate_only: bool = False) -> pb.RefineResponse:

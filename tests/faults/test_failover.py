@@ -14,9 +14,9 @@ from refinery_core.postgres.pool import open_pool, reading
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify import verify
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import Ledger, running
 from tests.conftest import Database
 from tests.faults.asking import outcome, read, refined, serves
+from tests.support.ledger import Ledger, running
 from tests.support.proxy import Proxy
 from tests.support.standby import NAME, Pair, asked
 from tests.support.waiting import until

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from refinery_client import Refinery
 from refinery_core.postgres.verify import verify
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import AUTHOR, Ledger, running
 from tests.conftest import Database
 from tests.faults.asking import outcome, read, refined, serves
+from tests.support.ledger import AUTHOR, Ledger, running
 from tests.support.processes import ServiceProcess
 from tests.support.standby import NAME, Pair
 from tests.support.waiting import PATIENCE, until

@@ -13,9 +13,9 @@ import pytest
 from ledger_service.notifications import CHANNEL
 from refinery_core.postgres.queries import QUERIES
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import Ledger, record, running
 from tests.conftest import Database
 from tests.faults.conftest import TEMPLATE
+from tests.support.ledger import Ledger, record, running
 from tests.support.waiting import PATIENCE, until
 
 WAITS = "select count(*) from pg_stat_activity where datname = $1 and wait_event = 'SyncRep'"

@@ -14,8 +14,8 @@ from refinery_client import Draft, JsonText, Refinery
 from refinery_core.errors import RefineryError
 from refinery_core.postgres.database import Database as Store
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR, record, running
 from tests.conftest import Database
+from tests.support.ledger import AUTHOR, record, running
 
 OUTCOMES: Final = {"committed", "replayed", "refused", "stale"}
 _OF_A_MOMENT: Final = {"time", "chain"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from refinery_client import Draft
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import Ledger, record
 from tests.cases.seeded import SEEDED
+from tests.support.ledger import Ledger, record
 
 FORK, IMPORTED, REVISED, LAST = (SEEDED + place for place in (4, 8, 10, 12))
 """Where `dev` forks, `imported/…` are made, `users/1` gets its third version, and the ledger ends."""

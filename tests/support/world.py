@@ -6,8 +6,8 @@ import asyncio
 
 from refinery_client import Draft, JsonText, Refinery
 from refinery_core.vibe.model import VibeType
-from tests.acceptance.conftest import AUTHOR, Ledger, record
 from tests.cases.seeded import SEEDED
+from tests.support.ledger import AUTHOR, Ledger, record
 
 PARTS, WHOLE, TEXT = (SEEDED + place for place in (2, 4, 5))
 """Where the schemas `a`, `a.b` and `Z`, the one that refers to them, and `text` are made."""

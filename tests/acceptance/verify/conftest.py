@@ -12,9 +12,9 @@ import pytest
 
 from refinery_core.postgres.verify import Finding, verify
 from refinery_local.postgres import EmbeddedPostgres
-from tests.acceptance.conftest import running
 from tests.conftest import Database, fresh
 from tests.support.content import write_content
+from tests.support.ledger import running
 
 TABLES = ("refinements", "vibes", "vibe_refs", "branches", "vibe_branches")
 CONTENT = "verify_content"
