@@ -199,7 +199,7 @@ class Bench:
         return str(response.vibes[0].ref)
 
     async def made_from(self, targets: list[str], count: int = 1) -> list[str]:
-        """Refine so many RECORDs from these."""
+        """Refine a number of RECORDs from these."""
         request = refine_request()
         del request.drafts[:]
         request.target_refs.extend(targets)

@@ -176,7 +176,7 @@ async def activities(processes: Processes, table: Table, seconds: float, rounds:
     what = f"executions of {CALLS + 1} activities, {AT_ONCE} at once"
     table.rates(what, engine, "a workflow by hand", hand, "≥ 0.8")
     if not _PROC.exists():
-        return  # Only Linux says what a process has used.
+        return  # Only Linux reports the CPU time of a process.
     costs = [
         (
             await cost(processes.engine_pid, lambda: processes.by_engine(process, frozen)),

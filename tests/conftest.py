@@ -79,7 +79,7 @@ def postgres(postgres_bin: Path | None) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def template(postgres: EmbeddedPostgres) -> str:
-    """The name of a migrated database that nobody is connected to."""
+    """The name of a migrated database without connections."""
 
     async def make() -> None:
         await create_database(postgres.url(TEMPLATE))

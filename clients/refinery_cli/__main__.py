@@ -41,7 +41,7 @@ def run(tokens: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough; what is still buffered must not fail a second time.
+        # The reader has seen enough; the rest of the buffer must not fail a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     return code if isinstance(code, int) else FINE

@@ -24,7 +24,7 @@ async def may_be_heard(refinery: Refinery, id_: UUID, type_: str, author: str) -
     try:
         listening = (await refinery.get_execution(id_)).execution.listening
     except RefineryError:
-        return True  # Whoever sends the event will hear why.
+        return True  # Sending the event will say why.
     filters = [filter_ for to in listening for filter_ in _filters(to)]
     return any(_may_take(filter_.get("with", {}), type_, author) for filter_ in filters)
 

@@ -173,7 +173,7 @@ class EmbeddedPostgres:
                 stderr=log,
                 env=_environment(),
                 cwd="/",
-                start_new_session=True,  # Ctrl-C in a terminal is for us, who stop it in order.
+                start_new_session=True,  # Ctrl-C in a terminal must not reach it: we stop it in order.
             )
         while not self._is_ready():
             if self._process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Streams without end are ended at their age, and whoever reads them hears everything once all the same."""
+"""Streams without end are ended at their age, and their readers still get everything once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An address that suddenly serves another ledger is told from the one that served before."""
+"""A client notices that an address suddenly serves another ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The largest legal request of every RPC is answered, and keeps nobody from refining meanwhile."""
+"""The largest legal request of every RPC is answered, and does not keep others from refining meanwhile."""
 
 from __future__ import annotations
 

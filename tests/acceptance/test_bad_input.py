@@ -238,7 +238,7 @@ async def _next_page_token(services: Services, method: str, request: Any) -> str
 
 
 def _forgeries(token: str) -> Iterator[str]:
-    """The token with each part of it replaced by what it was not."""
+    """The token with each part of it replaced by a wrong one."""
     sealed = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     evils: list[Any] = [-1, 2**31, 2**62, 2**64 - 1, 1.5, None, "\0", "x" * 600, "\x7f", [], {}]
     for evil in evils:

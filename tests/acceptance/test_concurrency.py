@@ -108,7 +108,7 @@ async def revise_schemas(addresses: list[str], count: int) -> list[Refined]:
 
 
 async def check_pins(addresses: list[str], refined: list[Refined]) -> int:
-    """Replay what was committed, in order: every pin is the latest at its position, and all agree."""
+    """Replay the committed refines, in order: every pin is the latest at its position, and all agree."""
     latest = {f"parts/{number}": 1 for number in range(10)}
     seen = 0
     async with clients(addresses, 1) as (client,):

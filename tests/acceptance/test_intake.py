@@ -93,7 +93,7 @@ async def test_a_refusal_with_long_paths_does_not_end_the_stream(ledger: Ledger)
 
 
 async def test_a_message_beyond_the_limit_does_not_end_the_stream(ledger: Ledger) -> None:
-    """It is refused by its request_id, and what comes before and after it is committed."""
+    """It is refused by its request_id, and the refines before and after it are committed."""
     text = {"text": "x" * 900_000}
     large = request(*(draft(f"large/{number}", solution=text) for number in range(5)))
     small = [request(draft(f"small/{number}")) for number in range(4)]

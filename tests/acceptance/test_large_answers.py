@@ -111,7 +111,7 @@ TARGET = f"main@{'t' * 460}?1"
 
 
 async def insert(ledger: Ledger, shape: Shape) -> Large:
-    """Write it as refine() would have, before what a request becomes was bounded."""
+    """Write it as refine() did before the size of a refine was bounded."""
     request = pb.RefineRequest(
         request_id=str(uuid.uuid4()),
         author_ref=AUTHOR,

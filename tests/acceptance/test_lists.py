@@ -165,7 +165,7 @@ async def test_a_page_is_as_long_as_asked_and_the_last_one_says_so(ledger: Ledge
 
 
 def forged(token: str) -> list[str]:
-    """Tokens that nobody gave out, the likelier ones first."""
+    """Tokens that were never given out, the likelier ones first."""
     hash_, until, key = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     contents: list[Any] = [
         [hash_, until, []],

@@ -51,7 +51,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Asked:
-    """One draft: which of the branches it joins, what it expects, what its schema refers to."""
+    """One draft: its branches, its expected revision, the references of its schema."""
 
     id: str
     branches: tuple[int, ...]

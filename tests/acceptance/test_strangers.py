@@ -265,7 +265,7 @@ async def superuser(ledger: Ledger) -> AsyncIterator[asyncpg.Connection]:
 async def test_an_edit_behind_the_ledgers_back_is_named(
     database: Database, verifier: Verifier, subtests: pytest.Subtests
 ) -> None:
-    async with running(database, cache_bytes=0) as ledger:  # It answers what the rows say now.
+    async with running(database, cache_bytes=0) as ledger:  # It answers from the rows as they are now.
         await write(ledger)
         last, _ = (await end(ledger)).split(":")
         async with superuser(ledger) as connection:

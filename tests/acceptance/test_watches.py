@@ -89,7 +89,7 @@ async def test_a_watcher_that_reconnects_sees_each_vibe_once_in_order_and_never_
         watcher = group.create_task(reconnecting(ledger, last))
         written = await asyncio.gather(*(write(client) for client in everybody))
         last.set_result(await ledger.last_position() + 1)
-        await ledger.record("end")  # The watcher may have seen all else before it was told where the end is.
+        await ledger.record("end")  # The watcher may have seen all else before the position of the end.
     assert (sum(written), last.result()) == (5_000, SEEDED + 5_003)
     await check_order(ledger, watcher.result())
 

@@ -23,7 +23,7 @@ _BYTES = json.loads((Path(__file__).parent / "composed.json").read_text(encoding
 
 @dataclass(frozen=True)
 class Composition:
-    """Pinned schemas by ref as they are stored, and what the last of them came to."""
+    """Pinned schemas by ref as they are stored, and the composed forms of the last one."""
 
     name: str
     vibes: dict[str, Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from tests.support.content import FORK, IMPORTED, LAST, REVISED
 
 Edit = tuple[str, str, str]
-"""A kind and a place of what is found, and the statement."""
+"""The kind and the place of the finding, and the statement."""
 
 EDITS: dict[str, Edit] = {
     # What is in a Vibe.

@@ -1,6 +1,6 @@
 """Compositions that grow from a number: Vibes of all dialects that refer to each other in every way there is.
 
-The same number gives the same Vibes on every machine, so that what was once made of them can be kept.
+The same number gives the same Vibes on every machine, so that their bundles can be stored.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Author:
         self._dialect = _of(chance, list(Dialect))
         self._names = 0
         self._calm = chance.random() < 0.6
-        """Whether nothing is dynamic, and references lead only to what is complete, so that none go round."""
+        """Whether nothing is dynamic, and references lead only to complete parts: no cycle."""
         self._places: list[str] = []
         self._complete: list[str] = []
 

@@ -13,7 +13,7 @@ WORDS = "what a member of this kind of thing is for, said at the length at which
 
 
 def definitions(size: int, *, dense: bool, dialect: Dialect = Dialect.DRAFT_2020_12) -> dict[str, Any]:
-    """A schema of about so many bytes of JSON. Where it is dense, each definition reaches all others."""
+    """A schema of about `size` bytes of JSON. If it is dense, each definition reaches all others."""
     found: dict[str, Any] = {}
     left, number = size, 0
     while left > 0:
@@ -64,7 +64,7 @@ def dependents(count: int, ref: str, fragment: str = "#/$defs/kind{}") -> dict[s
 
 
 def many_guests(count: int) -> dict[str, Any]:
-    """Pinned schemas by ref: so many small ones, some of which refer to the first, and one over all."""
+    """Pinned schemas by ref: a number of small ones, some of which refer to the first, and one over all."""
     vibes: dict[str, Any] = {"main@few/0?1": {"type": "integer", "$defs": {"x": {"minimum": 1}}}}
     for number in range(1, count):
         first = {"$ref": "aug:/few/0#/$defs/x", RESOLVED: "main@few/0?1"}

@@ -91,7 +91,7 @@ REFUSED: Final = {
     "1" * 400 + ".5": EXPONENT,
     "0." + "0" * 400 + "1": EXPONENT,
 }
-"""Literals and what is wrong with each."""
+"""Literals, and the mistake in each."""
 
 
 def named(literal: str) -> str:

@@ -1,4 +1,4 @@
-"""A process, what it is given, and what it comes to; and words to write processes with."""
+"""A process with its input and its outcome; and functions to write processes with."""
 
 from __future__ import annotations
 

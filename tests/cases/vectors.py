@@ -1,4 +1,4 @@
-"""The stored vectors of docs/verifying.md. Nobody generates them again: code that differs is wrong."""
+"""The stored vectors of docs/verifying.md. They are never generated again: code that differs is wrong."""
 
 from __future__ import annotations
 

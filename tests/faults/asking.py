@@ -1,4 +1,4 @@
-"""Calls of a ledger that are made once, with what came of them."""
+"""Calls of a ledger that are made once, and their outcomes."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ async def _clone(url: str, name: str) -> None:
 
 @pytest.fixture
 def ledger(store: Store, tmp_path: Path) -> Iterator[ServiceProcess]:
-    """A ledger as a process of its own, in which the load finds what it refers to."""
+    """A ledger as a process of its own, with the Vibes that the load refers to."""
     process = ServiceProcess("ledger_service", store.app_url, tmp_path / "ledger.log")
     try:
         process.start()
@@ -77,7 +77,7 @@ def ledger(store: Store, tmp_path: Path) -> Iterator[ServiceProcess]:
 async def everybody(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Everybody]:
-    """Everybody at work."""
+    """All services of an execution, running."""
     async with at_work(store, tmp_path, monkeypatch) as everybody:
         yield everybody
 

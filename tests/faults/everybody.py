@@ -36,7 +36,7 @@ class Everybody:
     refinery: Refinery
 
     async def dies_and_comes_back(self, who: str) -> None:
-        """Kill one by its id, start it again, and wait until it says that it is ready."""
+        """Kill one by its pid, start it again, and wait until it reports SERVING."""
         if who == "postgres":
             self.store.crash()
             self.store.server.start()
@@ -50,7 +50,7 @@ class Everybody:
             await service.ready()
 
     async def execute(self, process: str, id_: UUID) -> None:
-        """Start an execution, and ask again under its id until somebody says that it is durable."""
+        """Start an execution, and repeat the request under its id until it is durable."""
         input_, result_id = {"id": str(id_)}, f"results/{id_}"
         await self.refinery.execute_process(
             process, author_ref=AUTHOR, input=input_, result_id=result_id, request_id=id_
@@ -77,7 +77,7 @@ async def end(temporal: Child) -> None:
 
 
 async def start(temporal: Child) -> None:
-    """Start it. It finds more ports than it is told, and another one may take them first."""
+    """Start it. It chooses further ports itself, and another program may take them first."""
     for _ in range(STARTS - 1):
         with suppress(CannotStart):
             return await temporal.start()
@@ -86,7 +86,7 @@ async def start(temporal: Child) -> None:
 
 @asynccontextmanager
 async def at_work(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Everybody]:
-    """Everybody at work, before a Temporal that keeps what it knows in a file."""
+    """All services, running, on a Temporal that keeps its data in a file."""
     temporal = Temporal.found(free_port(), free_port())
     ledger = ServiceProcess("ledger_service", store.app_url, tmp_path / "ledger.log")
     worker = ServiceProcess("process_worker", "", tmp_path / "worker.log")

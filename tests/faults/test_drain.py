@@ -1,4 +1,4 @@
-"""A ledger that is asked to stop finishes what it was asked before, and sends the others away politely."""
+"""A ledger that is asked to stop finishes the running calls, and refuses the others politely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE
 
 ENDS_SECONDS = 20.0
-"""Below the grace that running calls are given: nobody who ends politely uses it up."""
+"""Less than the grace for running calls: a polite end does not use it up."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ async def ledger_at(url: str) -> AsyncIterator[Ledger]:
 
 
 async def is_refused(ledger: Ledger) -> bool:
-    """Whether a refine is refused, once what was under way is settled."""
+    """Whether a refine is refused, once the refines under way are settled."""
     reason = await outcome(refined(ledger))
     assert reason in {"DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"}, reason
     return reason == "DATABASE_UNAVAILABLE"
@@ -112,7 +112,7 @@ async def test_of_two_servers_that_take_writes_the_one_that_was_promoted_is_foun
 
 
 async def test_connections_to_the_old_primary_are_given_up_when_the_new_one_is_met(pair: Pair) -> None:
-    """The old primary was only slow, or cut off: nobody has told those who are connected to it."""
+    """The old primary was only slow, or cut off: its clients do not know of the failover."""
     proxy = Proxy(pair.primary.url(NAME, "refinery_app"))
     async with (
         proxy.listening(),

@@ -1,4 +1,4 @@
-"""Between ledger and database anything may be lost; who called is told what is known, and in time."""
+"""Anything may be lost between ledger and database; callers get a true answer, and in time."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def test_a_database_that_cannot_be_reached_has_certainly_written_nothing(f
 
 
 async def test_connections_that_died_silently_are_given_up_in_time(far: Far) -> None:
-    """The network forgot them: new ones work, but nobody says that the old ones do not."""
+    """The network forgot them: new ones work, but the old ones fail without an error."""
     await asyncio.gather(*(far.refine(request()) for _ in range(16)), *(far.read() for _ in range(16)))
     far.proxy.silence(new_ones_too=False)
     lost = [request(f"lost/{number}") for number in range(8)]

@@ -1,4 +1,4 @@
-"""A database that takes no writes: what it can be asked is answered, and what it cannot take is refused."""
+"""A database that takes no writes: reads are answered, and writes are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make release`: stores what is committed as the release that its number says. CONTRIBUTING.md says when."""
+"""`make release`: stores the commit as the release of its number. CONTRIBUTING.md says when."""
 
 from __future__ import annotations
 

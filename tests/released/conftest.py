@@ -35,7 +35,7 @@ async def released_database(postgres: EmbeddedPostgres, released: Released) -> A
 
 
 def run(released: Released, *arguments: str) -> str:
-    """Run the Python of the release, and give what it prints."""
+    """Run the Python of the release, and return its output."""
     environment = {**os.environ, **released.environment}
     command = [sys.executable, *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout

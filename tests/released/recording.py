@@ -23,7 +23,7 @@ _OF_A_MOMENT: Final = {"time", "chain"}
 
 
 async def recorded(database: Database) -> list[dict[str, Any]]:
-    """Ask two ledgers on one database, and write down what they ask of it."""
+    """Call two ledgers on one database, and record their requests to it."""
     calls: list[dict[str, Any]] = []
     refine, write = Store.refine, Store.write
 

@@ -1,4 +1,4 @@
-"""RELEASES.md says what is stored, and a version that is released stays what it was."""
+"""RELEASES.md agrees with the stored releases, and a released version never changes."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ PAGES: list[tuple[str, tuple[object, ...]]] = [
     ("list_branches", ("dev/", "dev/\x7f", "dev/5", SIZE)),
     ("last_position", ()),
 ]
-"""Queries with arguments that ask for at most so many rows."""
+"""Queries, with arguments that request at most this many rows."""
 
 EACH, BESIDE = 20, 50
 """Buffers of a row, found by a few indexes of a few levels each, and of all else."""

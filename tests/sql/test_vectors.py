@@ -1,4 +1,4 @@
-"""The public formats: what PostgreSQL computes is what the stored vectors say."""
+"""The public formats: PostgreSQL computes the stored vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw calls of any method of the contract, and what holds for every answer."""
+"""Raw calls of any method of the contract, and the rules for every answer."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def check(answer: Answer, *, echo: str = "") -> None:
 
 
 async def call(channel: Any, method: str, raw: bytes, sent: Sequence[tuple[str, str]] = ()) -> Answer:
-    """Call a method by its name, or whatever has this path, with these bytes and metadata."""
+    """Call a method by its name, or any path, with these bytes and metadata."""
     descriptor = METHODS.get(method)
     path = f"/{descriptor.containing_service.full_name}/{method}" if descriptor else method
     options = {"metadata": tuple(sent), "timeout": SLOWEST_SECONDS}

@@ -1,4 +1,4 @@
-"""The `refinery` command as a program: one way to run it, and to read what it prints."""
+"""The `refinery` command as a program: one way to run it, and to read its output."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from refinery_core.vibe import documents
 
 
 def compose(vibes: Mapping[str, Any]) -> Composed:
-    """The last of pinned schemas by ref, with what it is composed from."""
+    """The last of pinned schemas by ref, with its guests."""
     read = {ref: Document(documents.from_value(schema).text) for ref, schema in vibes.items()}
     made: dict[str, Composition] = {}
     for ref in TopologicalSorter({ref: document.refs for ref, document in read.items()}).static_order():

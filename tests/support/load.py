@@ -1,4 +1,4 @@
-"""Many clients that refine without pause, and remember what they were told."""
+"""Many clients that refine without pause, and remember their answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IDS = 8
 
 
 class Load:
-    """Clients in a thread of their own, so that who starts and kills servers does not hold them up."""
+    """Clients in a thread of their own, so that starting and killing servers does not hold them up."""
 
     def __init__(self, address: str, clients: int = CLIENTS) -> None:
         self._address = address
@@ -49,7 +49,7 @@ class Load:
             raise self._failure
 
     def wait_for(self, more: int, *, timeout: float = PATIENCE) -> float:
-        """Wait until so many more are acknowledged; how many seconds that took."""
+        """Wait until `more` further refines are acknowledged; return the seconds that it took."""
         begin = time.monotonic()
         wanted = len(self.acknowledged) + more
         while len(self.acknowledged) < wanted:
@@ -104,14 +104,14 @@ SCHEMA = {"properties": {"a": {"$ref": "aug:/schemas/base"}}}
 
 
 async def prepare(address: str) -> None:
-    """Refine what the load refers to."""
+    """Refine the Vibes that the load refers to."""
     async with Refinery.connect(ledger=address, timeout_seconds=PATIENCE) as refinery:
         base = _record("schemas/base", schema={"type": "object"})
         await refinery.refine(author_ref=AUTHOR, drafts=[base])
 
 
 async def check(owner_url: str, acknowledged: list[tuple[float, Refined]]) -> None:
-    """Everything acknowledged is there as it was told, once; and nothing else is odd."""
+    """Check that every acknowledged refine is there, once, as answered; and that the ledger is sound."""
     connection = await asyncpg.connect(owner_url)
     try:
         rows = {row["request_id"]: row for row in await connection.fetch(REFINEMENTS)}
@@ -130,7 +130,7 @@ async def check(owner_url: str, acknowledged: list[tuple[float, Refined]]) -> No
             assert vibes[vibe.ref] == vibe.digest
     assert len({refined.request_id for _, refined in acknowledged}) == len(acknowledged)
     assert sorted(row["position"] for row in rows.values()) == list(range(1, len(rows) + 1))
-    # Each client sends until it is told; what is there beyond that was there before.
+    # Each client sends until it is stopped; the rest was there before.
     assert len(rows) == SEEDED + 1 + len(acknowledged)
     assert (await verify(owner_url)).findings == []
 

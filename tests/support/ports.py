@@ -1,4 +1,4 @@
-"""Ports for servers that are told where to listen."""
+"""Ports for servers that need a fixed one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import socket
 from typing import Final
 
 _BELOW_THOSE_OF_CONNECTIONS: Final = range(20_000, 32_000)
-"""A port that the system chooses may be given to the next connection that somebody opens."""
+"""The system may give a port of its own choice to the next outgoing connection."""
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     while True:
         port = random.choice(_BELOW_THOSE_OF_CONNECTIONS)
         with socket.socket() as probe:
-            # As servers do: what has just ended does not keep it.
+            # As servers do: a server that has just ended does not block it.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))

@@ -56,13 +56,13 @@ class Proxy:
             connection.abort()
 
     def silence(self, *, new_ones_too: bool = True) -> None:
-        """Forward nothing more on the connections there are, and on new ones; nobody is told."""
+        """Forward nothing more, on old and new connections, without an error."""
         self._silent = new_ones_too
         for connection in self._connections:
             connection.speaking.clear()
 
     def speak(self) -> None:
-        """Forward again, what was held back first."""
+        """Forward again, first the bytes that were held back."""
         self._silent = False
         for connection in self._connections:
             connection.speaking.set()

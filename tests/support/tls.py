@@ -1,4 +1,4 @@
-"""TLS in front of whatever serves without: certificates of an authority of our own, and who ends the TLS."""
+"""TLS in front of a server without: certificates of an authority of our own, and a proxy that ends TLS."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def behind_tls(
     """
     The address where the same is served with TLS, for a host of this name.
 
-    With `asks_back` whoever calls has to have a certificate of the same authority.
+    With `asks_back` the caller needs a certificate of the same authority.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.certificate(name))

@@ -32,7 +32,7 @@ class Web:
     slow: dict[str, float] = field(default_factory=dict)
     """The delays of single paths."""
     abandoned: asyncio.Event = field(default_factory=asyncio.Event)
-    """Somebody hung up before the answer."""
+    """Set when a client hangs up before the answer."""
 
     def script(self, answers: Mapping[str, Sequence[tuple[int, Any]]]) -> None:
         """Answer so."""

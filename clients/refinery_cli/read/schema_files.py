@@ -82,7 +82,7 @@ class SchemaFile:
         if not isinstance(schema, dict):
             return
         named = schema.get("$id")
-        # Draft-07 ignores what stands beside a $ref.
+        # Draft-07 ignores keywords beside a $ref.
         if isinstance(named, str) and not (self.dialect is Dialect.DRAFT_07 and "$ref" in schema):
             if named.startswith("#") and self.dialect is Dialect.DRAFT_07:
                 self.anchors[base, named[1:]] = pointer

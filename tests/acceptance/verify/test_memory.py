@@ -25,7 +25,7 @@ import asyncio, re, resource, sys
 from pathlib import Path
 from refinery_core.postgres.verify import verify
 report = asyncio.run(verify(sys.argv[1], parallel=1))
-status = Path("/proc/self/status")  # On Linux, what the parent took counts in ru_maxrss too.
+status = Path("/proc/self/status")  # On Linux, ru_maxrss includes the memory of the parent.
 peak = re.search(r"VmHWM:\\s*([0-9]+) kB", status.read_text())[1] if status.exists() else (
     resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 print(report.found.total(), len(report.findings), int(peak) >> 10)

@@ -1,4 +1,4 @@
-"""Every field of every request of the contract, to be filled with what it was not made for."""
+"""Every field of every request of the contract, to be filled with values that it was not made for."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def ways(descriptor: Any, kinds: tuple[int, ...]) -> Iterator[Way]:
 
 
 def filled(message: M, way: Way, value: object) -> M:
-    """A copy of a message with this in the field; what is around the field is made where it is missing."""
+    """A copy of a message with this in the field; missing messages around the field are made."""
     copy = type(message).FromString(message.SerializeToString())
     holder: Any = copy
     for step in way[:-1]:

@@ -68,7 +68,7 @@ def draft(**fields: Any) -> ledger.Draft:
 
 
 def refine(*drafts: ledger.Draft, **fields: Any) -> ledger.RefineRequest:
-    """A refine of these drafts that is good but for what is said."""
+    """A refine of these drafts, valid except for the given fields."""
     given = {"request_id": REQUEST_ID, "author_ref": AUTHOR, "drafts": drafts or [draft()], **fields}
     return ledger.RefineRequest(**given)
 
@@ -83,7 +83,7 @@ def refine_schema(schema: Any, **fields: Any) -> ledger.RefineRequest:
 
 
 def bomb(levels: int) -> tuple[Any, Any]:
-    """A schema that asks twice at each level, and a document with so many levels that does not satisfy it."""
+    """A schema that looks twice at each level, and a document of these levels that does not satisfy it."""
     schema: dict[str, Any] = {f"s{levels}": {"type": "string"}}
     document_: Any = {}
     for level in range(levels):
@@ -94,7 +94,7 @@ def bomb(levels: int) -> tuple[Any, Any]:
 
 
 def nested_lists(levels: int) -> bytes:
-    """A google.protobuf.Value of so many lists in lists, which no library would write."""
+    """A google.protobuf.Value of lists nested this deep, which no library would write."""
     value = b""
     for _ in range(levels):
         value = _tagged(6, _tagged(1, value))

@@ -1,4 +1,4 @@
-"""Processes, what they are given, and what they come to: carried out by the engine alone and on Temporal."""
+"""Processes with their inputs and outcomes: executed by the engine alone and on Temporal."""
 
 from tests.cases.scenarios.calls import CALLS
 from tests.cases.scenarios.data import DATA

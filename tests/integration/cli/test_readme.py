@@ -27,7 +27,7 @@ def first_refine() -> str:
 
 
 class Reader:
-    """Does what the page says, in an empty folder with the examples, on ports of its own."""
+    """Follows the page, in an empty folder with the examples, on ports of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

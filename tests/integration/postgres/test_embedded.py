@@ -66,7 +66,7 @@ async def test_a_pid_file_from_before_a_reboot_is_no_obstacle(
     server = EmbeddedPostgres(short_folder / "pg", bin_dir=postgres_bin)
     with server:
         stale = (server.data / "postmaster.pid").read_text().splitlines()
-    # The number belongs to somebody else by now: to this very test.
+    # The number belongs to another process by now: to this very test.
     stale[0] = str(os.getpid())
     (server.data / "postmaster.pid").write_text("\n".join(stale) + "\n")
     with server:

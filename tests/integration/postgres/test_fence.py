@@ -30,7 +30,7 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def refine(url: str, count: int = 1) -> None:
-    """Refine in one of some databases of one ledger: what is known of one is another history in the other."""
+    """Refine in one of several databases of one ledger: for the others that is another history."""
     async with await open_pool(url, application_name="t", max_size=1) as pool:
         for _ in range(count):
             await Store(pool).refine(*columns([request(draft("x"), request_id=str(uuid4()))]))

@@ -1,4 +1,4 @@
-"""A service beside those who migrate, and beside those who change functions by hand."""
+"""A service while somebody migrates, or changes functions by hand."""
 
 from __future__ import annotations
 

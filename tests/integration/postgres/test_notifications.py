@@ -15,7 +15,7 @@ from tests.support.waiting import until
 async def test_the_session_begins_again_when_all_connections_are_given_up(
     database: Database, url: str | None
 ) -> None:
-    """The server that it listens to may be the one that was left behind, where nobody tells anything."""
+    """It may listen to the server that was left behind, which notifies of nothing."""
     heard: list[int] = []
     async with (
         await open_pool(database.app_url, application_name="t") as pool,

@@ -75,7 +75,7 @@ def scripts(tmp_path: Path) -> Path:
 
 
 async def starts(database: Database, release: Release) -> list[str]:
-    """Start a service of a release, and say what it logs."""
+    """Start a service of a release, and return its log."""
     with capture_logs() as logged:
         opening = opened(
             database.app_url, application_name="t", max_size=2, writes=True, patience=0, release=release

@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE, until
 
 
 async def end(owner_url: str, pid: int) -> None:
-    """Have a session ended by somebody else, and see that it is gone."""
+    """Have a session ended by another one, and check that it is gone."""
     connection = await asyncpg.connect(owner_url)
     try:
         assert await connection.fetchval("select pg_terminate_backend($1, 5000)", pid)

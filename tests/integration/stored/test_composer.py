@@ -1,4 +1,4 @@
-"""Composing from the ledger, and from what is not stored: the same refusals, one read, one compilation."""
+"""Composing stored and unstored schemas: the same refusals, one read, one compilation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from refinery.vibes v, lateral (select distinct q.ref from refinery.schema_pins(
 
 
 class Counted(Ledger):
-    """A ledger that counts what it is asked."""
+    """A ledger that counts its queries."""
 
     asked = 0
 

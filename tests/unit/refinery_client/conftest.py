@@ -259,7 +259,7 @@ class SmallResolver(resolver_grpc.ResolverServiceServicer):
 
 @dataclass
 class SmallProcesses(process_grpc.ProcessServiceServicer):
-    """Answers as it was told; `failures` are raised first, one a call."""
+    """Gives the answers set by a test; `failures` are raised first, one a call."""
 
     failures: list[Exception] = field(default_factory=list)
     calls: list[Any] = field(default_factory=list)

@@ -144,7 +144,7 @@ def test_a_status_of_somebody_else_is_a_refusal_too(code: Any) -> None:
 
     caught = refusal_from(error)
 
-    # A call that its caller cancels never comes here; one that somebody dropped is sent again.
+    # A call that its caller cancels never comes here; one that the server dropped is sent again.
     wanted = grpc.StatusCode.UNAVAILABLE if code is grpc.StatusCode.CANCELLED else code
     assert caught.code == wanted.value[0]
     assert caught.reason

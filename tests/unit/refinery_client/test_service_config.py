@@ -49,7 +49,7 @@ def test_attempts_reach_over_ten_seconds_and_end_before_their_deadline() -> None
         assert policy["maxAttempts"] == 5
         assert 0.8 * sum(pauses) >= 10
         assert 1.2 * sum(pauses) + 5 <= float(config.get("timeout", "60s").removesuffix("s"))
-    # Who waits for a server needs a deadline, or waits for ever where nobody serves.
+    # A call that waits for a server needs a deadline, or it waits for ever if there is none.
     assert unary["waitForReady"] is refine["waitForReady"] is True
     assert not {"waitForReady"} & (streams.keys() | once.keys())
 

@@ -26,7 +26,7 @@ ANSWER = pb.RefineStreamResponse
 
 
 class Shapes:
-    """Answers with what it is asked; raises `error` when it is asked for "refuse"."""
+    """Echoes the request; raises `error` for the request "refuse"."""
 
     def __init__(self, drain: Drain) -> None:
         self.drain = drain

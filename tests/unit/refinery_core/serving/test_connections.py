@@ -21,7 +21,7 @@ AT_ONCE = 4_000
 
 
 def pinging(seconds: float) -> list[tuple[str, int]]:
-    """A client that asks so often whether the server is there, however long nobody says anything."""
+    """A client that pings this often, also while there is no traffic."""
     return [
         ("grpc.keepalive_time_ms", round(seconds * 1e3)),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -47,7 +47,7 @@ async def test_the_line_of_a_refused_call_has_its_code_and_reason(server: Any) -
 
 
 async def until_logged(lines: list[Any]) -> None:
-    """Wait for the line of a call: who is refused hears it before the call has ended."""
+    """Wait for the line of a call: a refused caller gets the answer before the line is written."""
     async with asyncio.timeout(PATIENCE):
         while not any(line["event"] == "call" for line in lines):
             await asyncio.sleep(0.005)

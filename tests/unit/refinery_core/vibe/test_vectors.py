@@ -1,4 +1,4 @@
-"""The public formats: what Python computes is what the stored vectors say."""
+"""The public formats: Python computes the stored vectors."""
 
 from __future__ import annotations
 
