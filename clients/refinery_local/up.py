@@ -189,6 +189,10 @@ def _environment(server: EmbeddedPostgres) -> dict[str, str]:
         # One address cannot be that of three services.
         "REFINERY_METRICS_LISTEN": "",
         "REFINERY_HEALTH_LISTEN": "",
+        # Those of the person who starts it; the worker has a certificate of its own.
+        "REFINERY_TOKEN": "",
+        "REFINERY_TOKEN_FILE": "",
+        "REFINERY_TOKEN_COMMAND": "",
     }
 
 

@@ -25,9 +25,14 @@ def claims(token: str) -> dict[str, object]:
     return found
 
 
-def test_another_principal_is_refused_granted_acts_and_is_withdrawn(short_folder: Path) -> None:
+def test_another_principal_is_refused_granted_acts_and_is_withdrawn(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = short_folder / "data"
-    running = Running(data, ledger_port=free_port(), resolver_port=free_port(), processes=False, secure=True)
+    names = ("ledger_port", "resolver_port", "process_port", "temporal_port", "temporal_ui_port")
+    monkeypatch.setenv("REFINERY_TOKEN", "of whoever starts it, and not of the worker")
+    running = Running(data, **{name: free_port() for name in names}, secure=True)
+    monkeypatch.delenv("REFINERY_TOKEN")
     source = f". {data / 'secure/env'}"
     token = f"refinery token --for ada --group desk --data {data}"
     group = f"group:{ISSUER}#desk"
@@ -50,7 +55,8 @@ def test_another_principal_is_refused_granted_acts_and_is_withdrawn(short_folder
         refusal = json.loads(shell(f"{as_ada} {refine} aug:/roles/local", 1))
         assert refusal["reason"] == "PERMISSION_DENIED"
         assert refusal["metadata"]["principal"] == ada
-        assert "UNAUTHENTICATED" in shell(f"REFINERY_TOKEN=forged {refine} aug:/roles/local", 1)
+        for line in (f"{refine} aug:/roles/local", "refinery execution list", "refinery resolve aug:/a"):
+            assert "UNAUTHENTICATED" in shell(f"REFINERY_TOKEN=forged {line}", 1)
 
         shell(desk([group]))
         done = json.loads(shell(f"{as_ada} {refine} aug:/roles/desk"))["refinement"]

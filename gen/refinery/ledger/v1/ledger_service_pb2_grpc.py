@@ -32,8 +32,8 @@ class LedgerServiceStub:
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
     refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
     retry with the same request_id. ABORTED: read again, decide again, send a new
-    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
-    the request.
+    request. RESOURCE_EXHAUSTED: retry later, or with less. UNAUTHENTICATED: retry
+    with another token or certificate. Any other code: change the request.
 
     Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
     cancel, is a call that the server dropped before it read it, because it
@@ -138,8 +138,8 @@ class LedgerServiceServicer:
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
     refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
     retry with the same request_id. ABORTED: read again, decide again, send a new
-    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
-    the request.
+    request. RESOURCE_EXHAUSTED: retry later, or with less. UNAUTHENTICATED: retry
+    with another token or certificate. Any other code: change the request.
 
     Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
     cancel, is a call that the server dropped before it read it, because it
@@ -228,7 +228,8 @@ class LedgerServiceServicer:
         """WatchVibes sends every refinement after a position, in order, none missed
         and none twice, and goes on as new ones are committed. When the server
         drains, and after about five minutes, the stream ends with UNAVAILABLE
-        (reason DRAINING): call again with the last position received.
+        (reason DRAINING): call again with the last position received. It ends with
+        UNAUTHENTICATED when the caller's token expires: call again with a new one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -380,8 +381,8 @@ class LedgerService:
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
     refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
     retry with the same request_id. ABORTED: read again, decide again, send a new
-    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
-    the request.
+    request. RESOURCE_EXHAUSTED: retry later, or with less. UNAUTHENTICATED: retry
+    with another token or certificate. Any other code: change the request.
 
     Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
     cancel, is a call that the server dropped before it read it, because it

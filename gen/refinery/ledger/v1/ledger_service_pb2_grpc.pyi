@@ -19,8 +19,8 @@ class LedgerServiceStub:
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
     refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
     retry with the same request_id. ABORTED: read again, decide again, send a new
-    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
-    the request.
+    request. RESOURCE_EXHAUSTED: retry later, or with less. UNAUTHENTICATED: retry
+    with another token or certificate. Any other code: change the request.
 
     Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
     cancel, is a call that the server dropped before it read it, because it
@@ -71,7 +71,8 @@ class LedgerServiceStub:
     """WatchVibes sends every refinement after a position, in order, none missed
     and none twice, and goes on as new ones are committed. When the server
     drains, and after about five minutes, the stream ends with UNAVAILABLE
-    (reason DRAINING): call again with the last position received.
+    (reason DRAINING): call again with the last position received. It ends with
+    UNAUTHENTICATED when the caller's token expires: call again with a new one.
     """
     CreateBranch: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CreateBranchRequest, _ledger_service_pb2.CreateBranchResponse]
     """CreateBranch makes a line of versions that starts from what its parent has
@@ -103,8 +104,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     Every refusal carries a google.rpc.ErrorInfo whose reason is a value of
     refinery.vibe.v1.ErrorReason. The code alone decides what to do. UNAVAILABLE:
     retry with the same request_id. ABORTED: read again, decide again, send a new
-    request. RESOURCE_EXHAUSTED: retry later, or with less. Any other code: change
-    the request.
+    request. RESOURCE_EXHAUSTED: retry later, or with less. UNAUTHENTICATED: retry
+    with another token or certificate. Any other code: change the request.
 
     Errors of gRPC itself have no ErrorInfo. CANCELLED, where the caller did not
     cancel, is a call that the server dropped before it read it, because it
@@ -213,7 +214,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         """WatchVibes sends every refinement after a position, in order, none missed
         and none twice, and goes on as new ones are committed. When the server
         drains, and after about five minutes, the stream ends with UNAVAILABLE
-        (reason DRAINING): call again with the last position received.
+        (reason DRAINING): call again with the last position received. It ends with
+        UNAUTHENTICATED when the caller's token expires: call again with a new one.
         """
 
     @_abc_1.abstractmethod

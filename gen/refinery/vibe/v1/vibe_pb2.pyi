@@ -411,7 +411,8 @@ class Refinement(_message.Message):
     request_id: _builtins.str
     """request_id is the UUID that the client chose."""
     principal: _builtins.str
-    """principal is the caller that the transport authenticated (`anonymous` while
+    """principal is the caller as it was authenticated: `spiffe://...`,
+    `x509:<name>`, `jwt:<issuer>#<subject>`, at most 512 bytes (`anonymous` while
     authentication is off).
     """
     author_ref: _builtins.str
