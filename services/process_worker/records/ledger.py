@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from refinery_client import DeadlineExceeded, Refinery, Unreachable, Vibe
-from refinery_core.errors import AnotherLedger, LedgerUnavailable, RefinementNotFound
+import structlog
+
+from refinery_client import DeadlineExceeded, NoToken, Refinery, Unreachable, Vibe
+from refinery_core.errors import AnotherLedger, LedgerUnavailable, RefinementNotFound, Unauthenticated
 from refinery_core.vibe.model import Context, Refinement
 
 _READY_SECONDS: Final = 2.0
+
+_log = structlog.get_logger("refinery.ledger")
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,7 @@ def answering() -> Iterator[None]:
         raise LedgerUnavailable(problem=problem) from refusal
     except DeadlineExceeded as refusal:
         raise LedgerUnavailable(problem="it did not answer in time") from refusal
+    except (Unauthenticated, NoToken) as refusal:
+        # Whoever called this worker is known, and would look for the fault in a token of their own.
+        _log.error("the ledger does not know this worker", problem=refusal.metadata["problem"])
+        raise LedgerUnavailable(problem="it does not know this worker; its log says more") from refusal

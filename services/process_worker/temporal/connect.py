@@ -27,8 +27,8 @@ from process_worker.records.ledger import Ledger
 from process_worker.records.record import EXECUTIONS
 from process_worker.settings import Settings
 from process_worker.workflow.messages import PROCESS_KEY
-from refinery_client import Draft
-from refinery_core.errors import LedgerUnavailable, RefineryError
+from refinery_client import Draft, NoToken
+from refinery_core.errors import LedgerUnavailable, RefineryError, Unauthenticated
 from refinery_core.settings import CannotStart, content_of
 from refinery_core.vibe.model import VibeType
 
@@ -91,6 +91,11 @@ async def see_author(ledger: Ledger, author_ref: str) -> None:
     draft = Draft(type=VibeType.RECORD, id=f"{EXECUTIONS}payloads")
     try:
         await ledger.refinery.refine(author_ref=author_ref, drafts=[draft], validate_only=True)
+    except (Unauthenticated, NoToken) as refusal:
+        raise CannotStart(
+            f"The ledger does not know this worker. {refusal.message} A token comes from REFINERY_TOKEN, "
+            "REFINERY_TOKEN_FILE or REFINERY_TOKEN_COMMAND, a certificate from REFINERY_TLS_CERT."
+        ) from refusal
     except RefineryError as refusal:
         raise CannotStart(f"REFINERY_WORKER_AUTHOR_REF cannot be an author: {refusal.message}") from refusal
 

@@ -135,6 +135,9 @@ async def serve(
     async def is_ready() -> bool:
         return authentication.is_ready and await readiness()
 
+    if authentication.is_on:
+        issuers = [issuer.name for issuer in authentication.issuers]
+        _log.info("callers are asked who they are", certificates=authentication.certificates, issuers=issuers)
     server = Standing(make, listen)
     async with contextlib.AsyncExitStack() as beside:
         if health_listen is not None:

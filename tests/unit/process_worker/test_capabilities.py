@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from process_worker.activities.outside.calls import Calls
 from process_worker.activities.outside.functions import Caller, LedgerFunctions, call
@@ -16,21 +17,27 @@ from process_worker.door.capabilities import Capabilities
 from process_worker.door.commands import CallCapability
 from process_worker.engine.faults import Fault
 from process_worker.jq.evaluator import Evaluator
-from process_worker.records.ledger import Ledger
+from process_worker.records.ledger import Ledger, answering
+from process_worker.temporal.connect import see_author
 from process_worker.workflow.steps import Behalf
 from refinery_client import Refinery
-from refinery_client.refusals import Refused
+from refinery_client.refusals import NoToken, Refused
 from refinery_core.errors import (
     CATALOGUE,
     Code,
     LedgerUnavailable,
     Overloaded,
+    RefineryError,
     SolutionInvalid,
+    Unauthenticated,
     VibeNotFound,
     Violation,
 )
 from refinery_core.serving.capacity import Capacity
+from refinery_core.settings import CannotStart
 from refinery_core.vibe.documents import parse
+from tests.cases.issuing import Issuing, trusting
+from tests.unit.refinery_client.conftest import serving
 
 NOBODY = "127.0.0.1:9"
 COMMAND = CallCapability(uuid.uuid4(), "aug:/x", "main@roles/local?1", parse("{}"), "main")
@@ -73,10 +80,34 @@ def test_a_refusal_is_a_fault_with_its_first_violations() -> None:
     assert as_fault(VibeNotFound(reference="aug:/x")).problem.status == 404
 
 
+@pytest.mark.parametrize(
+    "refusal", [Unauthenticated(problem="no token came"), NoToken(problem="it is empty")]
+)
+def test_callers_of_a_worker_that_the_ledger_does_not_know_are_not_told_that_they_are_not_known(
+    refusal: RefineryError,
+) -> None:
+    with (
+        capture_logs() as logged,
+        pytest.raises(LedgerUnavailable, match="does not know this worker"),
+        answering(),
+    ):
+        raise refusal
+    assert [line["problem"] for line in logged] == [refusal.metadata["problem"]]
+
+
+async def test_a_worker_whom_the_ledger_does_not_know_does_not_start() -> None:
+    async with serving(trusting(Issuing()), token="forged") as small:
+        with pytest.raises(CannotStart, match="The ledger does not know this worker") as caught:
+            await see_author(Ledger(small.refinery), "main@roles/local?1")
+    assert "REFINERY_TOKEN_FILE" in str(caught.value)
+    assert "forged" not in str(caught.value)
+
+
 def test_what_may_be_answered_later_is_told_from_what_is_decided() -> None:
     refusals = {name: kind.__new__(kind) for name, kind in CATALOGUE.items()}
     later = {name for name, refusal in refusals.items() if is_for_now(refusal)}
     assert {"LEDGER_UNAVAILABLE", "OVERLOADED", "STORAGE_FULL", "OUTCOME_UNKNOWN", "DRAINING"} <= later
+    assert "UNAUTHENTICATED" in later, "it is this worker who is not known, and the process is not to blame"
     assert later.isdisjoint({"VIBE_NOT_FOUND", "REVISION_CONFLICT", "REQUEST_ID_REUSED", "INTERNAL"})
     assert "ANSWER_TOO_LARGE" not in later
     too_large = Refused(

@@ -92,14 +92,16 @@ def test_a_wrong_command_is_one_sentence_and_exit_code_2(
     assert len(err.splitlines()) == 2
 
 
-@pytest.mark.parametrize(
-    "tokens", [["verify", "--url", "postgresql:///x?host=/nowhere"], ["migrate", "--url", "x"]]
-)
-def test_a_database_that_is_not_there_is_one_sentence_and_exit_code_1(
-    capsys: Capsys, tokens: list[str]
-) -> None:
-    assert run(tokens) == 1
-    assert capsys.readouterr().err.startswith("error: The database cannot be ")
+@pytest.mark.parametrize("verb", ["verify", "migrate"])
+def test_a_database_that_is_not_there_is_one_sentence_and_exit_code_1(capsys: Capsys, verb: str) -> None:
+    for url, sentence in (
+        ("postgresql:///x?host=/nowhere", "The database cannot be "),
+        ("x", "The address of the database cannot be read"),
+    ):
+        assert run([verb, "--url", url]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {sentence}")
+        assert len(err.splitlines()) == 1
 
 
 def test_a_ledger_that_is_not_there_is_told_with_what_to_do(capsys: Capsys) -> None:

@@ -7,7 +7,8 @@ from typing import Final
 from process_worker.engine.faults import Fault, standard
 from refinery_core.errors import AnotherLedger, Code, Overloaded, RefineryError, StorageFull
 
-_FOR_NOW: Final = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED}
+# UNAUTHENTICATED is about the worker itself: nothing that a process says can mend it, and an operator can.
+_FOR_NOW: Final = {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.CANCELLED, Code.UNAUTHENTICATED}
 _MENDABLE: Final = {Overloaded.reason, StorageFull.reason, AnotherLedger.reason}
 """Reasons that pass, or that an operator mends; others with the same codes are final."""
 _KINDS: Final = {
@@ -19,7 +20,6 @@ _KINDS: Final = {
     Code.FAILED_PRECONDITION: ("runtime", 412),
     Code.RESOURCE_EXHAUSTED: ("runtime", 413),
     Code.PERMISSION_DENIED: ("authorization", 403),
-    Code.UNAUTHENTICATED: ("authentication", 401),
 }
 _VIOLATIONS: Final = 5
 

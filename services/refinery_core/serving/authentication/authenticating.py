@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-import structlog
 
 from refinery_core.errors import Unauthenticated
 from refinery_core.serving.authentication.certificates import certified
@@ -24,8 +23,6 @@ from refinery_core.serving.authentication.sources import FileSource, source_of
 from refinery_core.serving.authentication.tokens import Known, Tokens
 from refinery_core.serving.principal import NOBODY_IN_PARTICULAR, Caller
 from refinery_core.settings import CannotStart, from_environment
-
-_log = structlog.get_logger("refinery.authentication")
 
 _KEY: Final = "authorization"
 _SCHEME: Final = "bearer "
@@ -105,7 +102,6 @@ async def authenticating(settings: AuthenticationSettings | None = None) -> Asyn
     settings = settings or from_environment(AuthenticationSettings)
     if "jwt" not in settings.ways:
         refuse_unused(settings)
-        _log.info("authentication", auth=settings.auth)
         yield Authentication(certificates="tls" in settings.ways)
         return
     rules = token_rules(settings)
@@ -116,9 +112,6 @@ async def authenticating(settings: AuthenticationSettings | None = None) -> Asyn
             await issuer.looked()
             if isinstance(issuer.source, FileSource) and issuer.problem is not None:
                 raise CannotStart(f"REFINERY_JWT_JWKS: {issuer.source.where}: {issuer.problem}.")
-        _log.info(
-            "authentication", auth=settings.auth, issuers=list(rules.issuers), audiences=rules.audiences
-        )
         tokens = Tokens(issuers, rules.audiences, groups_claim=settings.jwt_groups_claim)
         yield Authentication(tokens, certificates="tls" in settings.ways, issuers=issuers)
     finally:

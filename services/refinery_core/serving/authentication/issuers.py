@@ -55,6 +55,9 @@ class Issuer:
         except BadKeys as bad:
             self._tell(str(bad))
             return False
+        except Exception as unforeseen:  # noqa: BLE001 -- whatever it is, keys have to be looked for again
+            self._tell(f"they cannot be read: {type(unforeseen).__name__}")
+            return False
         if raw is None and self.problem is not None:
             return False  # The file is still the bad one.
         if changed:

@@ -156,6 +156,18 @@ async def test_a_bad_answer_leaves_the_last_good_keys(ask: Any, answer: Any, pro
                 await until(lambda: good() == 1)
 
 
+async def test_what_nobody_foresaw_does_not_end_the_look_for_keys(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ask() as asking:
+        with monkeypatch.context() as patch:
+            patch.setattr(issuers, "read_keys", lambda _: 1 / 0)
+            replace(asking.jwks, asking.issuing.jwks)
+            await until(lambda: good() == 0)
+        replace(asking.jwks, asking.issuing.jwks)
+        await until(lambda: good() == 1)
+
+
 async def test_a_url_that_does_not_answer_lets_nobody_in_until_it_does(ask: Any, tmp_path: Path) -> None:
     async with web() as served:
         issuing = Issuing()
