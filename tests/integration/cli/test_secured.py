@@ -13,8 +13,8 @@ from cryptography import x509
 from refinery_core.certificates import Files, read
 from refinery_local.authority import Authority, this_person
 from refinery_local.up import up
-from tests.support.command import PROGRAMS
 from tests.integration.cli.test_up import Running
+from tests.support.command import PROGRAMS
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE
 
