@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.cases.issuing import Issuing, trusting
 
 from process_worker.activities.outside.calls import Calls
 from process_worker.activities.outside.functions import Caller, LedgerFunctions, call
@@ -37,6 +36,7 @@ from refinery_core.errors import (
 from refinery_core.serving.capacity import Capacity
 from refinery_core.settings import CannotStart
 from refinery_core.vibe.documents import parse
+from tests.support.issuing import Issuing, trusting
 from tests.unit.refinery_client.conftest import serving
 
 NOBODY = "127.0.0.1:9"
