@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import grpc
 
 from refinery_client.identity import Identity
+from refinery_client.reading import reads_as
 from refinery_client.refusals import refusal_from, unanswered
 from refinery_client.tokens import Tokens, bearing
 from refinery_core.errors import Code, RefineryError
@@ -56,7 +57,7 @@ class Patience:
 
     def metadata(self, token: str | None) -> tuple[tuple[str, str], ...]:
         """Give the metadata of a call that carries a token."""
-        return self.identity.metadata + bearing(token)
+        return self.identity.metadata + bearing(token) + reads_as()
 
     async def call(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, timeout_seconds: float | None

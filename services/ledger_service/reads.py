@@ -77,6 +77,7 @@ class Asked(Generic[T, M]):
     token: str
     write: Callable[[T], M]
     reader: Reader = READS_EVERYTHING
+    seal: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
     until = min(filter_.until or NOW, await database.last_position())
     key: Key = (filter_.id_prefix, 0, 0) if by_id else (filter_.after, MAX_INT4)
     if asked.token:
-        until, key = open_token(asked.token, filter_, (str, int, int) if by_id else (int, int))
+        until, key = open_token(asked.token, filter_, (str, int, int) if by_id else (int, int), asked.seal)
         if key[-1] > MAX_INT4:
             raise InvalidPageToken
 
@@ -172,7 +173,7 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
 
     candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
-    return Page(items, page_token(filter_, until, [*last]) if last else "")
+    return Page(items, page_token(filter_, until, [*last], asked.seal) if last else "")
 
 
 def _vibe_query(filter_: VibeFilter, until: int, key: Key, size: int) -> tuple[str, tuple[object, ...]]:
@@ -201,7 +202,7 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
     until = await vibes.as_of(revisions.context)
     key: Key = (until, MAX_INT4)
     if asked.token:
-        until, key = open_token(asked.token, revisions, (int, int))
+        until, key = open_token(asked.token, revisions, (int, int), asked.seal)
         if key[-1] > MAX_INT4:
             raise InvalidPageToken
     lines = await vibes.database.fetch("branch_chain", revisions.context.branch, until)
@@ -225,7 +226,7 @@ async def list_revisions(vibes: Vibes, revisions: Revisions, asked: Asked[Vibe, 
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
     if not items and not asked.token:
         raise VibeNotFound(reference=f"aug:/{revisions.id}")
-    return Page(items, page_token(revisions, until, [*last]) if last else "")
+    return Page(items, page_token(revisions, until, [*last], asked.seal) if last else "")
 
 
 async def list_refinements(
@@ -235,7 +236,7 @@ async def list_refinements(
     until = min(filter_.until or NOW, await database.last_position())
     key: Key = (filter_.after,)
     if asked.token:
-        until, key = open_token(asked.token, filter_, (int,))
+        until, key = open_token(asked.token, filter_, (int,), asked.seal)
 
     async def read(key: Key, count: int) -> list[Candidate[Refinement]]:
         if filter_.author_ref:
@@ -247,21 +248,21 @@ async def list_refinements(
 
     candidates = in_chunks(read, key, asked.size + 1, REFINEMENTS_AT_ONCE)
     items, last = await filled(candidates, asked.size, asked.write)
-    return Page(items, page_token(filter_, until, [*last]) if last else "")
+    return Page(items, page_token(filter_, until, [*last], asked.seal) if last else "")
 
 
 async def list_branches(database: Database, prefix: str, asked: Asked[Branch, M]) -> Page[M]:
     """A page of branches, by name."""
     filter_, key = ("branches", prefix), [""]
     if asked.token:
-        _, key = open_token(asked.token, filter_, (str,))
+        _, key = open_token(asked.token, filter_, (str,), asked.seal)
 
     async def read(key: Key, count: int) -> list[Candidate[Branch]]:
         rows = await database.fetch("list_branches", prefix, prefix + AFTER_ANY, *key, count)
         return [((row["name"],), _branch(row, asked.reader)) for row in rows]
 
     items, last = await filled(in_chunks(read, key, asked.size + 1, asked.size + 1), asked.size, asked.write)
-    return Page(items, page_token(filter_, 0, [*last]) if last else "")
+    return Page(items, page_token(filter_, 0, [*last], asked.seal) if last else "")
 
 
 def _vibe(row: Mapping[str, Any], reader: Reader) -> Vibe | None:

@@ -111,6 +111,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """What the caller may read."""
         return await self.rights.reader(current_caller())
 
+    async def _asked(self, request: _PageRequest, write: Callable[[T], M]) -> Asked[T, M]:
+        """The page that is asked for, and what the caller may read of it."""
+        reader = await self._reader()
+        seal = await self.rights.seal(reader)
+        return Asked(page_size(request.page_size), request.page_token, write, reader, seal)
+
     async def _vibe(self, request: pb.GetVibeRequest) -> Vibe:
         name = request.WhichOneof("name")
         if name == "digest":
@@ -149,7 +155,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of Vibes."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        asked = _asked(request, partial(vibe_message, full=full, form=form), await self._reader())
+        asked = await self._asked(request, partial(vibe_message, full=full, form=form))
         page = await reads.list_vibes(self.vibes, wire.vibe_filter(request), asked, full=full)
         return pb.ListVibesResponse(vibes=page.items, next_page_token=page.next_page_token)
 
@@ -159,7 +165,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         """List a page of versions."""
         full = wants_full(request.view, absent=False)
         form = document_form(context.invocation_metadata())
-        asked = _asked(request, partial(vibe_message, full=full, form=form), await self._reader())
+        asked = await self._asked(request, partial(vibe_message, full=full, form=form))
         page = await reads.list_revisions(self.vibes, wire.revisions(request), asked, full=full)
         return pb.ListRevisionsResponse(vibes=page.items, next_page_token=page.next_page_token)
 
@@ -175,7 +181,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         self, request: pb.ListRefinementsRequest, context: Context[Any, Any]
     ) -> pb.ListRefinementsResponse:
         """List a page of refinements."""
-        asked = _asked(request, refinement_message, await self._reader())
+        asked = await self._asked(request, refinement_message)
         page = await reads.list_refinements(self.vibes.database, wire.refinement_filter(request), asked)
         return pb.ListRefinementsResponse(refinements=page.items, next_page_token=page.next_page_token)
 
@@ -220,7 +226,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     ) -> pb.ListBranchesResponse:
         """List a page of branches."""
         prefix = prefix_from(request.name_prefix, "name_prefix")
-        asked = _asked(request, branch_message, await self._reader())
+        asked = await self._asked(request, branch_message)
         page = await reads.list_branches(self.vibes.database, prefix, asked)
         return pb.ListBranchesResponse(branches=page.items, next_page_token=page.next_page_token)
 
@@ -250,7 +256,3 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
 class _PageRequest(Protocol):
     page_size: int
     page_token: str
-
-
-def _asked(request: _PageRequest, write: Callable[[T], M], reader: Reader) -> Asked[T, M]:
-    return Asked(page_size(request.page_size), request.page_token, write, reader)

@@ -50,6 +50,8 @@ class DocumentForm(enum.StrEnum):
 
 LEDGER_ID_KEY = "refinery-ledger-id"
 """The metadata of every answer of ledger and resolver: which ledger it comes from."""
+READS_AS_KEY = "refinery-reads-as"
+"""The metadata of a call by whoever carries executions out: the id of the Role whose rights it reads with."""
 
 
 def document_form(metadata: Iterable[tuple[str, str | bytes]] | None) -> DocumentForm:

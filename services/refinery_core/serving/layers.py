@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
@@ -15,9 +16,9 @@ from refinery_core.errors import AnotherLedger, Unauthenticated
 from refinery_core.serving.access_log import AccessLog
 from refinery_core.serving.around import Call, Layer
 from refinery_core.serving.authentication.tokens import EXPIRED
-from refinery_core.serving.principal import set_caller
+from refinery_core.serving.principal import Caller, set_caller
 from refinery_core.serving.refusals import Refusals
-from refinery_core.wire import LEDGER_ID_KEY
+from refinery_core.wire import LEDGER_ID_KEY, READS_AS_KEY
 
 
 class Room:
@@ -75,8 +76,8 @@ class Known:
         if call.method.startswith(_HEALTH):
             return
         known = call.authentication.authenticate(call.context)
-        call.caller = known.caller
-        set_caller(known.caller)
+        call.caller = _reading(known.caller, call)
+        set_caller(call.caller)
         if call.streaming and known.until is not None:
             call.limit = _until(known.until)
             await call.limit.__aenter__()
@@ -99,6 +100,14 @@ class Known:
 _HEALTH: Final = "/grpc.health.v1.Health/"
 _LONGEST_SECONDS: Final = 86_400.0
 """No stream becomes so old, and timers do not reach much further."""
+
+
+def _reading(caller: Caller, call: Call) -> Caller:
+    """The caller, with the Role in whose name it wants to read."""
+    for key, value in call.context.invocation_metadata() or () if caller.authenticated else ():
+        if key == READS_AS_KEY:
+            return replace(caller, reads_as=str(value))
+    return caller
 
 
 def _until(moment: float) -> asyncio.Timeout:

@@ -19,12 +19,14 @@ class Caller:
 
     `principal` is at most 512 bytes: `spiffe://…`, `x509:<name>`, `jwt:<iss>#<sub>` or `anonymous`.
     `groups` are those of its token, each `group:<iss>#<name>`. `authenticated` is False only where
-    REFINERY_AUTH is `none`: then no right is asked for.
+    REFINERY_AUTH is `none`: then no right is asked for. `reads_as` is the id of the Role in whose name
+    it wants to read, which is for whoever carries executions out.
     """
 
     principal: str = ANONYMOUS
     groups: tuple[str, ...] = ()
     authenticated: bool = False
+    reads_as: str = ""
 
 
 NOBODY_IN_PARTICULAR = Caller()

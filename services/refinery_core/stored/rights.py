@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import orjson
 
+from refinery_core.errors import PermissionDenied
 from refinery_core.kept import Kept
 from refinery_core.postgres.database import NOW, Database
 from refinery_core.serving.principal import Caller
-from refinery_core.vibe.roles import GENESIS, READS_EVERYTHING, Reader, Role, Rule
+from refinery_core.vibe.roles import GENESIS, READS_EVERYTHING, Reader, Role, Rule, Verb
 
 REMEMBERED_SECONDS: Final = 1.0
 """So long somebody may still read after a Role was withdrawn, at the most."""
@@ -36,6 +37,7 @@ class Rights:
         self._database = database
         self.root = root
         self._readers = _readers()
+        self._seal: bytes | None = None
 
     async def held(self, names: Sequence[str], as_of: int = NOW) -> list[Held]:
         """
@@ -51,21 +53,43 @@ class Rights:
         return held
 
     async def reader(self, caller: Caller) -> Reader:
-        """What a caller may read, as of at most a second ago; everything where nobody is authenticated."""
+        """
+        What a caller may read, as of at most a second ago; everything where nobody is authenticated.
+
+        Raises:
+            PermissionDenied: it would read in the name of a Role, and carries nothing out.
+        """
         if not caller.authenticated:
             return READS_EVERYTHING
-        names = (caller.principal, *caller.groups)
+        key = (caller.reads_as, caller.principal, *caller.groups)
         now = asyncio.get_running_loop().time()
-        kept = self._readers.get(names)
+        kept = self._readers.get(key)
         if kept is not None and now < kept[1]:
             return kept[0]
-        held = await self.held(names)
-        reader = Reader(
+        reader = await (self._in_name_of(caller) if caller.reads_as else self._own(caller))
+        self._readers.keep(key, (reader, now + REMEMBERED_SECONDS))
+        return reader
+
+    async def _own(self, caller: Caller) -> Reader:
+        held = await self.held((caller.principal, *caller.groups))
+        return Reader(
             (rule for each in held for _, rule in each.role.rules),
             everything=any(each.role.is_genesis for each in held),
         )
-        self._readers.keep(names, (reader, now + REMEMBERED_SECONDS))
-        return reader
+
+    async def _in_name_of(self, caller: Caller) -> Reader:
+        if not (await self._own(caller)).carries_out:
+            raise PermissionDenied(
+                principal=caller.principal,
+                verb=Verb.CARRY_OUT,
+                id=caller.reads_as,
+                branch="main",
+                role="any Role",
+                problem="only whoever carries executions out reads in the name of a Role",
+            )
+        if caller.reads_as == GENESIS:
+            return READS_EVERYTHING
+        return Reader(_rule(row) for row in await self._database.fetch("rules_in_force", caller.reads_as))
 
     async def reader_as(self, caller: Caller, role_id: str) -> Reader:
         """What a caller may read as it writes: whoever carries executions out reads as their author."""
@@ -74,6 +98,16 @@ class Rights:
             return reader
         rows = await self._database.fetch("rules_in_force", role_id)
         return reader.joined(Reader(_rule(row) for row in rows))
+
+    async def seal(self, reader: Reader) -> bytes | None:
+        """The key of the page tokens of a reader; None where they may be read."""
+        if reader.everything:
+            return None
+        if self._seal is None:
+            row = await self._database.first("seal")
+            assert row is not None
+            self._seal = bytes(row["seal"])
+        return self._seal
 
     def forget(self) -> None:
         """Forget what was remembered: a Role was refined."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
+import orjson
 import pytest
 
 from ledger_service.feed import Feed
@@ -15,6 +17,7 @@ from ledger_service.servicer import LedgerServicer
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery.vibe.v1 import vibe_pb2
 from refinery_core.errors import (
+    InvalidPageToken,
     PermissionDenied,
     RefinementNotFound,
     RefineryError,
@@ -155,6 +158,26 @@ async def test_lists_have_what_may_be_read_and_full_pages(
         assert len(page.vibes) == 2
     assert {*refs} == SEEN
     assert len(refs) == len(SEEN)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"id_prefix": ""}, {"branch": "main", "latest_only": True}, {"id_prefix": "o"}]
+)
+async def test_a_page_token_tells_nothing_of_the_hidden(
+    filled: Desk, door: Door, fields: dict[str, Any]
+) -> None:
+    request = pb.ListVibesRequest(page_size=1, **fields)
+    page = await door.ask(BOB, "ListVibes", request)
+    while page.next_page_token:
+        token = page.next_page_token
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        assert b"[" not in raw[:1]
+        assert b"hidden" not in raw
+        forged = base64.urlsafe_b64encode(orjson.dumps(["", 9, ["hidden/1", 0, 0]])).rstrip(b"=").decode()
+        for other in (forged, token[:-2] + ("AA" if token[-2:] != "AA" else "BB")):
+            with pytest.raises(InvalidPageToken):
+                await door.ask(BOB, "ListVibes", pb.ListVibesRequest(page_size=1, page_token=other, **fields))
+        page = await door.ask(BOB, "ListVibes", pb.ListVibesRequest(page_size=1, page_token=token, **fields))
 
 
 async def test_a_list_of_the_hidden_alone_is_empty(filled: Desk, door: Door) -> None:

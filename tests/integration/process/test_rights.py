@@ -42,8 +42,9 @@ from refinery.resolver.v1 import resolver_service_pb2 as resolver_pb
 from refinery.resolver.v1 import resolver_service_pb2_grpc as resolver_grpc
 from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Draft, Execution, Refinery
+from refinery_client.reading import reading_as
 from refinery_client.refusals import refusal_from
-from refinery_core.errors import Unauthenticated
+from refinery_core.errors import PermissionDenied, Unauthenticated
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
 from refinery_core.postgres.verify import verify
@@ -338,6 +339,35 @@ async def test_an_execution_acts_as_its_author_and_says_who_asked(world: World) 
     assert result.principal == result.held_as == f"jwt:{ISSUER}#worker"
     assert result.author_ref == "main@roles/all?1"
     assert result.behalf_ref == started.execution.record_ref
+
+
+async def test_a_capability_reads_no_more_than_the_role_it_is_called_as(world: World) -> None:
+    calling = {
+        "members": [f"jwt:{ISSUER}#clerk"],
+        "may": [{"do": ["call"]}, {"do": ["read"], "ids": ["system/capabilities/**", "schemas/**"]}],
+    }
+    async with world.client("root") as refinery:
+        await refinery.refine(
+            author_ref=GENESIS, drafts=[Draft(type=VibeType.ROLE, id="roles/clerk", solution=calling)]
+        )
+    async with world.client("clerk") as refinery:
+        for reference, is_shown in (("aug:/schemas/any", True), ("aug:/processes/small", False)):
+            for name in ("get-vibe", "trace-lineage"):
+                called = await refinery.call_capability(
+                    f"aug:/system/capabilities/{name}",
+                    author_ref="aug:/roles/clerk",
+                    input={"reference": reference},
+                )
+                assert (called.problem is None) == is_shown, called
+
+
+async def test_nobody_reads_in_the_name_of_a_role_but_whoever_carries_out(world: World) -> None:
+    with reading_as("roles/all"):
+        async with world.client("wrong") as refinery:
+            with pytest.raises(PermissionDenied, match="carries executions out"):
+                await refinery.get_vibe("aug:/processes/small")
+        async with world.client("worker") as refinery:
+            assert (await refinery.get_vibe("aug:/processes/small")).revision == 1
 
 
 async def test_an_execution_fails_at_its_next_commit_once_the_right_is_withdrawn(world: World) -> None:

@@ -13,7 +13,9 @@ from uuid import UUID
 from process_worker.engine.faults import standard
 from process_worker.workflow.steps import Behalf
 from refinery_client import ABSENT, Draft, LineageDirection, Refinery, SchemaForm, Vibe
+from refinery_client.reading import reading_as
 from refinery_core.vibe.model import Context, EdgeType, VibeType
+from refinery_core.vibe.refs import Ref
 
 GROUP: Final = "refinery.capabilities"
 """The group of entry points: their names are those of functions; `refinery.` names are ours."""
@@ -118,11 +120,12 @@ class LedgerFunctions:
 
 
 def _reading(function: Callable[[Any, Caller], Awaitable[Any]]) -> Function:
-    """Turn errors of unfitting arguments, which a schema has let through, into faults."""
+    """Read as the author; turn errors of unfitting arguments, which a schema has let through, into faults."""
 
     async def call(arguments: Any, caller: Caller) -> Any:
         try:
-            return await function(arguments, caller)
+            with reading_as(Ref.parse(caller.behalf.author_ref).id):
+                return await function(arguments, caller)
         except KeyError as missing:
             raise standard("validation", f"the arguments lack {missing}") from None
         except (AttributeError, TypeError, ValueError) as fault:

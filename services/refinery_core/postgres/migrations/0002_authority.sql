@@ -6,6 +6,10 @@ alter table refinery.refinements
 comment on column refinery.refinements.held_as is 'The name, the principal''s own or one of its groups, by which it held the author''s Role, or one with carry-out; NULL where nobody was authenticated.';
 comment on column refinery.refinements.behalf_ref is 'The RECORD of the execution in whose author''s name it was made; NULL where the principal acted for itself.';
 
+alter table refinery.ledger
+    add column seal bytea not null default sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+comment on column refinery.ledger.seal is 'The key of page tokens for callers who may not read everything: such a token would name what they may not.';
+
 create table refinery.role_members (
     ref    text collate "C" not null references refinery.vibes,
     member text collate "C" not null,

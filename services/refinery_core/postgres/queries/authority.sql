@@ -43,3 +43,7 @@ order by c.number desc;
 -- A Role, as it is in force; nulls where there is none. $1 id.
 select v.ref, v.revision, v.solution::text
 from refinery.latest('main', $1, 9223372036854775807) l left join refinery.vibes v on v.ref = l.ref;
+
+-- name: seal
+-- The key of page tokens for callers who may not read everything.
+select seal from refinery.ledger;
