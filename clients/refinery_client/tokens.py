@@ -22,7 +22,7 @@ Ask = Callable[[], Awaitable[str]]
 """Gives a token. It is asked again when the last one is about to expire, or was refused."""
 
 _KEPT_SECONDS: Final = 60.0
-"""How long a token is kept that does not say when it expires."""
+"""For which a token is kept that does not say when it expires."""
 _SPARE_SECONDS: Final = 30.0
 _COMMAND_SECONDS: Final = 30.0
 _MAX_BYTES: Final = 64 << 10
@@ -220,7 +220,7 @@ def _checked(text: str) -> str:
 
 
 def _expiry_of(token: str) -> float | None:
-    """When a token says that it expires, in Unix time; only the server knows whether it is true."""
+    """The expiry that a token claims, in Unix time; only the server knows whether it is true."""
     try:
         part = token.split(".")[1]
         claims = orjson.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))

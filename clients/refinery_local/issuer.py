@@ -30,7 +30,7 @@ _KID: Final = "this-machine"
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """The issuer in a folder, which nobody else may enter. Whoever can read `token.key` can be anybody."""
+    """The issuer in a folder, which nobody else may enter. Its `token.key` makes anybody."""
 
     folder: Path
 

@@ -145,7 +145,7 @@ async def test_a_start_that_fails_shows_no_password(
         },
         "right, no port": {
             "REFINERY_DATABASE_URL": with_password(login, CANARY),
-            "REFINERY_LISTEN": "nowhere",
+            "REFINERY_LISTEN": "127.0.0.1:99999",
         },
     }[form]
     code, said = await asyncio.to_thread(ended, module, environment)

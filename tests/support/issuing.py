@@ -36,7 +36,7 @@ class Pair:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """What is published of it."""
+        """The part of it that is published."""
         kinds: dict[str, Any] = {"RS": RSAAlgorithm, "ES": ECAlgorithm, "Ed": OKPAlgorithm}
         found = kinds[self.algorithm[:2]].to_jwk(self.private.public_key(), as_dict=True)
         return dict(found) | ({} if self.kid is None else {"kid": self.kid}) | {"use": "sig"}
@@ -94,7 +94,7 @@ class Issuing:
 
 
 def trusting(issuing: Issuing) -> Authentication:
-    """What lets in whoever has a token of this issuer, and nobody else."""
+    """Authentication that takes the tokens of this issuer, and nothing else."""
     ring = Ring(old_seconds=0)
     ring.replace(read_keys(issuing.jwks))
     issuer = Issuer(issuing.name, FileSource(""), ring)
@@ -102,7 +102,7 @@ def trusting(issuing: Issuing) -> Authentication:
 
 
 def key_set(*pairs: Pair) -> bytes:
-    """What an issuer with these pairs publishes."""
+    """The key set of an issuer with these pairs."""
     return orjson.dumps({"keys": [one.jwk for one in pairs]})
 
 

@@ -29,7 +29,7 @@ def token(
     """
     Sign a token that the services of `refinery up --secure` take, and print it.
 
-    Whoever can read the folder can be anybody; this is for one machine, and for trying things out.
+    Access to the folder is access as anybody; this is for one machine, and for trying things out.
     """
     for name in (f"jwt:{ISSUER}#{for_}", *(f"group:{ISSUER}#{one}" for one in group)):
         if not is_name(name) or name.endswith("#"):

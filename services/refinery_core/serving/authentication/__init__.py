@@ -1,1 +1,1 @@
-"""Who calls: from a client certificate or a bearer token to a principal and its groups."""
+"""Authentication: from a client certificate or a bearer token to a principal and its groups."""

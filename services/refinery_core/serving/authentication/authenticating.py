@@ -30,7 +30,7 @@ _SEND: Final = "send one as 'authorization: Bearer TOKEN'"
 _CONNECT: Final = "connect with one that is trusted here"
 _ANYBODY: Final = Known(NOBODY_IN_PARTICULAR)
 UNKNOWN: Final = Caller("unknown")
-"""What is logged of a caller who was refused before it was known who it is."""
+"""The caller of a call that was refused before it was known who makes it, as logs have it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _FIRST_PAUSE_SECONDS: Final = 1.0
 WAKE_SECONDS: Final = 10.0
 """The least time between two looks that tokens with an unknown key asked for."""
 START_SECONDS: Final = 10.0
-"""How long a start waits for the keys."""
+"""For which a start waits for the keys."""
 
 _GOOD: Final = Gauge(
     "refinery_jwks_good",
@@ -40,7 +40,7 @@ class Issuer:
     ring: Ring
     _wanted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     problem: str | None = field(default=None, init=False)
-    """Why its keys are not good, while they are not."""
+    """The reason why its keys are not good, while they are not."""
     _looked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def want(self) -> None:

@@ -32,7 +32,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How keys of a kind are read, and the one algorithm that they are for."""
+    """One kind of keys: the way to read them, and the one algorithm that they are for."""
 
     algorithm: str
     members: tuple[str, ...]
@@ -113,7 +113,7 @@ class Ring:
         self._old_seconds = old_seconds
         self._clock = clock
         self._until: dict[Key, float | None] = {}
-        """Until when a key holds; None while it is published."""
+        """The end of each key; None while it is published."""
 
     def __bool__(self) -> bool:
         return any(map(self.holds, self._until))

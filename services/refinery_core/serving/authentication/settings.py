@@ -1,4 +1,4 @@
-"""What a service reads from its environment of who may call."""
+"""The settings of a service that say how its callers show who they are."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def token_rules(settings: AuthenticationSettings) -> TokenRules:
 
 def refuse_unused(settings: AuthenticationSettings) -> None:
     """
-    Refuse settings of tokens where no tokens are asked for: whoever sets them believes that they are.
+    Refuse settings of tokens where no tokens are asked for: their author believes that they are.
 
     Raises:
         CannotStart: there are some.

@@ -1,4 +1,4 @@
-"""Where key sets come from: a file, or an http(s) URL."""
+"""Sources of key sets: a file, or an http(s) URL."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from refinery_core.serving.authentication.keys import MAX_BYTES, BadKeys
 from refinery_core.settings import CannotStart, content_of
 
 GLANCE_SECONDS: Final = 1.0
-"""How often a file is looked at."""
+"""Between two looks at a file."""
 SECONDS: Final = 10.0
-"""How long an answer may take, all of it."""
+"""For an answer, all of it."""
 _MAX_ANSWER: Final = MAX_BYTES + (64 << 10)
 
 
@@ -27,11 +27,11 @@ class Source(Protocol):
 
     @property
     def where(self) -> str:
-        """What the setting says."""
+        """The place, as the setting says it."""
 
     @property
     def every_seconds(self) -> float:
-        """How often to look."""
+        """Seconds between two looks."""
 
     async def read(self) -> bytes | None:
         """
@@ -51,7 +51,7 @@ class FileSource:
 
     @property
     def every_seconds(self) -> float:
-        """How often to look."""
+        """Seconds between two looks."""
         return GLANCE_SECONDS
 
     async def read(self) -> bytes | None:
@@ -78,7 +78,7 @@ class UrlSource:
     """
     A URL, which is fetched again and again. Redirects are not followed, and proxies not asked.
 
-    http is for loopback alone: whoever answers in the place of the issuer makes tokens for everybody.
+    http is for loopback alone: an impostor in the place of the issuer would make tokens for everybody.
     """
 
     where: str
@@ -155,8 +155,8 @@ def source_of(where: str, *, every_seconds: float, ca: str | None) -> Source:
     if url.scheme == "http":
         if not is_loopback(url.hostname or ""):
             raise CannotStart(
-                "REFINERY_JWT_JWKS is fetched by http: whoever answers in its place could make tokens for "
-                "everybody; name it by https, or as a file."
+                "REFINERY_JWT_JWKS is fetched by http: an impostor in its place could make any token. "
+                "Name it by https, or as a file."
             )
         return UrlSource(where, every_seconds, None)
     return UrlSource(where, every_seconds, _trusting(ca))

@@ -74,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"JWT_JWKS": "other.json"}, "other.json: it has no key that can be used"),
         ({"JWT_JWKS": "ps.json"}, "ps.json: it has no key that can be used"),
         ({"JWT_JWKS": "many.json"}, "many.json: it has more than 100 keys"),
-        ({"JWT_JWKS": "http://idp.example/jwks"}, "is fetched by http: whoever answers in its place"),
+        ({"JWT_JWKS": "http://idp.example/jwks"}, "is fetched by http: an impostor in its place"),
         ({"JWT_JWKS": "http://127.0.0.1.evil.example/jwks"}, "is fetched by http"),
         ({"JWT_JWKS": "file:///etc/passwd"}, "has to be the path of a file, or an https URL"),
         ({"JWT_JWKS": "https://ada:secret@idp.example/"}, "an https URL without a login"),
