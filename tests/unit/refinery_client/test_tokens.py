@@ -180,7 +180,7 @@ async def test_the_last_token_is_used_while_it_holds_and_no_other_comes() -> Non
 
 async def test_a_watch_goes_on_with_the_next_token_when_one_expires() -> None:
     issuing = Issuing()
-    source = Given(lambda: issuing.short(1.5))
+    source = Given(lambda: issuing.short(2.5))
     async with serving(trusting(issuing), token=source) as small:
         seen: list[int] = []
 
@@ -188,15 +188,17 @@ async def test_a_watch_goes_on_with_the_next_token_when_one_expires() -> None:
             async with aclosing(small.refinery.watch()) as changes:
                 async for change in changes:
                     seen.append(change.position)
-                    if source.asked > 5 and len(seen) > 3:
+                    if source.asked > 2 and len(seen) > 3:
                         return
 
         watching = asyncio.create_task(watch())
-        async with asyncio.timeout(PATIENCE):
+        async with (
+            asyncio.timeout(PATIENCE),
+            Refinery.connect(ledger=small.address, token=issuing.token()) as writer,
+        ):
             while not watching.done():
-                await small.refinery.refine(
-                    author_ref=ROLE, drafts=[Draft(type=VibeType.RECORD, id=f"r{len(seen)}")]
-                )
+                drafts = [Draft(type=VibeType.RECORD, id=f"r{len(seen)}")]
+                await writer.refine(author_ref=ROLE, drafts=drafts)
                 await asyncio.sleep(0.1)
         await watching
         assert seen == list(range(1, len(seen) + 1))
@@ -204,12 +206,12 @@ async def test_a_watch_goes_on_with_the_next_token_when_one_expires() -> None:
 
 async def test_a_stream_of_refines_goes_on_with_the_next_token_when_one_expires() -> None:
     issuing = Issuing()
-    source = Given(lambda: issuing.short(1.5))
+    source = Given(lambda: issuing.short(2.5))
     async with serving(trusting(issuing), token=source) as small:
 
         async def refines() -> Any:
             number = 0
-            while source.asked < 4:
+            while source.asked < 3:
                 yield Refine(author_ref=ROLE, drafts=[Draft(type=VibeType.RECORD, id=f"r{number}")])
                 number += 1
                 await asyncio.sleep(0.05)

@@ -85,7 +85,7 @@ async def test_the_log_names_the_caller_and_nobody_sees_the_token(ask: Any) -> N
 
 async def test_a_stream_ends_when_the_token_of_its_caller_expires(ask: Any) -> None:
     async with ask() as asking:
-        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(3))}"),)
+        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(4))}"),)
         channel, shapes = asking.server.channel, asking.server.shapes
         watch = channel.unary_stream(PATH + "Watch", REQUEST.SerializeToString, ANSWER.FromString)
         watching = aiter(watch(asked("watch"), metadata=metadata))
@@ -111,7 +111,7 @@ async def test_a_stream_whose_caller_reads_late_ends_as_well(ask: Any) -> None:
             await asyncio.Event().wait()
 
         shapes._answer = large
-        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(3))}"),)
+        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(4))}"),)
         channel = asking.server.channel
         each = channel.stream_stream(PATH + "Each", REQUEST.SerializeToString, ANSWER.FromString)
         call = each(endless(), metadata=metadata)
@@ -136,7 +136,7 @@ async def test_a_stream_whose_caller_reads_late_ends_as_well(ask: Any) -> None:
 async def test_a_call_that_has_begun_is_answered_though_its_token_expires(ask: Any) -> None:
     async with ask() as asking:
         shapes = asking.server.shapes
-        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(2))}"),)
+        metadata = (("authorization", f"Bearer {asking.issuing.token(exp=soon(4))}"),)
         one = asking.server.channel.unary_unary(PATH + "One", REQUEST.SerializeToString, ANSWER.FromString)
         waiting = asyncio.create_task(_answer(one(asked("wait"), metadata=metadata, timeout=60)))
 

@@ -303,7 +303,7 @@ async def test_without_a_kid_the_key_has_to_be_the_only_one_for_its_algorithm(
 
 async def test_a_token_that_was_verified_is_not_taken_beyond_its_end(ask: Any) -> None:
     async with ask() as asking:
-        token = asking.issuing.token(exp=int(time.time()) - LEEWAY_SECONDS + 3)
+        token = asking.issuing.token(exp=int(time.time()) - LEEWAY_SECONDS + 4)
         assert (await asking.call(f"Bearer {token}")).authenticated
 
         async def is_refused() -> bool:
