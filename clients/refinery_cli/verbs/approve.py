@@ -28,7 +28,11 @@ async def approve(
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Answer an execution that waits for an approval. The answer is a RECORD of the Role."""
+    """
+    Answer an execution that waits for an approval.
+
+    The answer is a RECORD of the Role.
+    """
     data: dict[str, Any] = {"approved": not reject}
     if comment:
         data["comment"] = comment

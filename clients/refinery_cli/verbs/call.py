@@ -30,9 +30,10 @@ async def call(
     services: Services = HERE,
 ) -> int:
     """
-    Call a Capability Vibe directly, and print its output. It is not an execution, and not retried.
+    Call a Capability Vibe directly, and print its output.
 
-    Exit code 1 if it gives a problem instead.
+    This is not an execution, and is not retried. Exit code 1 if it gives a
+    problem instead.
     """
     document_, id_ = document_of(input, "--input"), request_id_of(request_id) or uuid.uuid4()
     async with services.connect() as refinery:

@@ -19,7 +19,7 @@ Shell = Annotated[
 
 @app.command
 def install(shell: Shell = None, /) -> None:
-    """Install the completion script for your shell, and load it in the shell's start-up file."""
+    """Install the completion script, and load it in the shell's start-up file."""
     path = command().install_completion(shell=shell)
     say(f"Written to {path}, which the start-up file of your shell now loads; it works in the next shell.")
 

@@ -9,7 +9,7 @@ from refinery_local.folder import stop
 
 
 async def down(*, data: Data = DATA) -> None:
-    """Stop the `refinery up` that runs on a folder, and return when all of it has ended."""
+    """Stop the `refinery up` that runs on a folder, and wait until all has ended."""
     if not await stop(data):
         raise Usage(f"No 'refinery up' is running on {data}.")
     say("Stopped.")

@@ -45,7 +45,7 @@ async def impact(
     *,
     schema: Annotated[
         str | None,
-        document("What it changes to: inline JSON, @FILE, or -; else its latest revision."),
+        document("The changed schema: inline JSON, @FILE, or -. Default: its latest revision."),
     ] = None,
     branch: Branch = "main",
     max_vibes: Annotated[Count, Parameter(help="The most Vibes to check; 0: 10,000.")] = 0,

@@ -31,8 +31,9 @@ async def migrate_(
     """
     Bring a database up to this version; nothing happens if it is there already.
 
-    Functions, views and triggers in the schema `refinery` that no file of this version defines are dropped.
-    A database with newer code is refused, unless --downgrade; one with newer tables is, always.
+    Functions, views and triggers in the schema `refinery` that no file of this
+    version defines are dropped. A database with newer code is refused, unless
+    --downgrade is given; one with newer tables is always refused.
     """
     database = url or secret_variable("REFINERY_MIGRATE_URL")
     if not database:

@@ -109,8 +109,9 @@ async def refine(
 
     A request file has the fields of a RefineRequest, with documents as they are:
     author_ref, branch, target_refs, instruction_refs, budget_refs, request_id,
-    and drafts, each with type, id and the other fields of a draft. When this returns
-    without error, the Vibes are durable; `verify --expect` takes the printed chain.
+    and drafts, each with type, id and the other fields of a draft. When this
+    returns without error, the Vibes are durable; `verify --expect` takes the
+    printed chain.
     """
     if file is not None and draft != NO_DRAFT:
         raise Usage("--file brings its own drafts; leave out the options of the new Vibe.")

@@ -39,11 +39,11 @@ async def resolve(
     services: Services = HERE,
 ) -> None:
     """
-    Show the Vibe that a reference means; or with --form, --schema or --repin compose a schema.
+    Show the Vibe that a reference means, or compose a schema.
 
-    pinned: as written, with the exact ref beside each reference. embedded: with
-    the referenced schemas inside, for reading. bundled: for any JSON Schema
-    validator.
+    With --form, --schema or --repin it composes. Forms: pinned, as written, with
+    the exact ref beside each reference; embedded, with the referenced schemas
+    inside, for reading; bundled, for any JSON Schema validator.
     """
     if (reference is None) == (schema is None):
         raise Usage("resolve takes a reference or a --schema, one of the two.")

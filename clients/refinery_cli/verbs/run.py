@@ -34,7 +34,9 @@ async def run(
     target: Annotated[
         tuple[str, ...], Parameter(negative="", help="A Vibe that the result is made from.")
     ] = (),
-    budget: Annotated[tuple[str, ...], Parameter(negative="", help="What it is made within.")] = (),
+    budget: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A Vibe that the result is made within.")
+    ] = (),
     result_id: Annotated[str, Parameter(help="The id of the result. Default: one below the process.")] = "",
     watch: Annotated[bool, Parameter(negative="", help="Follow it until it has ended.")] = False,
     author: Author = LOCAL_ROLE,
@@ -44,8 +46,9 @@ async def run(
     services: Services = HERE,
 ) -> int:
     """
-    Execute a Process Vibe. The printed execution is durable: it survives crashes of every service.
+    Execute a Process Vibe.
 
+    The printed execution is durable: it survives crashes of every service.
     Exit code 1 with --watch if the execution did not complete.
     """
     document_, id_ = document_of(input, "--input"), request_id_of(request_id) or uuid.uuid4()

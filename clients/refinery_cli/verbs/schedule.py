@@ -137,7 +137,11 @@ async def pause(
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Pause a schedule: it skips its times until it is resumed. A reason stays until another is given."""
+    """
+    Pause a schedule: it skips its times until it is resumed.
+
+    A reason stays until another is given.
+    """
     async with services.connect() as refinery:
         await refinery.pause_schedule(_schedule_id(id), reason=reason)
     print_done(output, f"Schedule {id} is paused.", id=id, asked="pause")

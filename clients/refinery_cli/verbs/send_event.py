@@ -33,7 +33,11 @@ async def send_event(
     output: Output = "text",
     services: Services = HERE,
 ) -> None:
-    """Send a CloudEvent to an execution that listens, or will. It becomes a RECORD of its author."""
+    """
+    Send a CloudEvent to an execution that listens, or will.
+
+    It becomes a RECORD of its author.
+    """
     id_, key = execution_id(execution), request_id_of(request_id) or uuid.uuid4()
     document_ = document_of(data, "--data")
     async with services.connect() as refinery:

@@ -11,8 +11,8 @@ async def status(*, output: Output = "text", services: Services = HERE) -> None:
     """
     Show the ledger's id, its end, the versions that serve it, and its limits.
 
-    Keep the printed chain: `refinery verify --expect` takes it, and shows later that nothing before it
-    was changed.
+    Keep the printed chain: `refinery verify --expect` takes it, and shows later
+    that nothing before it was changed.
     """
     async with services.connect() as refinery:
         ledger = await refinery.get_ledger()

@@ -29,10 +29,12 @@ async def up_(
     ] = False,
 ) -> int:
     """
-    Run everything on this machine until Ctrl-C: PostgreSQL, Temporal, ledger, resolver, process worker.
+    Run everything on this machine until Ctrl-C.
 
-    Prints the endpoints when everything answers. A second `up` on the same folder finds everything again.
-    With --secure it also prints what a shell has to source before it can call them.
+    That is PostgreSQL, Temporal, ledger, resolver and process worker. Prints the
+    endpoints when everything answers. A second `up` on the same folder finds
+    everything again. With --secure it also prints what a shell has to source
+    before it can call them.
     """
     return await (detached if detach else up)(
         data,

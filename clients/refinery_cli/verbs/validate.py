@@ -28,7 +28,7 @@ async def validate(
     *,
     schema: SchemaText = None,
     solution: Annotated[
-        str | None, document("What to check, likewise; else the solution of the reference.")
+        str | None, document("The solution, likewise. Default: that of the reference.")
     ] = None,
     repin: Repin = False,
     branch: Branch = "main",
@@ -37,7 +37,7 @@ async def validate(
     services: Services = HERE,
 ) -> int:
     """
-    Check a solution against the schema of a Vibe, or against one that is not stored.
+    Check a solution against the schema of a Vibe, or one that is not stored.
 
     Exit code 1 if it does not satisfy it.
     """

@@ -58,10 +58,10 @@ async def verify_(
     output: Output = "text",
 ) -> int:
     """
-    Derive every digest, chain link, ref, edge, pin and right again from the rows, and compare.
+    Derive digests, chain, refs, edges, pins and rights again from the rows.
 
-    This reads the database directly, so that no service has to be trusted. Pass the printed chain as --from
-    the next time.
+    This reads the database directly, so that no service has to be trusted. Pass
+    the printed chain as --from the next time.
 
     Exit code 1 if something does not agree.
     """

@@ -27,9 +27,11 @@ async def watch(
     services: Services = HERE,
 ) -> None:
     """
-    Follow the ledger from a position on: every refinement, in order, none missed and none twice.
+    Follow the ledger from a position on.
 
-    It reconnects after a lost connection. To resume later, give the last position as --after.
+    Every refinement comes in order, none is missed and none comes twice. It
+    reconnects after a lost connection. To resume later, give the last position as
+    --after.
     """
     if output == "json" and not count:
         raise Usage("A watch has no end, and -o json is one document: use -o jsonl, or a --count.")

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from refinery_cli import verbs
 from refinery_cli.__main__ import run
 from refinery_cli.app import VERBS
 
 Capsys = pytest.CaptureFixture[str]
+VERB_FILES = Path(verbs.__path__[0])
 
 
 def test_help_needs_neither_grpc_nor_a_database_driver() -> None:
@@ -19,6 +23,14 @@ def test_help_needs_neither_grpc_nor_a_database_driver() -> None:
         "sys.exit(bool({'grpc', 'asyncio', 'asyncpg', 'rich.progress', 'ruamel.yaml'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("verb", [name for _, name, _, _ in VERBS])
+def test_the_lines_of_a_help_are_not_broken_in_80_columns(verb: str) -> None:
+    tree = ast.parse((VERB_FILES / f"{verb.replace('-', '_')}.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = [line for function in functions for line in (ast.get_docstring(function) or "").splitlines()]
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_every_verb_stands_in_the_help_and_explains_itself(capsys: Capsys) -> None:
