@@ -27,12 +27,14 @@ _CODE_OR_ASIDE = re.compile(r"`[^`]*`|\([^()]*\)")
 _NEXT_SENTENCE = re.compile(r"\w[*\"”\])]*[.!?][*\"”)]* +\S")
 
 
-def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Every text that stands as a statement of its own, with its line."""
+def explained(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every docstring and every help of an option, with its line."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(ast.Constant(str(text))):
                 yield node.lineno, text.strip()
+            case ast.keyword("help", ast.Constant(str(text))):
+                yield node.value.lineno, text
 
 
 def prose(page: str) -> Iterator[tuple[int, str]]:
@@ -44,11 +46,11 @@ def prose(page: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def test_docstrings_begin_with_the_thing() -> None:
+def test_docstrings_and_help_begin_with_the_thing() -> None:
     assert [
         f"{name}:{line}: {text}"
         for name in CODE
-        for line, text in docstrings(ast.parse((ROOT / name).read_text()))
+        for line, text in explained(ast.parse((ROOT / name).read_text()))
         if _RELATIVE.match(text)
     ] == []
 
