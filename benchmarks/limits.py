@@ -270,6 +270,21 @@ async def _about(limits: Limits) -> None:
     await limits.ledger.GetLedger(pb.GetLedgerRequest())
 
 
+async def _who(limits: Limits) -> None:
+    await limits.ledger.WhoAmI(pb.WhoAmIRequest())
+
+
+async def _access(limits: Limits) -> None:
+    groups = [f"group:{number:0{506}}" for number in range(1_000)]
+    await limits.ledger.CheckAccess(
+        pb.CheckAccessRequest(verb=vibe_pb2.VERB_READ, id=_id(), principal="ada", groups=groups)
+    )
+
+
+async def _denials(limits: Limits) -> None:
+    await limits.ledger.ListDenials(pb.ListDenialsRequest(page_size=1_000))
+
+
 async def _resolve(limits: Limits) -> None:
     context = vibe_pb2.Context(branch=f"deep/{MAX_LEVELS - 3}")
     await limits.resolver.ResolveReference(
@@ -363,6 +378,9 @@ CASES: Final[dict[str, Case]] = {
     "CreateBranch: as deep as may be": _create_branch,
     "ListBranches: a page": _branches,
     "GetLedger: of all of this": _about,
+    "WhoAmI: of a caller without a token": _who,
+    "CheckAccess: of 1,000 groups of 512 bytes": _access,
+    "ListDenials: a page": _denials,
     "ResolveReference: through 31 branches": _resolve,
     "ResolveSchema: 2,000 references, in all forms": _resolve_schema,
     "ValidateSolution: against 2,000 references": _validate,

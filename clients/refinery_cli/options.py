@@ -75,7 +75,8 @@ class Services:
         Parameter(env_var="REFINERY_TLS", help="Speak TLS; by itself, where a CA or a certificate is given."),
     ] = None
     tls_ca: Annotated[
-        str | None, Parameter(env_var="REFINERY_TLS_CA", help="Whom to trust as services: a file of PEM.")
+        str | None,
+        Parameter(env_var="REFINERY_TLS_CA", help="The certificate authorities to trust: a file of PEM."),
     ] = None
     tls_cert: Annotated[
         str | None, Parameter(env_var="REFINERY_TLS_CERT", help="Your certificate: a file of PEM.")

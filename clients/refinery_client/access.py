@@ -1,4 +1,4 @@
-"""Who somebody is, and what it may do, as a client gets it."""
+"""The identity and the rights of a caller, as a client gets them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class HeldRole:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the server takes the caller for. Where calls are not authenticated nothing is asked for."""
+    """The principal that the server takes the caller for; without authentication, all is allowed."""
 
     principal: str
     groups: tuple[str, ...]

@@ -13,6 +13,7 @@ from refinery_core.errors import InvalidField, PermissionDenied
 from refinery_core.fields import branch_from, id_from, position_from, reference_from
 from refinery_core.pages import MAX_SIZE, open_token, page_size, page_token
 from refinery_core.postgres.database import NOW
+from refinery_core.serving.authentication import names
 from refinery_core.serving.principal import Caller
 from refinery_core.stored.rights import Held, Rights
 from refinery_core.stored.vibes import Vibes
@@ -22,7 +23,6 @@ from refinery_core.vibe.roles import GENESIS, Role, Rule, Verb
 from refinery_core.wire import time_from, verb_from, verb_number, vibe_type_from, vibe_type_number, write_time
 
 MAX_GROUPS: Final = 1_000
-MAX_NAME_BYTES: Final = 512
 
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -61,16 +61,16 @@ async def check_access(
         PositionOutOfRange: it asks for a position that is not there yet.
         InvalidField, InvalidReference: a field cannot be read.
     """
-    names = _names(request, caller)
+    asked = _asked_for(request, caller)
     verb = verb_from(request.verb, "verb")
     id_ = None if verb is Verb.BRANCH else id_from(request.id, "id")
     branch = branch_from(request.branch, "branch")
     type_ = vibe_type_from(request.type, "type") if request.type else None
     author = reference_from(request.author_ref, "author_ref") if request.author_ref else None
-    if names[0] != caller.principal:
+    if asked[0] != caller.principal:
         await _check_asker(rights, caller)
     as_of = await _moment(vibes, request)
-    for held in await rights.held(names, as_of):
+    for held in await rights.held(asked, as_of):
         if author is not None and not _is_meant(author, held.role):
             continue
         if held.role.is_genesis:
@@ -80,7 +80,7 @@ async def check_access(
                 return _allowed(held, number, as_of)
     if request.refuse:
         raise PermissionDenied(
-            principal=names[0],
+            principal=asked[0],
             verb=verb,
             id=id_ or "",
             branch=branch,
@@ -98,8 +98,11 @@ async def list_denials(
 
     Raises:
         PermissionDenied: the caller may not ask about others.
+        InvalidField, InvalidPageToken: a field cannot be read.
     """
     await _check_asker(rights, caller)
+    if request.principal:
+        _check_name("principal", request.principal)
     since = time_from(request.since, "since") if request.HasField("since") else None
     until = time_from(request.until, "until") if request.HasField("until") else None
     filter_ = "denials", request.principal, *(time and time.isoformat() for time in (since, until))
@@ -119,24 +122,31 @@ async def list_denials(
 
 
 def _denial_message(row: asyncpg.Record) -> pb.Denial:
-    names = "service", "principal", "method", "verb", "id", "branch", "role", "problem", "count"
-    message = pb.Denial(**{name: row[name] for name in names})
+    fields = "service", "principal", "method", "verb", "id", "branch", "role", "problem", "count"
+    message = pb.Denial(**{field: row[field] for field in fields})
     write_time(message.minute, row["minute"])
     return message
 
 
-def _names(request: pb.CheckAccessRequest, caller: Caller) -> tuple[str, ...]:
+def _asked_for(request: pb.CheckAccessRequest, caller: Caller) -> tuple[str, ...]:
     if not request.principal:
         if request.groups:
             raise InvalidField(field="groups", problem="needs principal")
         return caller.principal, *caller.groups
     if len(request.groups) > MAX_GROUPS:
         raise InvalidField(field="groups", problem=f"takes at most {MAX_GROUPS}, not {len(request.groups)}")
-    names = request.principal, *request.groups
-    for field, name in zip(("principal", *(f"groups[{i}]" for i in range(len(names)))), names, strict=False):
-        if not name or len(name.encode()) > MAX_NAME_BYTES:
-            raise InvalidField(field=field, problem=f"is not 1 to {MAX_NAME_BYTES} bytes long")
-    return names
+    asked = request.principal, *request.groups
+    for number, name in enumerate(asked):
+        _check_name(f"groups[{number - 1}]" if number else "principal", name)
+    return asked
+
+
+def _check_name(field: str, name: str) -> None:
+    if not name or not names.is_name(name):
+        raise InvalidField(
+            field=field,
+            problem=f"has to be a name: 1 to {names.MAX_BYTES} bytes, printable, without '*' at the end",
+        )
 
 
 async def _moment(vibes: Vibes, request: pb.CheckAccessRequest) -> int:

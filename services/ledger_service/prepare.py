@@ -26,7 +26,7 @@ from refinery_core.vibe.roles import READS_EVERYTHING, Reader
 
 MAX_VIOLATIONS = 20
 ROLE_SCHEMA: Final = "main@system/schemas/role?1"
-"""What the solution of every Role satisfies; see seeds/0002_role_schema.sql."""
+"""The schema of the solution of every Role; see seeds/0002_role_schema.sql."""
 _SLICE_SECONDS: Final = 0.005
 """The longest time that a request of many drafts holds up other calls at once."""
 

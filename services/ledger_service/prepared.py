@@ -102,7 +102,7 @@ class Prepared:
         )
 
     def _author(self) -> str | dict[str, Any]:
-        """Where a right is asked for, a Role that floats is the one in force, which stands on main."""
+        """A Role that floats is the one in force where a right is asked for; that one stands on main."""
         command, author = self.command, self.command.author
         if command.authority is None:
             return _input(author, command.branch)

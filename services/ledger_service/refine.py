@@ -116,7 +116,7 @@ class Refiner:
         )
 
     async def _reader(self, command: Refine) -> Reader:
-        """What whoever sent it may read."""
+        """The sender's right to read."""
         if command.authority is None:
             return READS_EVERYTHING
         principal, *groups = command.authority.names

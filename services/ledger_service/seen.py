@@ -1,4 +1,4 @@
-"""What a reader sees of what is there: whatever it may not read is as if it did not exist."""
+"""The answers as a reader sees them: a Vibe that it may not read is as if it did not exist."""
 
 from __future__ import annotations
 

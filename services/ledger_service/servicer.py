@@ -72,7 +72,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
 
     @cached_property
     def rights(self) -> Rights:
-        """Who holds which Roles, and reads what."""
+        """The Roles that callers hold, and what those let them read."""
         return self.refiner.rights
 
     async def Refine(self, request: pb.RefineRequest, context: Context[Any, Any]) -> pb.RefineResponse:
@@ -108,7 +108,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return answer
 
     async def _reader(self) -> Reader:
-        """What the caller may read."""
+        """The caller's right to read."""
         return await self.rights.reader(current_caller())
 
     async def _asked(self, request: _PageRequest, write: Callable[[T], M]) -> Asked[T, M]:

@@ -133,7 +133,7 @@ class _Watch(Generic[M, A]):
                 sent = now()
 
     async def _reader(self) -> Reader:
-        """What the caller may read now; a watch that can see nothing any more ends."""
+        """The caller's right to read, now; a watch that can see nothing any more ends."""
         reader = await self.rights.reader(self.caller)
         if not reader.may_see(self.filter_.id_prefix, self.filter_.branch):
             raise PermissionDenied(

@@ -1,1 +1,1 @@
-"""What the services share: the noun, the door, the store."""
+"""The code that the services share: the noun, the door, the store."""

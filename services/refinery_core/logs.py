@@ -46,7 +46,7 @@ def configure(*, service: str, form: LogFormat = "json", level: LogLevel = "info
 
 
 def _marked(service: str) -> structlog.typing.Processor:
-    """Who, how grave, when: in one step, for every call pays for the steps of its line."""
+    """Logger, level and time: in one step, because every call pays for the steps of its line."""
 
     def marked(_: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event["service"], event["level"] = service, level

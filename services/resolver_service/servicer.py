@@ -64,7 +64,7 @@ class ResolverServicer(pb_grpc.ResolverServiceServicer):
             return await self._resolved(source, reader, form, document)
 
     async def _reader(self) -> Reader:
-        """What the caller may read."""
+        """The caller's right to read."""
         return await self.schemas.rights.reader(current_caller())
 
     async def _resolved(

@@ -194,6 +194,7 @@ async def test_a_service_that_serves_logs_neither_password_nor_token(login: str,
         "REFINERY_JWT_ISSUER": issuing.name,
         "REFINERY_JWT_AUDIENCE": AUDIENCE,
         "REFINERY_JWT_JWKS": str(tmp_path / "jwks.json"),
+        "REFINERY_ROOT": f"jwt:{issuing.name}#ada",
         "REFINERY_LOG_LEVEL": "debug",
     }
     ledger = ServiceProcess("ledger_service", "", tmp_path / "ledger.log", **settings)

@@ -35,6 +35,7 @@ def settings(issuing: Issuing, jwks: Path) -> dict[str, str]:
         "REFINERY_JWT_ISSUER": issuing.name,
         "REFINERY_JWT_AUDIENCE": AUDIENCE,
         "REFINERY_JWT_JWKS": str(jwks),
+        "REFINERY_ROOT": f"jwt:{issuing.name}#ada",
         "REFINERY_LOG_LEVEL": "info",
     }
 

@@ -37,7 +37,7 @@ def request(*drafts: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {
         "request_id": str(uuid4()),
         "request_digest": hashlib.sha256(b"").hexdigest(),
-        "principal": "test",
+        "principal": "anonymous",
         "author": AUTHOR,
         "drafts": drafts,
         **empty,

@@ -8,7 +8,7 @@ from tests.cases.seeded import SEEDED
 from tests.support.ledger import Ledger, record
 
 FORK, IMPORTED, REVISED, LAST = (SEEDED + place for place in (4, 8, 10, 12))
-"""Where `dev` forks, `imported/…` are made, `users/1` gets its third version, and the ledger ends."""
+"""Positions: of the fork of `dev`, of `imported/…`, of the third version of `users/1`, and the last."""
 ADDRESS = {"type": "object", "$defs": {"zip": {"type": "string"}}}
 USER = {
     "properties": {

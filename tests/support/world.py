@@ -10,7 +10,7 @@ from tests.cases.seeded import SEEDED
 from tests.support.ledger import AUTHOR, Ledger, record
 
 PARTS, WHOLE, TEXT = (SEEDED + place for place in (2, 4, 5))
-"""Where the schemas `a`, `a.b` and `Z`, the one that refers to them, and `text` are made."""
+"""The positions of the schemas `a`, `a.b` and `Z`, of the one that refers to them, and of `text`."""
 
 
 async def world(ledger: Ledger) -> None:

@@ -97,6 +97,7 @@ ROWS = {
     "a payload in Temporal's history": "{worker.workflow.messages.MAX_INLINE_BYTES:KiB}; "
     "a larger one is stored as a RECORD, and the history holds its ref",
     "a bearer token": "{core.serving.authentication.tokens.MAX_TOKEN_BYTES:KiB}",
+    "CheckAccess": "{ledger.access.MAX_GROUPS} groups",
     "the name of a principal": "{core.serving.authentication.names.MAX_BYTES} bytes",
     "a key set of an issuer": "{core.serving.authentication.keys.MAX_BYTES:MiB}, "
     "{core.serving.authentication.keys.MAX_KEYS} keys",

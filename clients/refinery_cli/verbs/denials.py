@@ -36,9 +36,9 @@ async def denials(
     services: Services = HERE,
 ) -> None:
     """
-    List the calls that were refused for want of a right, newest first, counted by the minute.
+    List the calls that were refused for want of a right, newest first.
 
-    A minute is listed when it is over.
+    They are counted by the minute. A minute is listed when it is over.
     """
     async with services.connect() as refinery:
         found = refinery.list_denials(

@@ -18,7 +18,7 @@ TypeName = Literal["RECORD", "ROLE", "PROCESS", "CAPABILITY"]
 
 
 async def may(
-    verb: Annotated[VerbName, Parameter(help="What is done.")],
+    verb: Annotated[VerbName, Parameter(help="The verb.")],
     id: Annotated[str, Parameter(help="With which id; none for branch.")] = "",  # noqa: A002 -- the contract's word
     /,
     *,
@@ -32,7 +32,9 @@ async def may(
     services: Services = HERE,
 ) -> int:
     """
-    Say whether somebody may do something, by which Role and rule; with --as-of, whether it might then.
+    Say whether somebody may do something, and by which Role and rule.
+
+    With --as-of, the Roles of that position or time decide.
 
     Exit code 1 where it may not.
     """

@@ -17,19 +17,22 @@ from refinery_local.secured import FOLDER
 
 def token(
     *,
-    for_: Annotated[str, Parameter(name="--for", help="Who it is for: the principal is jwt:ISSUER#NAME.")],
+    for_: Annotated[
+        str, Parameter(name="--for", help="The name that it is for: the principal is jwt:ISSUER#NAME.")
+    ],
     group: Annotated[
         tuple[str, ...], Parameter(negative="", help="A group that it gives; again for more.")
     ] = (),
     for_seconds: Annotated[
-        int, Parameter(validator=Number(gte=1, lte=31_536_000), help="How long it is good for.")
+        int, Parameter(validator=Number(gte=1, lte=31_536_000), help="The time until it expires.")
     ] = 3_600,
     data: Data = DATA,
 ) -> None:
     """
     Sign a token that the services of `refinery up --secure` take, and print it.
 
-    Access to the folder is access as anybody; this is for one machine, and for trying things out.
+    Access to the folder is access as anybody. This is for one machine, and for
+    trying things out.
     """
     for name in (f"jwt:{ISSUER}#{for_}", *(f"group:{ISSUER}#{one}" for one in group)):
         if not is_name(name) or name.endswith("#"):

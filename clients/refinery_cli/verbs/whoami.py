@@ -18,7 +18,7 @@ COLUMNS: Columns[tuple[HeldRole, RoleRule | None]] = {
 
 
 async def whoami(*, output: Output = "text", services: Services = HERE) -> None:
-    """Say whom the ledger takes you for, which Roles in force you hold, and what they allow."""
+    """Print your principal, the Roles in force that it holds, and what they allow."""
     async with services.connect() as refinery:
         identity = await refinery.who_am_i()
     if output != "text":

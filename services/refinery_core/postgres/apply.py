@@ -81,7 +81,7 @@ async def apply_code(connection: asyncpg.Connection, release: Release) -> list[s
 
 
 def _made(before: Mapping[str, Object], after: Mapping[str, Object]) -> set[str]:
-    """What was made in between, or made again as it was."""
+    """The objects made in between, or made again as they were."""
     return {name for name, each in after.items() if name not in before or before[name].stamp != each.stamp}
 
 

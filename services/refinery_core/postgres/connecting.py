@@ -1,4 +1,4 @@
-"""How connections to the store are made: with their settings, and to the ledger that was seen before."""
+"""Making connections to the store: with their settings, and to the ledger that was seen before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refinery_core.postgres.fence import Fence
 from refinery_core.settings import Secret
 
 Pooler = Literal["none", "session", "transaction"]
-"""What stands before the database: nothing, or a pooler that gives a server to a session or a transaction."""
+"""The pooler in front of the database: none, or one that gives a server to a session or a transaction."""
 
 _SETTINGS: Final = {"search_path": "pg_catalog", "jit": "off"}
 
@@ -48,7 +48,7 @@ class Connecting:
 
     @property
     def begin(self) -> str | None:
-        """What a transaction begins with, where each one needs settings of its own."""
+        """The statement that begins a transaction, where each one needs settings of its own."""
         if self._pooler != "transaction":
             return None
         # Whoever stops in the middle of a transaction has the lock of all writes.

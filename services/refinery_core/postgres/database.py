@@ -21,7 +21,7 @@ PATIENCE_SECONDS: Final = 5.0
 NOW: Final = 2**63 - 1
 """The `as_of` position that means: no bound."""
 _LOOK_ELSEWHERE_SECONDS: Final = 1.0
-"""How often all connections are opened anew while writes are refused: somebody may have been promoted."""
+"""The pause between openings of all connections while writes are refused: another may be promoted."""
 
 _log = structlog.get_logger("refinery.database")
 
@@ -92,7 +92,7 @@ class Database:
         return rows
 
     async def last_position(self) -> int:
-        """Where the ledger ends."""
+        """The last position of the ledger."""
         row = await self.first("last_position")
         return int(row["position"]) if row else 0
 

@@ -1,4 +1,4 @@
-"""What a process has seen of its ledger: a database that is behind that, or has another one, is refused.
+"""The ledger as a process has seen it: a database that is behind that, or has another one, is refused.
 
 After a failover the server that was left behind may come back, still take writes, and be found at the old
 address. What is written into it is lost, and what was acknowledged by the other one is not seen there.
@@ -37,7 +37,7 @@ class Place:
 
 class Fence:
     """
-    What was seen, and the comparison with what is found.
+    The ledger as it was seen, and the comparison with the one that is found.
 
     Another ledger id is refused, and another chain where one was seen. A ledger that ends before what was
     seen is refused unless the server is a standby, which may lag. What a standby showed does not count
@@ -135,7 +135,7 @@ class Fence:
             del self._places[min(range(1, MOST_PLACES), key=self._weight)]
 
     def _weight(self, nth: int) -> float:
-        """How much a place adds to what is remembered: what is older may be remembered more sparsely."""
+        """The weight of a place in what is remembered: older places may be remembered more sparsely."""
         before, here, after = (place.position for place in self._places[nth - 1 : nth + 2])
         return (after - before) / (self._places[-1].position - here)
 

@@ -31,7 +31,7 @@ class Object:
 
 
 async def standing(fetch: Fetch) -> dict[str, Object]:
-    """What stands in the schema, by what DROP calls it: `function refinery.latest(text,text,bigint)`."""
+    """The objects of the schema, by what DROP calls them: `function refinery.latest(text,text,bigint)`."""
     return {row["object"]: Object(row["sha256"], row["stamp"]) for row in await fetch("code_objects")}
 
 

@@ -121,7 +121,7 @@ class Pool:
         self._begin = connecting.begin
         self._expiring = set[asyncio.Task[None]]()
         self.generation = 0
-        """How often all connections were given up."""
+        """The number of times that all connections were given up."""
         self.listeners = set[Callable[[], None]]()
         """Are called when they are: whoever keeps a connection for long has to let go of it."""
         connecting.promoted = self.expire_soon

@@ -34,7 +34,7 @@ class Script:
 
     @property
     def sha256(self) -> str:
-        """What the history remembers it by."""
+        """The digest that the history remembers it by."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
@@ -54,7 +54,7 @@ class Release:
 
     @cached_property
     def code(self) -> list[Script]:
-        """What is applied again whenever any of it changed."""
+        """The files that are applied again whenever one of them changed."""
         return [script for name in ("views", "functions", "triggers") for script in self._read(name)]
 
     @cached_property

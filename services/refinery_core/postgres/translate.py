@@ -33,8 +33,8 @@ TOO_LONG = "57014"
 """The SQLSTATE of a statement that the server ended because it ran for longer than statement_timeout."""
 
 STORE_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""What a database call can raise. InterfaceError and InternalClientError are no PostgresErrors, and
-TimeoutError is an OSError."""
+"""The errors that a database call can raise. InterfaceError and InternalClientError are no PostgresErrors,
+and TimeoutError is an OSError."""
 
 _CERTAIN: dict[str, type[RefineryError]] = {
     "0A000": DatabaseUnavailable,  # "cached plan must not change": a migration ran; only a retry may pass

@@ -46,7 +46,7 @@ _WHOLE = (
     ("verify_branches", "branch", "differs from the Vibe that records it"),
     ("verify_role_index", "role index", "differs from the Role"),
 )
-"""What one query over everything after a position finds: query, kind, sentence."""
+"""A query over everything after a position, with the kind and the sentence of what it finds."""
 
 
 async def verify(

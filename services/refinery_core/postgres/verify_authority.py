@@ -23,7 +23,7 @@ _BRANCHES: Final = "system/branches/"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a refinement made, as far as rights go; `role` is that of a ROLE on main."""
+    """A refinement, as far as rights go; `role` is that of a ROLE on main."""
 
     id: str
     type: str

@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, where it ends, and what was found: `found` counts by kind, `findings` lists."""
+    """The rows looked at, the end of them, and the findings: `found` counts by kind, `findings` lists."""
 
     ledger: str = ""
     """Which ledger it was, as a UUID."""
@@ -84,7 +84,7 @@ class Link:
 
     @classmethod
     def before_all(cls, ledger: UUID) -> Link:
-        """What position 1 hangs on."""
+        """The chain value before position 1."""
         return cls(0, digests.origin(ledger), -(2**62))
 
     @classmethod

@@ -35,7 +35,7 @@ _BY_SETS = (
     ("verify_numbers", "revision", "does not follow the number before it"),
     ("verify_types", "type", "changes from one version to another"),
 )
-"""What one query over a stretch finds: query, kind, sentence."""
+"""A query over a stretch, with the kind and the sentence of what it finds."""
 
 
 class Stretch(NamedTuple):
@@ -158,6 +158,6 @@ def _pages(sizes: Iterable[Row]) -> Iterator[_Page]:
 
 
 def _weight(row: Row) -> int:
-    """What a Vibe weighs once it is read: a pin in a schema becomes an edge, and so does each input."""
+    """The weight of a Vibe once it is read: a pin in a schema becomes an edge, and so does each input."""
     documents = (row["context"] or 0) + 8 * (row["schema"] or 0) + (row["solution"] or 0)
     return int(documents + 1_000 * (row["inputs"] or 0) + 1_000)

@@ -26,7 +26,7 @@ from refinery_core.serving.principal import NOBODY_IN_PARTICULAR, Caller
 from refinery_core.wire import MAX_MESSAGE_BYTES
 
 MOST_RECEIVED_BYTES = 5 << 20
-"""What is received at all, so that a request somewhat beyond the limit is refused by us, who say why."""
+"""The largest message received: somewhat more than the limit, so that we refuse it and say why."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Call:
     caller: Caller = NOBODY_IN_PARTICULAR
     refusal: RefineryError | None = None
     metadata: Metadata = ()
-    """What every answer of this server carries, refusals too."""
+    """The metadata of every answer of this server, refusals too."""
     authentication: Authentication = OPEN
     limit: asyncio.Timeout | None = None
     """Ends the stream between two messages: gRPC sends no status while a message waits to be read."""
@@ -54,7 +54,7 @@ class Call:
 Metadata = tuple[tuple[str, str], ...]
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
-"""What is done around a call. It may raise a RefineryError before the call runs, or instead of it."""
+"""A layer around a call. It may raise a RefineryError before the call runs, or instead of it."""
 
 _Act = Callable[[Call, Any], Awaitable[Any]]
 

@@ -1,4 +1,4 @@
-"""What is kept of every call that was refused for want of a right: a line in the log, a metric, a count."""
+"""The audit trail of calls refused for want of a right: a line in the log, a metric, a count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a server takes on at once: what is beyond is refused fast instead of queued."""
+"""The work that a server takes on at once: a call beyond it is refused fast instead of queued."""
 
 from __future__ import annotations
 

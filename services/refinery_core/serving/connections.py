@@ -1,4 +1,4 @@
-"""How connections are watched, and let go: what gRPC is told of them."""
+"""Watching connections and letting them go: the options that gRPC is given for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ many are left in a second by somebody whose deadlines are too short. We look at 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How long connections live, and how often both sides may ask whether the other is there; in seconds."""
+    """The lifetime of connections, and the pauses between keepalives of both sides; in seconds."""
 
     age_seconds: float = 300.0
     """Then a connection takes no new call. Clients that balance by DNS look for servers when one ends."""

@@ -13,7 +13,7 @@ from refinery_core.errors import Draining
 T = TypeVar("T")
 
 STREAM_AGE_SECONDS: Final = 300.0
-"""How old a stream without end becomes, a tenth more or less: as old as a connection, which it keeps."""
+"""The lifetime of a stream without end, a tenth more or less: that of a connection, which it keeps."""
 
 
 class Drain:

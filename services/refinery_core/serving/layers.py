@@ -1,4 +1,4 @@
-"""What is done around every call, outermost first.
+"""The layers around every call, outermost first.
 
 A layer is one asynchronous context manager. They are classes, because a generator for each layer of each
 call costs the event loop more than what the layers do.

@@ -1,4 +1,4 @@
-"""What Prometheus asks a service: which calls it answered, with what, and how long they took."""
+"""The metrics that Prometheus reads: calls by method and code, and how long they took."""
 
 from __future__ import annotations
 

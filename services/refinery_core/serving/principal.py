@@ -1,4 +1,4 @@
-"""Who is calling: the principal that is recorded, and the groups that a token gives it."""
+"""The caller: the principal that is recorded, and the groups that a token gives it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a server waits for what."""
+    """The times that a server waits."""
 
     grace_seconds: float = 25.0
     """For running calls, once it drains; what still runs then is cancelled."""

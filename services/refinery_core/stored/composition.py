@@ -160,7 +160,7 @@ class Composer:
         self, pinned: str, *, field: str, extra: Mapping[str, str] | None = None
     ) -> Validator:
         """
-        What checks solutions against a pinned schema: made once, kept by all that it is composed from.
+        The validator of solutions for a pinned schema: made once, kept by all that it is composed from.
 
         Raises:
             InvalidSchema: it, or what it is composed from, is not a JSON Schema.

@@ -54,7 +54,7 @@ class Rights:
 
     async def reader(self, caller: Caller) -> Reader:
         """
-        What a caller may read, as of at most a second ago; everything where nobody is authenticated.
+        A caller's right to read, at most a second old; everything where nobody is authenticated.
 
         Raises:
             PermissionDenied: it would read in the name of a Role, and carries nothing out.
@@ -92,7 +92,7 @@ class Rights:
         return Reader(_rule(row) for row in await self._database.fetch("rules_in_force", caller.reads_as))
 
     async def reader_as(self, caller: Caller, role_id: str) -> Reader:
-        """What a caller may read as it writes: whoever carries executions out reads as their author."""
+        """A caller's right to read as it writes: whoever carries executions out reads as their author."""
         reader = await self.reader(caller)
         if reader.everything or not reader.carries_out:
             return reader

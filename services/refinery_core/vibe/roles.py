@@ -18,7 +18,7 @@ ALL: Final = "**"
 
 
 class Verb(enum.StrEnum):
-    """What a rule of a Role allows, as its solution writes it."""
+    """The verbs that a rule of a Role allows, as its solution writes them."""
 
     READ = "read"
     REFINE = "refine"
@@ -52,7 +52,7 @@ def stands_for(member: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a Role may do. `types` is None for all of them."""
+    """A rule of a Role: a verb, and the Vibes it is for. `types` is None for all of them."""
 
     verbs: tuple[str, ...]
     ids: tuple[str, ...] = (ALL,)
@@ -115,7 +115,7 @@ class Role:
 
 
 class Reader:
-    """What somebody may read. A Vibe on several branches may be read if it may be on one of them."""
+    """The right of somebody to read. A Vibe on several branches may be read if it may be on one of them."""
 
     __slots__ = ("_exact", "_narrow", "_under", "carries_out", "everything")
 

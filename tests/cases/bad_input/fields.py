@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from refinery.ledger.v1 import ledger_service_pb2 as ledger
 from refinery.resolver.v1 import resolver_service_pb2 as resolver
+from refinery.vibe.v1 import vibe_pb2 as vibe
 from tests.cases.bad_input.rows import AUTHOR, REQUEST_ID, document, draft, refine
 
 M = TypeVar("M", bound=Message)
@@ -32,6 +33,9 @@ GOOD: dict[str, Message] = {
     "CreateBranch": ledger.CreateBranchRequest(request_id=REQUEST_ID, author_ref=AUTHOR, name="dev"),
     "ListBranches": ledger.ListBranchesRequest(),
     "GetLedger": ledger.GetLedgerRequest(),
+    "WhoAmI": ledger.WhoAmIRequest(),
+    "CheckAccess": ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="schemas/user"),
+    "ListDenials": ledger.ListDenialsRequest(),
     "ResolveReference": resolver.ResolveReferenceRequest(reference=AUTHOR),
     "ResolveSchema": resolver.ResolveSchemaRequest(reference=USER),
     "ValidateSolution": resolver.ValidateSolutionRequest(reference=USER, solution=document(1)),

@@ -8,6 +8,7 @@ from refinery.ledger.v1 import ledger_service_pb2 as ledger
 from refinery.resolver.v1 import resolver_service_pb2 as resolver
 from refinery.vibe.v1 import vibe_pb2 as vibe
 from tests.cases.bad_input.rows import (
+    ANSWERED,
     AUTHOR,
     FIELD,
     MIB,
@@ -160,6 +161,15 @@ OTHER_FIELDS = [
     Row("an unknown author", "CreateBranch", ledger.CreateBranchRequest(request_id=REQUEST_ID, author_ref=MISSING, name="b"), UNKNOWN_REFERENCE, {"field": "author_ref"}),
     Row("an unknown parent", "CreateBranch", ledger.CreateBranchRequest(request_id=REQUEST_ID, author_ref=AUTHOR, name="b", parent="nowhere"), NO_BRANCH),
     Row("a prefix with a NUL", "ListBranches", ledger.ListBranchesRequest(name_prefix="a\0"), FIELD, {"field": "name_prefix"}),
+    Row("a token that this ledger does not read", "WhoAmI", ledger.WhoAmIRequest(), ANSWERED, {}, (("authorization", "Bearer x"),)),
+    Row("no verb", "CheckAccess", ledger.CheckAccessRequest(id="a"), FIELD, {"field": "verb"}),
+    Row("no id", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ), FIELD, {"field": "id"}),
+    Row("a principal with a NUL", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="a", principal="a\0"), FIELD, {"field": "principal"}),
+    Row("a principal of many", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="a", principal="team-*"), FIELD, {"field": "principal"}),
+    Row("a group of 513 bytes", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="a", principal="x", groups=["y", "x" * 513]), FIELD, {"field": "groups[1]"}),
+    Row("groups of nobody", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="a", groups=["x"]), FIELD, {"field": "groups"}),
+    Row("1,001 groups", "CheckAccess", ledger.CheckAccessRequest(verb=vibe.VERB_READ, id="a", principal="x", groups=["x"] * 1_001), FIELD, {"field": "groups"}),
+    Row("a principal with a NUL", "ListDenials", ledger.ListDenialsRequest(principal="\0"), FIELD, {"field": "principal"}),
     Row("no reference", "ResolveReference", resolver.ResolveReferenceRequest(), FIELD, {"field": "reference"}),
     Row("a bad reference", "ResolveReference", resolver.ResolveReferenceRequest(reference=BAD), REFERENCE, {"field": "reference"}),
     Row("an unknown reference", "ResolveReference", resolver.ResolveReferenceRequest(reference=MISSING), NO_VIBE, {"reference": MISSING}),

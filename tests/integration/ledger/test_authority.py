@@ -1,4 +1,4 @@
-"""Who may write: judged under the lock, by the Roles in force at the position of the commit."""
+"""The right to write: judged under the lock, by the Roles in force at the position of the commit."""
 
 from __future__ import annotations
 

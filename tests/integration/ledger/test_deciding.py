@@ -1,4 +1,4 @@
-"""What may be done is decided three times, by SQL, by Python and by Cedar, and each decides the same."""
+"""Rights are decided three times, by SQL, by Python and by Cedar, and each decides the same."""
 
 from __future__ import annotations
 

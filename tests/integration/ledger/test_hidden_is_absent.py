@@ -34,7 +34,7 @@ READER = {
 OF_THE_LEDGER = {
     "position", "createTime", "chain", "requestDigest", "readPosition", "nextPageToken",
 }  # fmt: skip
-"""What says where something stands, or how much there is, which is no secret."""
+"""The fields that say where something stands, or how much there is, which is no secret."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whatever a caller may not read is, for it, as if it did not exist."""
+"""A Vibe that a caller may not read is, for it, as if it did not exist."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from refinery.process.v1 import process_service_pb2 as pb
 from refinery_client import Draft, Vibe
 from refinery_core.fields import MAX_LINE
 from refinery_core.vibe.model import VibeType
+from tests.cases.seeded import SEEDED
 from tests.integration.process.conftest import Processes
 from tests.integration.process.test_executions import asked, finished, reason
 
@@ -95,7 +96,7 @@ async def test_what_does_not_exist_is_refused_and_nothing_is_recorded(
     await processes.process("q", [{"t": {"call": "aug:/missing"}}])
     request = asked(**{"process": "aug:/p", **change})
     assert await reason(processes.stub.ExecuteProcess(request)) == refusal
-    assert len(await processes.services.rows("select 1 from refinery.refinements")) == 3
+    assert len(await processes.services.rows("select 1 from refinery.refinements")) == SEEDED + 2
 
 
 async def test_a_process_whose_results_nobody_could_refer_to_is_not_begun(processes: Processes) -> None:

@@ -68,7 +68,7 @@ OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
 async def said(port: int, tls: ClientTls, host: str = "127.0.0.1") -> tuple[str, str]:
-    """What a call comes to: "a", or the code that gRPC gives; and the hint of our client."""
+    """The outcome of a call: "a", or the code that gRPC gives; and the hint of our client."""
     async with tls.channels(OWN_CONNECTION)(f"{host}:{port}") as channel:
         call = channel.unary_unary(PATH + "One", REQUEST.SerializeToString, ANSWER.FromString)
         try:

@@ -1,4 +1,4 @@
-"""Whatever comes as a token, a certificate or a key set: it is taken, or refused in our own words."""
+"""Any bytes as a token, a certificate or a key set are taken, or refused in our own words."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tokens() -> Tokens:
 
 
 def caller(tokens: Tokens, token: str) -> Any:
-    """Who sends it; None where it is refused."""
+    """The caller that sends it; None where it is refused."""
     try:
         known = tokens.verify(token)
     except Unauthenticated:
