@@ -14,6 +14,7 @@ from importlib.resources import files
 
 from demo.audit import audit_the_licences, show_the_verdict
 from demo.policy import Policy
+from demo.rights import give_and_take_a_role
 from demo.stage import DATA, Stage, check, schema_file
 
 BOM, SPDX, JSF = "schemas/cyclonedx/bom", "schemas/cyclonedx/spdx", "schemas/cyclonedx/jsf"
@@ -134,6 +135,7 @@ STEPS: tuple[Callable[[Stage], None], ...] = (
     prove_it,
     audit_the_licences,
     show_the_verdict,
+    give_and_take_a_role,
 )
 
 

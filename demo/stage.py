@@ -25,6 +25,8 @@ PROGRAMS = Path(sys.executable).parent
 READY_SECONDS = 60.0
 PATIENCE = 120.0
 LOG = DATA / "up.log"
+SECURED = DATA / "secure" / "env"
+"""The variables with which the command reaches the secured services."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,14 @@ class Stage:
         _clear()
         names = ("ledger", "resolver", "process", "temporal", "temporal-ui")
         ports = dict(zip(names, _free_ports(len(names)), strict=True))
-        options = ["--data", str(DATA)]
+        options = ["--secure", "--data", str(DATA)]
         options += [word for name in names for word in (f"--{name}-port", str(ports[name]))]
         allow = {"REFINERY_HTTP_ALLOW": policy.address}
         _print_command(["refinery", "up", *options], "&", allow)
         with _up(options, os.environ | allow) as up_pid:
-            environment = os.environ | {
-                "REFINERY_LEDGER": f"127.0.0.1:{ports['ledger']}",
-                "REFINERY_RESOLVER": f"127.0.0.1:{ports['resolver']}",
-                "REFINERY_PROCESS": f"127.0.0.1:{ports['process']}",
-            }
-            for name in ("REFINERY_AUTHOR", "REFINERY_BRANCH", "REFINERY_DATABASE_URL"):
-                environment.pop(name, None)
-            stage = cls(environment, begun, policy, up_pid)
+            kept = {name: value for name, value in os.environ.items() if not name.startswith("REFINERY_")}
+            _print_command([".", str(SECURED)])
+            stage = cls(kept | _exported(SECURED), begun, policy, up_pid)
             stage.times.append(
                 ("PostgreSQL, migrations, Temporal and the services", time.monotonic() - begun)
             )
@@ -95,9 +92,12 @@ class Stage:
         step(self)
         self.times.append((title, time.monotonic() - begun))
 
-    def refinery(self, *arguments: str, expect: int = 0, lines: int = 24) -> Result:
-        """Run the command, show its output, and insist on its exit code."""
-        return self._run(["refinery", *arguments], expect=expect, lines=lines)
+    def refinery(
+        self, *arguments: str, expect: int = 0, lines: int = 24, token: Path | None = None
+    ) -> Result:
+        """Run the command, show its output, and insist on its exit code; with a token, as somebody else."""
+        somebody = {} if token is None else {"REFINERY_TOKEN_FILE": str(token)}
+        return self._run(["refinery", *arguments], expect=expect, lines=lines, variables=somebody)
 
     def program(self, *command: str) -> Result:
         """Run another program of this environment."""
@@ -136,10 +136,12 @@ class Stage:
         check(done.returncode == 0, f"'refinery {shlex.join(arguments)}' succeeds: {done.stderr.strip()}")
         return done.stdout
 
-    def _run(self, command: list[str], *, expect: int, lines: int) -> Result:
-        _print_command(command)
+    def _run(
+        self, command: list[str], *, expect: int, lines: int, variables: Mapping[str, str] | None = None
+    ) -> Result:
+        _print_command(command, variables=variables)
         begun = time.monotonic()
-        done = self._done(command)
+        done = self._done(command, variables)
         seconds = time.monotonic() - begun
         told = (done.stdout + done.stderr).splitlines()
         for line in told[:lines]:
@@ -150,10 +152,13 @@ class Stage:
         check(done.returncode == expect, f"this ends with exit code {expect}")
         return Result(done.stdout, done.stderr)
 
-    def _done(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def _done(
+        self, command: list[str], variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         program = [str(PROGRAMS / command[0]), *command[1:]]
+        environment = self.environment | dict(variables or {})
         return subprocess.run(
-            program, env=self.environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+            program, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     def tell(self, sentence: str) -> None:
@@ -209,6 +214,12 @@ def _clear() -> None:
     shutil.rmtree((DATA / "postgres").resolve(), ignore_errors=True)
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir()
+
+
+def _exported(file: Path) -> dict[str, str]:
+    """The variables that a file exports, as `up --secure` writes it."""
+    words = (shlex.split(line)[1] for line in file.read_text().splitlines())
+    return dict(word.split("=", 1) for word in words)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -37,6 +37,7 @@ VERBS: Final = (
     ("Read", "get", "get", "Show one Vibe."),
     ("Read", "list", "list_", "List Vibes in ledger order."),
     ("Read", "log", "log", "List the revisions of an id, newest first."),
+    ("Read", "refinement", "refinement", "Show one refinement: who made it, and by what right."),
     ("Read", "lineage", "lineage", "Draw the Vibes that made one, or that it led to."),
     ("Read", "watch", "watch", "Follow the ledger from a position on."),
     ("Resolve", "resolve", "resolve", "Show the Vibe that a reference means, or compose a schema."),

@@ -32,11 +32,13 @@ class Authority:
     """
     The right by which an authenticated caller writes.
 
-    `names` are its principal and its groups; `behalf` is the RECORD of the execution that it carries out.
+    `names` are its principal and its groups; `behalf` is the RECORD of the execution that it carries out, and
+    `reads_as` the id of the Role in whose name it reads, if not in its own.
     """
 
     names: tuple[str, ...]
     behalf: str | None = None
+    reads_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ledger_service.commands import Refine, Refined
+from ledger_service.commands import Authority, Refine, Refined
 from ledger_service.commit import Committer, Outcome
 from ledger_service.heads import Heads, Levels
 from ledger_service.prepare import Preparation
@@ -15,6 +16,8 @@ from refinery_core.errors import (
     CATALOGUE,
     Contention,
     DataCorrupted,
+    InvalidField,
+    PermissionDenied,
     RefineryError,
     RequestIdReused,
     UnknownReference,
@@ -22,14 +25,22 @@ from refinery_core.errors import (
 from refinery_core.postgres.refinements import refinement_from_row
 from refinery_core.serving.principal import Caller
 from refinery_core.stored.composition import Composer
-from refinery_core.stored.rights import Rights
+from refinery_core.stored.rights import Rights, hidden
 from refinery_core.stored.vibes import Vibes, vibe_from_row
-from refinery_core.vibe.model import Refinement, Vibe, VibeType
-from refinery_core.vibe.roles import READS_EVERYTHING, Reader
+from refinery_core.vibe.model import Context, Refinement, Vibe, VibeType
+from refinery_core.vibe.refs import Ref
+from refinery_core.vibe.roles import READS_EVERYTHING, Reader, Rule, Verb
 
 MAX_ATTEMPTS = 10
 _FINAL = frozenset({"OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "READ_ONLY", "REQUEST_ID_REUSED"})
 """Refusals after which a look for an earlier commit of the request_id is useless or unsafe."""
+
+_OF_AUTHOR = frozenset({"AUTHOR_NOT_ALLOWED", "ROLE_SUPERSEDED", "PERMISSION_DENIED"})
+"""Refusals that tell something about the author; with those whose field is author_ref."""
+_OF_EXECUTIONS = ("executions/", "schedules/")
+"""The folders of the RECORDs of executions and schedules."""
+_DERIVED = 5
+"""The version of the UUIDs that steps of executions derive as their request_ids."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -71,7 +82,7 @@ class Refiner:
                 raise
             before = await self._committed_before(command)
             if before is None:
-                raise
+                raise await self._without_what_is_hidden(command, refusal) from refusal.__cause__
             return before
 
     async def _attempt(self, command: Refine, caller: str) -> Refined:
@@ -99,7 +110,64 @@ class Refiner:
         for branch in dict.fromkeys(uri.branch or command.branch for uri in inputs if not uri.canonical):
             await self._vibes.check_branch(branch)
 
+    async def _check_reserved(self, command: Refine) -> None:
+        """
+        Refuse a caller the names and keys of those who carry executions out: it would decide how they end.
+
+        Raises:
+            PermissionDenied: it names an execution, or refines where executions and schedules are recorded.
+            InvalidField: its request_id can be the one of a step of an execution.
+        """
+        if command.authority is None:
+            return
+        is_root = command.principal in self.rights.root
+        if is_root or (await self.rights.reader(_caller(command.authority))).carries_out:
+            return
+        reserved = [draft for draft in command.drafts if draft.id.startswith(_OF_EXECUTIONS)]
+        if command.authority.behalf is not None or reserved:
+            draft = reserved[0] if reserved else command.drafts[0]
+            raise PermissionDenied(
+                principal=command.principal,
+                verb=Verb.CARRY_OUT,
+                id=draft.id,
+                branch=draft.branches[0],
+                role=str(command.author),
+                problem="only whoever carries executions out may",
+            )
+        if command.request_id.version == _DERIVED:
+            raise InvalidField(
+                field="request_id",
+                problem="may not be of version 5: those are the keys of executions; take a random one",
+            )
+
+    async def _without_what_is_hidden(self, command: Refine, refusal: RefineryError) -> RefineryError:
+        """The refusal; an author that the sender neither holds nor may read is one that it does not hold."""
+        of_author = refusal.reason in _OF_AUTHOR or refusal.metadata.get("field") == "author_ref"
+        if command.authority is None or not of_author or refusal.metadata.get("verb") == Verb.CARRY_OUT:
+            return refusal
+        author, held = command.author, await self.rights.held(command.authority.names)
+        if any(Ref.parse(each.role.ref).id == author.id for each in held):
+            return refusal
+        reader = await self._reader(command)
+        (ref,) = await self._vibes.locate([author], Context(author.branch or "main"))
+        if ref is None:
+            is_seen = reader.sees(author.id, [author.branch or "main"], VibeType.ROLE)
+        else:
+            is_seen = not await hidden(self._vibes.database, reader, [ref])
+        if is_seen:
+            return refusal
+        draft = command.drafts[0]
+        return PermissionDenied(
+            principal=command.principal,
+            verb=Verb.REFINE,
+            id=draft.id,
+            branch=draft.branches[0],
+            role=str(author),
+            problem="the principal does not hold this Role",
+        )
+
     async def _prepare(self, command: Refine, *, trust: bool) -> Prepared:
+        await self._check_reserved(command)
         reader = await self._reader(command)
         preparation = self._preparation(command, reader, trust=trust and not command.validate_only)
         try:
@@ -119,9 +187,13 @@ class Refiner:
         """The sender's right to read."""
         if command.authority is None:
             return READS_EVERYTHING
-        principal, *groups = command.authority.names
-        caller = Caller(principal, tuple(groups), authenticated=True)
-        return await self.rights.reader_as(caller, command.author.id)
+        authority, caller = command.authority, _caller(command.authority)
+        if not authority.reads_as:
+            return await self.rights.reader_as(caller, command.author.id)
+        reader = await self.rights.reader(replace(caller, reads_as=authority.reads_as))
+        # An execution may name itself, whatever its author may read.
+        own = () if authority.behalf is None else (Ref.parse(authority.behalf).id,)
+        return reader.joined(Reader([Rule((Verb.READ,), own)]))
 
     async def _committed_before(self, command: Refine) -> Refined | None:
         row = await self._vibes.database.first("refinement_by_request_id", command.request_id)
@@ -161,6 +233,11 @@ class Refiner:
                     if self._heads.get(line) is not None:  # Only lines that were looked up are worth a place.
                         self._heads.keep(line, ref)
         return Refined(refinement, tuple(vibes))
+
+
+def _caller(authority: Authority) -> Caller:
+    principal, *groups = authority.names
+    return Caller(principal, tuple(groups), authenticated=True)
 
 
 def _refusal(outcome: Outcome) -> RefineryError:

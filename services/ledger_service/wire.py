@@ -88,7 +88,9 @@ def refine_command(request: pb.RefineRequest) -> Refine:
 def _authority(behalf: str = "") -> Authority | None:
     """The right by which the caller writes; None while authentication is off."""
     caller = current_caller()
-    return Authority((caller.principal, *caller.groups), behalf or None) if caller.authenticated else None
+    if not caller.authenticated:
+        return None
+    return Authority((caller.principal, *caller.groups), behalf or None, caller.reads_as)
 
 
 def _draft(draft: pb.Draft, branch: str, field: str) -> Draft:

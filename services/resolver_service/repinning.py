@@ -80,7 +80,7 @@ class Repinning:
 
     async def repin(self, schema: Any, *, field: str, reader: Reader = READS_EVERYTHING) -> Repinned:
         """
-        Pin a schema anew, level by level. What it refers to itself, `reader` has to be able to read.
+        Pin a schema anew, level by level, to versions that `reader` may read.
 
         Raises:
             InvalidSchema: a reference leads to no schema any more, or the schemas go round in a circle.
@@ -95,7 +95,7 @@ class Repinning:
             if levels > MAX_LEVELS:
                 raise ResolutionTooDeep(field=field, limit=MAX_LEVELS)
             for start in range(0, len(wave), READ_AT_ONCE):
-                part = await self._repin_stored(wave[start : start + READ_AT_ONCE], field)
+                part = await self._repin_stored(wave[start : start + READ_AT_ONCE], field, reader)
                 found |= part
                 size += sum(len(guest.pinned.text) for guest in part.values())
                 if size > MAX_BYTES:
@@ -121,12 +121,12 @@ class Repinning:
                 wave += _floating_uris(name for vibe in stored.values() for name in vibe.schema_refs)
         return False
 
-    async def _repin_stored(self, refs: Sequence[str], field: str) -> dict[str, _Guest]:
+    async def _repin_stored(self, refs: Sequence[str], field: str, reader: Reader) -> dict[str, _Guest]:
         found = {ref: guest for ref in refs if (guest := self._repinned.get(ref)) is not None}
         texts = await self._read([ref for ref in refs if ref not in found])
         for ref, text in texts.items():
             try:
-                pinned = await self._pin(orjson.loads(text), field)
+                pinned = await self._pin(orjson.loads(text), field, reader)
             except InvalidSchema as refusal:
                 path, problem = refusal.metadata["path"], refusal.metadata["problem"]
                 raise InvalidSchema(field=field, path=path, problem=f"in {ref}, {problem}") from refusal
@@ -164,7 +164,7 @@ class Repinning:
             schema, resolve, field=field, extra=self._unstored, repin=repin, reader=reader
         )
 
-    async def _pin(self, schema: Any, field: str, reader: Reader = READS_EVERYTHING) -> PinnedSchema:
+    async def _pin(self, schema: Any, field: str, reader: Reader) -> PinnedSchema:
         return await self.pin(schema, field=field, reader=reader, repin=True)
 
     async def _resolve(self, uris: Sequence[AugUri]) -> Mapping[AugUri, str | None]:

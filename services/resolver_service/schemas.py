@@ -15,7 +15,7 @@ from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.documents import Document
 from refinery_core.vibe.model import Context, Vibe
 from refinery_core.vibe.refs import AugUri
-from refinery_core.vibe.roles import READS_EVERYTHING, Reader
+from refinery_core.vibe.roles import Reader
 from resolver_service.forms import Resolved, SchemaForm, resolve_stored, resolve_unstored
 from resolver_service.repinning import Repinning
 
@@ -159,11 +159,10 @@ class Schemas:
             moment = await fixed(self.vibes, source.context)
         if source.reference is not None:
             vibe = await find(self.vibes, source.reference, moment, reader)
-            # Whoever may read a Vibe may read what its schema is composed from.
-            reader = READS_EVERYTHING
             if vibe.schema is None:
                 raise SchemaMissing(ref=vibe.ref)
             if not source.repin:
+                # Whoever may read a Vibe may read what its schema is composed from.
                 return _Schema(vibe.schema, vibe)
             value = orjson.loads(vibe.schema)
         else:

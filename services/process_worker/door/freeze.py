@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from process_worker.door.commands import CallCapability, ExecuteProcess
 from process_worker.records.ledger import Ledger
 from refinery_client import ABSENT, Vibe
+from refinery_client.reading import reading_as
 from refinery_core.errors import (
     AuthorNotAllowed,
     Contention,
@@ -22,6 +23,7 @@ from refinery_core.process.interface import INPUT, schema_of
 from refinery_core.process.model import Capability, Process
 from refinery_core.process.parts import Reference, ReferenceUse
 from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.refs import parse_reference
 
 MAX_INPUTS: Final = 400
 """The number of targets and budgets together."""
@@ -34,6 +36,7 @@ _TYPES: Final = {
     ReferenceUse.ROLE: VibeType.ROLE,
 }
 """The types that references have to have; others may have any."""
+_OURS: Final = "system/capabilities/"
 _AUTHORS: Final = (VibeType.ROLE, VibeType.PROCESS)
 
 
@@ -77,6 +80,7 @@ async def freeze(ledger: Ledger, command: ExecuteProcess) -> Frozen:
         ledger, _Question("process", command.process, VibeType.PROCESS, named, command.branch)
     )
     process_ref = found.ref(command.process)
+    await _check_author_reads(ledger, command.author_ref, found, "process")
     return Frozen(
         process=cast("Process", found.document),
         process_ref=process_ref,
@@ -106,7 +110,31 @@ async def freeze_capability(ledger: Ledger, command: CallCapability) -> FrozenCa
     author = found.meaning[command.author_ref]
     if author.type not in _AUTHORS:
         raise AuthorNotAllowed(ref=author.ref, type=author.type)
+    await _check_author_reads(ledger, command.author_ref, found, "capability")
     return FrozenCapability(found.ref(command.capability), author.ref, found.references)
+
+
+async def _check_author_reads(ledger: Ledger, author_ref: str, found: _Found, field: str) -> None:
+    """
+    Check that the author may read all that the execution reads; Roles and our own capabilities are no secret.
+
+    Raises:
+        UnknownReference: it may not read one, which is as if that did not exist.
+    """
+    read = [
+        written
+        for written, asked in found.wanted.items()
+        if found.meaning[asked].type is not VibeType.ROLE and not found.meaning[asked].id.startswith(_OURS)
+    ]
+    if not read:
+        return
+    with reading_as(parse_reference(author_ref).id):
+        refs = {found.references[written]: written for written in read}
+        try:
+            await ledger.vibes([f"aug:{ref}" for ref in refs], "main")
+        except VibeNotFound as refusal:
+            ref = refusal.metadata["reference"].removeprefix("aug:")
+            raise UnknownReference(field=field, reference=refs[ref]) from refusal
 
 
 @dataclass(frozen=True, slots=True)

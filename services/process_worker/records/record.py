@@ -142,10 +142,20 @@ def check_result_id(branch: str, id_: str) -> None:
         InvalidField: its refs would be too long, or it may be the id of a RECORD of the service.
     """
     check_line(branch, id_, "result_id")
+    check_folder(id_, "result_id")
+
+
+def check_folder(id_: str, field: str) -> None:
+    """
+    Refuse an id under which the service records executions and schedules.
+
+    Raises:
+        InvalidField: it is one of those.
+    """
     for folder in (EXECUTIONS, SCHEDULES):
         if id_.startswith(folder):
             problem = f"is under '{folder}', where executions and schedules are recorded, and nothing else"
-            raise InvalidField(field="result_id", problem=problem)
+            raise InvalidField(field=field, problem=problem)
 
 
 def invalid_input(refusal: SolutionInvalid) -> SolutionInvalid:

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from process_worker.workflow.keys import result_key
 from refinery.ledger.v1 import ledger_service_pb2 as pb
 from refinery_core.errors import (
+    AuthorNotAllowed,
+    InvalidField,
     PermissionDenied,
     RequestIdReused,
     RoleSuperseded,
@@ -139,8 +142,9 @@ async def test_a_role_on_another_branch_is_a_draft_without_authority(desk: Desk)
         "roles/bob", {"members": [BOB.principal], "may": [{"do": ["refine"]}]}, "ROLE", branches=["dev/a"]
     )
     await desk.refine(ROOT, GENESIS, bobs)
-    metadata = await refused(RoleSuperseded, desk.refine(BOB, "dev/a@roles/bob?1", draft("x")))
-    assert metadata["in_force"] == ""
+    for caller, problem in ((ADA, "this one is not there"), (BOB, "does not hold this Role")):
+        metadata = await refused(PermissionDenied, desk.refine(caller, "dev/a@roles/bob?1", draft("x")))
+        assert metadata["problem"].endswith(problem)
 
 
 async def test_withdrawn_is_withdrawn(desk: Desk) -> None:
@@ -292,6 +296,42 @@ async def test_what_carries_out_writes_records_of_its_own_ids_alone(desk: Desk, 
     for made in (draft("orders/1"), draft("executions/2", {}, "ROLE")):
         await refused(PermissionDenied, desk.refine(WORKER, "aug:/roles/desk", made))
     await refused(PermissionDenied, desk.refine(WORKER, GENESIS, draft("executions/3")))
+
+
+@pytest.mark.parametrize(
+    ("made", "request_id", "field"),
+    [
+        (draft("executions/1/events/2"), None, "executions/1/events/2"),
+        (draft(f"schedules/{uuid.uuid4()}"), None, "schedules/"),
+        (draft("orders/1"), result_key("execution/1"), "request_id"),
+    ],
+    ids=["an event", "a schedule", "the key of a result"],
+)
+async def test_nobody_else_writes_what_decides_how_an_execution_ends(
+    desk: Desk, made: pb.Draft, request_id: uuid.UUID | None, field: str
+) -> None:
+    everything = {"members": [BOB.principal], "may": [{"do": ["refine", "read"]}]}
+    await desk.refine(ROOT, GENESIS, role("all", everything))
+    for validate_only in (True, False):
+        refining = desk.refine(
+            BOB, "aug:/roles/all", made, request_id=request_id, validate_only=validate_only
+        )
+        with pytest.raises((PermissionDenied, InvalidField)) as refusal:
+            await refining
+        assert field in refusal.value.message
+    await desk.refine(ROOT, GENESIS, made, request_id=request_id)
+
+
+async def test_an_author_that_is_hidden_is_one_that_is_not_there(desk: Desk) -> None:
+    await desk.refine(ROOT, GENESIS, draft("secret/record"))
+    answers, hidden = {}, ("aug:/secret/record", "main@secret/record?1", "aug:/roles/desk", GENESIS)
+    for author in ("aug:/secret/none", *hidden):
+        metadata = await refused(PermissionDenied, desk.refine(BOB, author, draft("x")))
+        assert metadata.pop("role").removeprefix("aug:") == author.removeprefix("aug:")
+        answers[author] = metadata
+    assert all(answer == answers["aug:/secret/none"] for answer in answers.values())
+    metadata = await refused(AuthorNotAllowed, desk.refine(ADA, "aug:/secret/record", draft("x")))
+    assert metadata["type"] == "RECORD"
 
 
 # --- Side by side -------------------------------------------------------------------------

@@ -26,6 +26,11 @@ from refinery_core.errors import (
 )
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.principal import Caller, set_caller
+from refinery_core.stored.composition import Composer
+from refinery_core.vibe.model import Context
+from refinery_core.vibe.refs import AugUri
+from resolver_service.forms import SchemaForm
+from resolver_service.schemas import Schemas, Source
 from tests.cases.bad_input.rows import document
 from tests.integration.ledger.desk import BOB, GENESIS, ROOT, Desk, draft, refused, role
 
@@ -314,3 +319,20 @@ async def test_a_replay_is_answered_also_where_its_inputs_are_hidden_by_now(fill
         BOB, "aug:/roles/reader", draft("open/5"), request_id=request_id, target_refs=["main@open/1?1"]
     )
     assert again.replayed
+
+
+async def test_a_readable_schema_is_composed_from_its_pins_alone(filled: Desk) -> None:
+    revised = pb.Draft(
+        type=vibe_pb2.VIBE_TYPE_RECORD, id="hidden/schema", schema=document({"type": "string"})
+    )
+    await filled.refine(ROOT, GENESIS, revised)
+    schemas = Schemas(filled.vibes, Composer(filled.vibes), filled.refiner.rights)
+    reader = await filled.refiner.rights.reader(BOB)
+
+    async def resolved(*, repin: bool) -> str:
+        source = Source(AugUri.parse("aug:/open/3"), None, Context(), repin)
+        name = await schemas.name(source, reader)
+        return (await schemas.resolve(source, name, SchemaForm.BUNDLED, reader)).schema
+
+    assert '"integer"' in await resolved(repin=False)
+    assert (await refused(UnknownReference, resolved(repin=True)))["reference"] == "aug:/hidden/schema"

@@ -44,7 +44,7 @@ from refinery.vibe.v1 import vibe_pb2
 from refinery_client import Draft, Execution, Refinery
 from refinery_client.reading import reading_as
 from refinery_client.refusals import refusal_from
-from refinery_core.errors import PermissionDenied, Unauthenticated
+from refinery_core.errors import PermissionDenied, Unauthenticated, UnknownReference
 from refinery_core.postgres.database import Database as Store
 from refinery_core.postgres.pool import open_pool
 from refinery_core.postgres.verify import verify
@@ -383,3 +383,55 @@ async def test_an_execution_fails_at_its_next_commit_once_the_right_is_withdrawn
         ended = await end_of(refinery, uuid.UUID(world.execution))
     assert ended.result_ref is None
     assert ended.problem is not None
+
+
+SECRET: Final = "aug:/secret/plan"
+STEALING: dict[str, tuple[Any, str, str]] = {
+    "reads it": ({"call": "aug:/system/capabilities/get-vibe", "with": {"reference": SECRET}}, "FAULTED", "secret/plan"),
+    "composes its schema": ({"call": "aug:/system/capabilities/resolve-schema", "with": {"reference": SECRET}}, "FAULTED", "secret/plan"),
+    "copies it": ({"call": "aug:/system/capabilities/refine", "with": {"drafts": [{"type": "RECORD", "id": "own/copy", "prototype_ref": SECRET}]}}, "FAULTED", "secret/plan"),
+    "refers to it": ({"call": "aug:/system/capabilities/refine", "with": {"drafts": [{"type": "RECORD", "id": "own/copy", "schema": {"$ref": SECRET}}]}}, "FAULTED", "secret/plan"),
+    "names it as a target": ({"call": "aug:/system/capabilities/refine", "with": {"target_refs": [SECRET], "drafts": [{"type": "RECORD", "id": "own/copy"}]}}, "FAULTED", "secret/plan"),
+    "writes an execution": ({"call": "aug:/system/capabilities/refine", "with": {"drafts": [{"type": "RECORD", "id": "executions/other"}]}}, "FAULTED", "executions/"),
+    "calls a hidden capability": ({"call": "aug:/secret/capability"}, "UNKNOWN_REFERENCE", "aug:/secret/capability"),
+    "runs a hidden process": ({"run": {"workflow": {"name": "aug:/processes/small"}}}, "UNKNOWN_REFERENCE", "aug:/processes/small"),
+    "checks by a hidden schema": ({"set": {"a": 1}, "output": {"schema": {"document": {"$ref": SECRET}}}}, "UNKNOWN_REFERENCE", SECRET),
+    "asks for one that is not there": ({"call": "aug:/secret/none"}, "UNKNOWN_REFERENCE", "aug:/secret/none"),
+}  # fmt: skip
+
+
+async def test_a_process_reads_no_more_than_its_author(world: World) -> None:
+    may = [
+        {"do": ["refine", "read", "execute"], "ids": ["own/**"]},
+        {"do": ["read"], "ids": ["executions/**"]},
+    ]
+    role = {"members": [f"jwt:{ISSUER}#author"], "may": may}
+    capability = {
+        "call": "python",
+        "with": {"function": "refinery.get_vibe", "arguments": {"reference": SECRET}},
+    }
+    async with world.client("root") as refinery:
+        drafts = [
+            Draft(type=VibeType.ROLE, id="roles/author", solution=role),
+            Draft(type=VibeType.RECORD, id="secret/plan", schema={"type": "integer"}, solution=4711),
+            Draft(type=VibeType.CAPABILITY, id="secret/capability", solution=capability),
+        ]
+        await refinery.refine(author_ref=GENESIS, drafts=drafts)
+    async with world.client("author") as refinery:
+        for number, (claim, (task, outcome, named)) in enumerate(STEALING.items()):
+            id_ = f"own/process-{number}"
+            document = {"dsl": "1.0.3", "namespace": "tests", "name": "stealing", "version": "1.0.0"}
+            draft = Draft(type=VibeType.PROCESS, id=id_, solution={"document": document, "do": [{"t": task}]})
+            await refinery.refine(author_ref="aug:/roles/author", drafts=[draft])
+            executing = refinery.execute_process(f"aug:/{id_}", author_ref="aug:/roles/author")
+            if outcome != "FAULTED":
+                with pytest.raises(UnknownReference) as refusal:
+                    await executing
+                assert (refusal.value.reason, refusal.value.metadata["reference"]) == (outcome, named), claim
+                continue
+            started = await executing
+            ended = await end_of(refinery, started.execution.id)
+            assert (ended.state.name, "4711" in str(ended)) == (outcome, False), (claim, ended)
+            assert named in str(ended.problem), (claim, ended)
+    report = await verify(world.database.reader_url)
+    assert report.is_sound, report.findings

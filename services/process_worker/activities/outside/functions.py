@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from process_worker.engine.faults import standard
+from process_worker.records.record import check_folder
 from process_worker.workflow.steps import Behalf
 from refinery_client import ABSENT, Draft, LineageDirection, Refinery, SchemaForm, Vibe
 from refinery_client.reading import reading_as
@@ -76,6 +77,8 @@ class LedgerFunctions:
     async def refine(self, arguments: Any, caller: Caller) -> dict[str, Any]:
         """Refine as the author of the execution, with the process as an instruction."""
         behalf = caller.behalf
+        for number, draft in enumerate(arguments["drafts"]):
+            check_folder(draft["id"], f"drafts[{number}].id")
         refined = await self.refinery.refine(
             request_id=caller.key,
             author_ref=behalf.author_ref,

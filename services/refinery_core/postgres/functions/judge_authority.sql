@@ -21,8 +21,10 @@ declare
 begin
     if author_type <> 'ROLE' then
         return refinery.denial(request, 'refine', null, null, author, 'nobody holds a PROCESS; its executions act for their author');
-    elsif author is distinct from in_force then
-        return refinery.refusal('ROLE_SUPERSEDED', jsonb_build_object('ref', author, 'in_force', coalesce(in_force, '')));
+    elsif in_force is null then
+        return refinery.denial(request, 'refine', null, null, author, 'Roles are in force on main alone, and this one is not there');
+    elsif author <> in_force then
+        return refinery.refusal('ROLE_SUPERSEDED', jsonb_build_object('ref', author, 'in_force', in_force));
     end if;
 
     if _behalf is null then
