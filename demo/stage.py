@@ -199,7 +199,7 @@ class Stage:
         for title, seconds in self.times:
             print(f"  {seconds:6.2f} s  {title}")
         print(f"  {time.monotonic() - self.begun:6.2f} s  in all")
-        print(f"\nAll of it is kept in {DATA}: 'refinery up --data {DATA}' finds it again.")
+        print(f"\nAll of it is kept in {DATA}: 'refinery up --secure --data {DATA}' finds it again.")
 
 
 def _clear() -> None:

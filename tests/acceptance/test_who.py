@@ -127,7 +127,7 @@ async def test_the_command_carries_a_token(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"AUTH": "jwt"}, "REFINERY_JWT_ISSUER, REFINERY_JWT_AUDIENCE, REFINERY_JWT_JWKS not set"),
+        ({"AUTH": "jwt"}, "set REFINERY_JWT_ISSUER, REFINERY_JWT_AUDIENCE, REFINERY_JWT_JWKS too"),
         ({"AUTH": "jwt,x"}, "REFINERY_AUTH is 'jwt,x', but must be one of"),
         ({"JWT_AUDIENCE": "refinery"}, "REFINERY_JWT_AUDIENCE is set, but REFINERY_AUTH is none"),
     ],

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from refinery_cli.options import HERE, AsOf, Branch, Output, Services, context_of
-from refinery_cli.show.failures import Usage
+from refinery_cli.options import HERE, AsOf, Output, Services, context_of
+from refinery_cli.show.failures import Usage, note
 from refinery_cli.show.output import print_facts, print_json
 from refinery_cli.show.plain import plain
 from refinery_client import Verb
@@ -25,7 +25,9 @@ async def may(
     principal: Annotated[str, Parameter(help="By whom; you, if it is left out.")] = "",
     group: Annotated[list[str] | None, Parameter(help="A group of that principal; may be repeated.")] = None,
     author: Annotated[str, Parameter(help="As which Role; any that is held, if it is left out.")] = "",
-    branch: Branch = "main",
+    branch: Annotated[
+        str, Parameter(env_var="REFINERY_BRANCH", help="On which branch; for branch, its name.")
+    ] = "main",
     type: Annotated[TypeName | None, Parameter(help="With which type of Vibe; else all.")] = None,  # noqa: A002
     as_of: AsOf = None,
     output: Output = "text",
@@ -40,6 +42,9 @@ async def may(
     """
     if not id and verb != "branch":
         raise Usage(f"'may {verb}' takes an id: refinery may {verb} orders/7.")
+    for name in group or ():
+        if not name.startswith("group:"):
+            raise Usage(f"--group takes a whole name, as whoami prints it: group:ISSUER#{name}.")
     async with services.connect() as refinery:
         access = await refinery.check_access(
             Verb(verb),
@@ -51,6 +56,7 @@ async def may(
             author_ref=author,
             as_of=context_of(branch, as_of).as_of,
         )
+        is_open = not (access.allowed or (await refinery.who_am_i()).authenticated)
     if output != "text":
         print_json(plain(access), output)
     else:
@@ -61,4 +67,8 @@ async def may(
             **(by if access.allowed else {}),
             "as of position": access.position,
         })  # fmt: skip
+    if is_open:
+        note("Nobody is authenticated here, so everybody may do everything; this is what the Roles say.")
+    elif not access.allowed and type is None:
+        note("Asked for Vibes of all types; --type asks for one.")
     return 0 if access.allowed else 1

@@ -13,7 +13,9 @@ import orjson
 from refinery_core.errors import PermissionDenied
 from refinery_core.kept import Kept
 from refinery_core.postgres.database import NOW, Database
+from refinery_core.serving.authentication.names import KINDS, is_name
 from refinery_core.serving.principal import Caller
+from refinery_core.settings import CannotStart
 from refinery_core.vibe.roles import GENESIS, READS_EVERYTHING, Reader, Role, Rule, Verb
 
 REMEMBERED_SECONDS: Final = 1.0
@@ -115,8 +117,20 @@ class Rights:
 
 
 def principals(root: str) -> frozenset[str]:
-    """Read REFINERY_ROOT: principals between commas."""
-    return frozenset(name.strip() for name in root.split(",") if name.strip())
+    """
+    Read REFINERY_ROOT: principals between commas.
+
+    Raises:
+        CannotStart: one can be no principal, so nobody would hold what is meant for it.
+    """
+    names = frozenset(name.strip() for name in root.split(",") if name.strip())
+    for name in sorted(names):
+        if not is_name(name) or not name.startswith(KINDS):
+            raise CannotStart(
+                f"REFINERY_ROOT: '{name}' is no principal; write one as 'refinery whoami' prints it: "
+                "spiffe://…, x509:… or jwt:ISSUER#SUBJECT."
+            )
+    return names
 
 
 async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dict[str, bytes]:

@@ -7,6 +7,8 @@ from typing import Final
 from refinery_core.errors import Unauthenticated
 
 MAX_BYTES: Final = 512
+KINDS: Final = ("spiffe://", "x509:", "jwt:")
+"""The beginnings of the names of principals; those of groups begin with `group:`."""
 
 
 def principal(name: str, source: str) -> str:

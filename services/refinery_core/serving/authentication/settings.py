@@ -54,7 +54,7 @@ def token_rules(settings: AuthenticationSettings) -> TokenRules:
     }
     missing = [name for name, value in needed.items() if not _listed(value)]
     if missing:
-        raise CannotStart(f"REFINERY_AUTH is {settings.auth}, and {', '.join(missing)} not set.")
+        raise CannotStart(f"REFINERY_AUTH is {settings.auth}: set {', '.join(missing)} too.")
     issuers, places = _listed(settings.jwt_issuer), _listed(settings.jwt_jwks)
     if len(issuers) != len(places) or len(set(issuers)) != len(issuers):
         raise CannotStart(

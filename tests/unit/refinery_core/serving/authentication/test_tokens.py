@@ -195,7 +195,7 @@ FORGED: dict[str, Forge] = {
     "exp enormous": lambda to: to.token(exp=2**60),
     "exp of 5,000 digits": lambda to: compact(
         {"alg": "EdDSA", "kid": "first"},
-        orjson.dumps(to.claims(exp=77)).replace(b"77", b"9" * 5_000),
+        orjson.dumps(to.claims(exp=77_777_777_777)).replace(b"77777777777", b"9" * 5_000),
         to.pair.sign,
     ),
     "not before later": lambda to: to.token(nbf=int(time.time()) + LEEWAY_SECONDS + 60),
