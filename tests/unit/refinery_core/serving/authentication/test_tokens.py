@@ -189,7 +189,7 @@ FORGED: dict[str, Forge] = {
     "exp true": lambda to: to.token(exp=True),
     "exp without end": lambda to: compact(
         {"alg": "EdDSA", "kid": "first"},
-        orjson.dumps(to.claims(exp=77)).replace(b"77", b"1e999"),
+        orjson.dumps(to.claims(exp=77_777_777_777)).replace(b"77777777777", b"1e999"),
         to.pair.sign,
     ),
     "exp enormous": lambda to: to.token(exp=2**60),
