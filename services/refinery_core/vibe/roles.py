@@ -114,52 +114,93 @@ class Role:
         return all(self.allows(verb, id_, branch, type_) for type_ in types or (None,))
 
 
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    """The names that some patterns cover, quick to ask: a list asks for each of its rows."""
+
+    exact: frozenset[str]
+    under: tuple[str, ...]
+    """The beginnings of names; "" for all."""
+
+    @classmethod
+    def by(cls, patterns: Iterable[str]) -> _Covered:
+        """Take the patterns apart."""
+        exact, under = set[str](), set[str]()
+        for pattern in patterns:
+            if pattern == ALL or pattern.endswith("/**"):
+                under.add(pattern[:-2])
+            else:
+                exact.add(pattern)
+        return cls(frozenset(exact), tuple(under))
+
+    def has(self, name: str) -> bool:
+        """Whether one of the patterns covers a name."""
+        return name in self.exact or name.startswith(self.under)
+
+    def meets(self, prefix: str) -> bool:
+        """Whether there can be a name that begins with a prefix and is covered."""
+        return any(name.startswith(prefix) for name in self.exact) or any(
+            start.startswith(prefix) or prefix.startswith(start) for start in self.under
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Rules about the same branches and types, as one."""
+
+    ids: _Covered
+    branches: _Covered
+    types: frozenset[str] | None
+
+
 class Reader:
     """The right of somebody to read. A Vibe on several branches may be read if it may be on one of them."""
 
-    __slots__ = ("_exact", "_narrow", "_under", "carries_out", "everything")
+    __slots__ = ("_scopes", "carries_out", "everything")
 
     def __init__(self, rules: Iterable[Rule] = (), *, everything: bool = False) -> None:
-        """Take the rules of all Roles that it holds. Those about all branches and types are quick to ask."""
-        exact, under, self._narrow = set[str](), set[str](), list[Rule]()
+        """Take the rules of all its Roles. Those about the same branches and types are asked as one."""
+        ids: dict[tuple[frozenset[str], frozenset[str] | None], list[str]] = {}
         self.carries_out = False
         for rule in rules:
             self.carries_out = self.carries_out or Verb.CARRY_OUT in rule.verbs
             if Verb.READ not in rule.verbs:
                 continue
-            if rule.types is not None or ALL not in rule.branches:
-                self._narrow.append(rule)
-                continue
-            everything = everything or ALL in rule.ids
-            exact.update(rule.ids)
-            under.update(id_[:-2] for id_ in rule.ids if id_.endswith("/**"))
+            branches = frozenset((ALL,) if ALL in rule.branches else rule.branches)
+            types = None if rule.types is None else frozenset(rule.types)
+            everything = everything or (ALL in rule.ids and ALL in branches and types is None)
+            ids.setdefault((branches, types), []).extend(rule.ids)
         self.everything = everything
-        self._exact = frozenset(exact)
-        self._under = tuple(under)
+        self._scopes = tuple(
+            _Scope(_Covered.by(patterns), _Covered.by(branches), types)
+            for (branches, types), patterns in ids.items()
+        )
 
     def joined(self, other: Reader) -> Reader:
         """A reader of what either reads."""
         both = Reader(everything=self.everything or other.everything)
-        both._exact = self._exact | other._exact
-        both._under = self._under + other._under
-        both._narrow = self._narrow + other._narrow
+        both._scopes = self._scopes + other._scopes
         both.carries_out = self.carries_out or other.carries_out
         return both
 
     def sees(self, id_: str, branches: Iterable[str], type_: str) -> bool:
         """Whether a Vibe may be read."""
-        if self.everything or id_ in self._exact or id_.startswith(self._under):
+        if self.everything:
             return True
-        return any(rule.allows(Verb.READ, id_, branch, type_) for rule in self._narrow for branch in branches)
+        for scope in self._scopes:
+            if (
+                scope.ids.has(id_)
+                and (scope.types is None or type_ in scope.types)
+                and any(map(scope.branches.has, branches))
+            ):
+                return True
+        return False
 
     def may_see(self, id_prefix: str, branch: str) -> bool:
         """Whether there can be a Vibe that may be read, under a prefix and on a branch; "" is any."""
-        if self.everything or any(_meet(id_, id_prefix) for id_ in (*self._exact, *self._under)):
-            return True
-        return any(
-            (ALL in rule.ids or any(_meet(id_.removesuffix("**"), id_prefix) for id_ in rule.ids))
-            and (not branch or covers(rule.branches, branch))
-            for rule in self._narrow
+        return self.everything or any(
+            scope.ids.meets(id_prefix) and (not branch or scope.branches.has(branch))
+            for scope in self._scopes
         )
 
 
@@ -185,10 +226,6 @@ def escalates(author: Role, previous: Role, revision: Role) -> bool:
         for id_ in rule.ids
         for branch in rule.branches
     )
-
-
-def _meet(readable: str, prefix: str) -> bool:
-    return readable.startswith(prefix) or (readable.endswith("/") and prefix.startswith(readable))
 
 
 def _goes_on(before: str, member: str) -> bool:
