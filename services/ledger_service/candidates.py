@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 WHOLE_AT_ONCE = 16
 """Whole Vibes read at once: at most 3 MiB each."""
+LEFT_OUT_AT_ONCE = 128
+"""Candidates, at most, among which so many whole Vibes are looked for."""
 MOST_LEFT_OUT = 10_000
 """A page ends after so many candidates that do not match, however short it is."""
 
@@ -55,15 +57,17 @@ async def in_chunks(
 async def whole(
     vibes: Vibes, candidates: AsyncGenerator[Candidate[Vibe], None]
 ) -> AsyncGenerator[Candidate[Vibe], None]:
-    """The same candidates with their documents, of which some are read at once."""
+    """The same candidates with their documents, of which some are read at once; what is left out has none."""
     some: list[Candidate[Vibe]] = []
+    wanted = 0
     async with aclosing(candidates):
         async for candidate in candidates:
             some.append(candidate)
-            if len(some) == WHOLE_AT_ONCE:
+            wanted += candidate[1] is not None
+            if wanted == WHOLE_AT_ONCE or len(some) == LEFT_OUT_AT_ONCE:
                 for one in await _with_documents(vibes, some):
                     yield one
-                some = []
+                some, wanted = [], 0
     for one in await _with_documents(vibes, some):
         yield one
 

@@ -94,6 +94,8 @@ class References:
             "budget_refs": command.budgets,
         }
         inputs = [(f"{name}[{at}]", uri) for name, uris in lists.items() for at, uri in enumerate(uris)]
+        if not inputs:
+            return
         refs = await self._vibes.locate([uri for _, uri in inputs], Context(command.branch))
         unseen = await hidden(self._vibes.database, self._reader, [ref for ref in refs if ref is not None])
         for (field, uri), ref in zip(inputs, refs, strict=True):

@@ -135,9 +135,10 @@ def principals(root: str) -> frozenset[str]:
 
 async def hidden(database: Database, reader: Reader, refs: Iterable[str]) -> dict[str, bytes]:
     """Those of some Vibes that may not be read, with their digests."""
-    if reader.everything:
+    asked = [] if reader.everything else list(dict.fromkeys(refs))
+    if not asked:
         return {}
-    rows = await database.fetch("whose", list(dict.fromkeys(refs)))
+    rows = await database.fetch("whose", asked)
     return {
         row["ref"]: row["digest"] for row in rows if not reader.sees(row["id"], row["branches"], row["type"])
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import Any
 
 import orjson
 import pytest
 
+from ledger_service.candidates import WHOLE_AT_ONCE
 from ledger_service.feed import Feed
 from ledger_service.servicer import LedgerServicer
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -24,9 +25,11 @@ from refinery_core.errors import (
     UnknownReference,
     VibeNotFound,
 )
+from refinery_core.postgres.database import Database
 from refinery_core.serving.drain import Drain
 from refinery_core.serving.principal import Caller, set_caller
 from refinery_core.stored.composition import Composer
+from refinery_core.stored.vibes import Vibes
 from refinery_core.vibe.model import Context
 from refinery_core.vibe.refs import AugUri
 from resolver_service.forms import SchemaForm
@@ -336,3 +339,56 @@ async def test_a_readable_schema_is_composed_from_its_pins_alone(filled: Desk) -
 
     assert '"integer"' in await resolved(repin=False)
     assert (await refused(UnknownReference, resolved(repin=True)))["reference"] == "aug:/hidden/schema"
+
+
+async def test_a_refine_without_inputs_asks_nothing_of_the_database_but_its_commit(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    fetch = Database.fetch
+
+    async def counted(self: Database, query: str, *arguments: Any) -> Any:
+        asked.append(query)
+        return await fetch(self, query, *arguments)
+
+    await filled.refine(BOB, "main@roles/reader?1", draft("open/counted/1"))
+    monkeypatch.setattr(Database, "fetch", counted)
+    await filled.refine(BOB, "main@roles/reader?1", draft("open/counted/2"))
+    assert set(asked) <= {"roles_held"}  # Which is remembered for a second.
+
+
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of whole Vibes that are read at once from now on."""
+    read: list[int] = []
+    by_names = Vibes.by_names
+
+    async def counted(self: Vibes, names: Iterable[str]) -> Any:
+        read.append(len(wanted := list(names)))
+        return await by_names(self, wanted)
+
+    monkeypatch.setattr(Vibes, "by_names", counted)
+    return read
+
+
+async def test_a_page_reads_as_many_whole_vibes_at_once_whatever_is_hidden_among_them(
+    filled: Desk, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = [draft(f"{('open', 'hidden')[number % 2]}/mixed/{number}") for number in range(200)]
+    after = (await filled.refine(ROOT, GENESIS, *mixed)).refinement.position - 1
+    read = counted_reads(monkeypatch)
+    request = pb.ListVibesRequest(after_position=after, view=vibe_pb2.VIBE_VIEW_FULL)
+    page = await door.ask(BOB, "ListVibes", request)
+    assert [vibe.id for vibe in page.vibes] == [f"open/mixed/{number}" for number in range(0, 200, 2)]
+    assert read[:6] == [WHOLE_AT_ONCE] * 6
+
+
+async def test_few_among_many_hidden_do_not_gather_them_all(
+    filled: Desk, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = [draft(f"{'hidden' if number % 100 else 'open'}/rare/{number}") for number in range(400)]
+    after = (await filled.refine(ROOT, GENESIS, *mixed)).refinement.position - 1
+    read = counted_reads(monkeypatch)
+    request = pb.ListVibesRequest(after_position=after, view=vibe_pb2.VIBE_VIEW_FULL)
+    page = await door.ask(BOB, "ListVibes", request)
+    assert [vibe.id for vibe in page.vibes] == [f"open/rare/{number}" for number in range(0, 400, 100)]
+    assert read == [2, 1, 1, 0]  # Of 128 candidates each.
