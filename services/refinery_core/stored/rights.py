@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -39,6 +40,8 @@ class Rights:
         self._database = database
         self.root = root
         self._readers = _readers()
+        self._turns: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
+        """Many calls of one caller want its rights at once; one of them reads, and the others wait for it."""
         self._seal: bytes | None = None
 
     async def held(self, names: Sequence[str], as_of: int = NOW) -> list[Held]:
@@ -64,13 +67,19 @@ class Rights:
         if not caller.authenticated:
             return READS_EVERYTHING
         key = (caller.reads_as, caller.principal, *caller.groups)
-        now = asyncio.get_running_loop().time()
+        if (remembered := self._remembered(key)) is not None:
+            return remembered
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            if (remembered := self._remembered(key)) is not None:
+                return remembered
+            now = asyncio.get_running_loop().time()
+            reader = await (self._in_name_of(caller) if caller.reads_as else self._own(caller))
+            self._readers.keep(key, (reader, now + REMEMBERED_SECONDS))
+            return reader
+
+    def _remembered(self, key: tuple[str, ...]) -> Reader | None:
         kept = self._readers.get(key)
-        if kept is not None and now < kept[1]:
-            return kept[0]
-        reader = await (self._in_name_of(caller) if caller.reads_as else self._own(caller))
-        self._readers.keep(key, (reader, now + REMEMBERED_SECONDS))
-        return reader
+        return kept[0] if kept is not None and asyncio.get_running_loop().time() < kept[1] else None
 
     async def _own(self, caller: Caller) -> Reader:
         held = await self.held((caller.principal, *caller.groups))

@@ -341,9 +341,8 @@ async def test_a_readable_schema_is_composed_from_its_pins_alone(filled: Desk) -
     assert (await refused(UnknownReference, resolved(repin=True)))["reference"] == "aug:/hidden/schema"
 
 
-async def test_a_refine_without_inputs_asks_nothing_of_the_database_but_its_commit(
-    filled: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def counted_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The queries that are asked from now on."""
     asked: list[str] = []
     fetch = Database.fetch
 
@@ -351,8 +350,26 @@ async def test_a_refine_without_inputs_asks_nothing_of_the_database_but_its_comm
         asked.append(query)
         return await fetch(self, query, *arguments)
 
-    await filled.refine(BOB, "main@roles/reader?1", draft("open/counted/1"))
     monkeypatch.setattr(Database, "fetch", counted)
+    return asked
+
+
+async def test_many_calls_of_one_caller_read_its_rights_once(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rights = filled.refiner.rights
+    rights.forget()
+    asked = counted_queries(monkeypatch)
+    readers = await asyncio.gather(*(rights.reader(BOB) for _ in range(10)))
+    assert asked == ["roles_held"]
+    assert len(set(readers)) == 1
+
+
+async def test_a_refine_without_inputs_asks_nothing_of_the_database_but_its_commit(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled.refine(BOB, "main@roles/reader?1", draft("open/counted/1"))
+    asked = counted_queries(monkeypatch)
     await filled.refine(BOB, "main@roles/reader?1", draft("open/counted/2"))
     assert set(asked) <= {"roles_held"}  # Which is remembered for a second.
 
