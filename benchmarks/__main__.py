@@ -23,7 +23,7 @@ import asyncpg
 import grpc
 import uvloop
 
-from benchmarks import at_the_limits, processes, proof, watching
+from benchmarks import at_the_limits, processes, proof, secured, watching
 from benchmarks.load import Callers, free_port, refine_request
 from benchmarks.populate import populate
 from refinery.ledger.v1 import ledger_service_pb2 as pb
@@ -257,6 +257,7 @@ async def main(folder: Path) -> None:
                 await measure(bench)
                 if size == max(SIZES):
                     await processes.measure(bench, f"127.0.0.1:{port}", SECONDS, ROUNDS)
+                    await secured.measure(bench, postgres.url(database, "refinery_app"), SECONDS)
                     await proof.measure(bench)
                 await callers.close()
             benches.append(bench)
