@@ -13,6 +13,7 @@ from process_worker.door.servicer import NAME, ProcessServicer
 from process_worker.records.ledger import Ledger
 from process_worker.settings import Settings
 from process_worker.temporal.client import Temporal
+from process_worker.temporal.codec import keys_of
 from process_worker.temporal.connect import connect, see_author, wait_for_ledger
 from process_worker.temporal.payloads import converter
 from process_worker.temporal.timetable import Timetable
@@ -36,6 +37,7 @@ async def main() -> None:
     settings = from_environment(Settings)
     logs.configure(service="process", form=settings.log_format, level=settings.log_level)
     tls = settings.opened()
+    keys = keys_of(settings.temporal_keys, settings.temporal_key)
     gateway = Gateway.of(settings.http_allow, settings.http_ca)
     async with (
         authenticating() as authentication,
@@ -46,7 +48,7 @@ async def main() -> None:
         ledger, drain = Ledger(refinery), Drain()
         await wait_for_ledger(ledger, settings)
         await see_author(ledger, settings.worker_author_ref)
-        client = await connect(settings, converter(refinery, settings.worker_author_ref))
+        client = await connect(settings, converter(refinery, settings.worker_author_ref, keys))
         temporal = Temporal(client)
 
         async def is_ready() -> bool:

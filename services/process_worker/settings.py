@@ -28,6 +28,8 @@ class Settings(Door):
     temporal_tls_server_name: str | None = setting("the name in Temporal's certificate, if another", None)
     temporal_metrics_listen: str | None = setting("where to serve the SDK's metrics, HOST:PORT", None)
     temporal_api_key: str | None = setting("the API key for Temporal; implies TLS", None, secret=True)
+    temporal_keys: str | None = setting("folder: each file a key of 32 bytes, for payloads", None)
+    temporal_key: str | None = setting("the name of the file whose key encrypts payloads", None)
     http_allow: str = setting("hosts that processes may call, HOST or HOST:PORT, with commas between", "")
     http_ca: str | None = setting("file: whom to trust where processes call, in PEM, and nobody else", None)
     expression_children: int = setting("how many evaluate expressions, of 384 MiB each", 2, at_least=1)

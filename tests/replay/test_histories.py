@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from temporalio import workflow
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 
 from process_worker.engine.calls import HttpCall
 from process_worker.engine.faults import Fault
 from process_worker.engine.ports import Request
 from process_worker.engine.state import Mailbox, State
 from process_worker.jq.evaluator import Evaluator
+from process_worker.temporal.codec import Codec, Keys
 from process_worker.workflow import workflows
 from process_worker.workflow.messages import Result
 from process_worker.workflow.replayed import Replayed
@@ -50,6 +52,18 @@ async def replayed(name: str, evaluator: Evaluator) -> None:
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_stored_history_replays(name: str, evaluator: Evaluator) -> None:
     await replayed(name, evaluator)
+
+
+async def test_a_history_in_the_clear_replays_with_keys(evaluator: Evaluator, tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"k" * 32)
+    keyed = replace(
+        DataConverter.default,
+        payload_codec=Codec(Keys(str(tmp_path), "one")),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+    for name in (CALLING, "retry-backoff-jitter", "run-awaited", "new-runs"):
+        for run in corpus.read(corpus.path(name)):
+            await replay_run(run, evaluator, keyed)
 
 
 # --- What is stored -----------------------------------------------------------------------

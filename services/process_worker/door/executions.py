@@ -107,7 +107,7 @@ class Executions:
                 with suppress(
                     TemporalUnavailable
                 ):  # Temporal may not have been told, or may not have known it yet.
-                    await self.temporal.terminate(execution_id, "")
+                    await self.temporal.terminate(execution_id)
             return ended
         found = await self.temporal.find(execution_id)
         if found is not None:
@@ -174,7 +174,7 @@ class Executions:
             execution = await self._terminated(execution, reason, author_ref)
         if execution.state is not ExecutionState.TERMINATED:
             raise ExecutionEnded(id=execution_id, state=execution.state)
-        await self.temporal.terminate(execution_id, reason)
+        await self.temporal.terminate(execution_id)
 
     async def _terminated(self, execution: Execution, reason: str, author_ref: str) -> Execution:
         """Commit the termination of an execution, unless its result was committed before."""
@@ -199,7 +199,7 @@ class Executions:
 
     async def _judged(self, execution: Execution) -> Execution:
         """The same execution, with the end that the ledger has: it overrules Temporal."""
-        if execution.state in (ExecutionState.RUNNING, ExecutionState.COMPLETED):
+        if execution.state is ExecutionState.RUNNING or execution.result_ref is not None:
             return execution
         end = await self._end(execution.id)
         return execution if end is None else await self._ended(execution, end)

@@ -1,1 +1,1 @@
-"""Temporal: the connection, its client, schedules, and payloads."""
+"""Temporal: the connection, its client, schedules, payloads, and their codec."""

@@ -34,6 +34,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.door.commands import ExecutionFilter
 from process_worker.engine.contract import Delivery
+from process_worker.temporal.codec import CannotDecode
 from process_worker.temporal.connect import prepare
 from process_worker.workflow.keys import execution_of, workflow_id
 from process_worker.workflow.messages import (
@@ -85,6 +86,10 @@ _STATUSES: Final = {
     ExecutionState.CANCELLED: "ExecutionStatus = 'Canceled'",
     ExecutionState.TERMINATED: "ExecutionStatus = 'Terminated'",
 }
+
+
+class Undecoded(TemporalUnavailable):
+    """A payload cannot be decrypted now ({problem}); send the same again."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,11 @@ class Temporal:
             result = await known(self._handle(execution.id).result(rpc_timeout=RPC))
         except WorkflowFailureError as failure:
             return replace(execution, problem=_problem(failure.cause))
+        except Undecoded as lost:
+            # The ledger has results; the problem of a fault is lost with its key.
+            faulted = execution.state is ExecutionState.FAULTED
+            problem = Problem(error_uri("runtime"), STATUSES["runtime"], lost.message) if faulted else None
+            return replace(execution, problem=problem)
         return None if result is None else replace(execution, result_ref=result.result_ref)
 
     async def progress(self, execution_id: UUID, after_number: int) -> Progress:
@@ -162,7 +172,7 @@ class Temporal:
         while True:
             try:
                 await self._handle(execution_id).result()
-            except WorkflowFailureError:
+            except (WorkflowFailureError, CannotDecode):
                 return
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
@@ -194,9 +204,9 @@ class Temporal:
         """Cancel an execution; False where it has ended."""
         return await done(self._handle(execution_id).cancel(rpc_timeout=RPC))
 
-    async def terminate(self, execution_id: UUID, reason: str) -> bool:
-        """Terminate an execution; False where it has ended."""
-        return await done(self._handle(execution_id).terminate(reason=reason or None, rpc_timeout=RPC))
+    async def terminate(self, execution_id: UUID) -> bool:
+        """Terminate an execution; False where it has ended. The reason is in the ledger."""
+        return await done(self._handle(execution_id).terminate(rpc_timeout=RPC))
 
     async def page(
         self, filter_: ExecutionFilter, size: int, token: bytes | None
@@ -250,7 +260,7 @@ async def done(call: Awaitable[None]) -> bool:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn errors of an unreachable or busy Temporal into TemporalUnavailable."""
+    """Turn errors of an unreachable or busy Temporal, and of missing keys, into TemporalUnavailable."""
     try:
         yield
     except RPCError as error:
@@ -261,6 +271,8 @@ def answering() -> Iterator[None]:
         raise TemporalUnavailable(problem="no worker answered in time") from error
     except WorkflowQueryFailedError as error:
         raise TemporalUnavailable(problem=f"the worker could not answer: {error}") from error
+    except CannotDecode as error:
+        raise Undecoded(problem=str(error)) from error
 
 
 def _is_unprepared(error: RPCError) -> bool:
@@ -273,7 +285,11 @@ def _is_unprepared(error: RPCError) -> bool:
 async def _execution(found: WorkflowExecution) -> Execution:
     if found.status is None:
         raise TemporalUnavailable(problem=f"it does not say how {found.id} stands")
-    memo = await found.memo()
+    try:
+        with answering():
+            memo = await found.memo()
+    except Undecoded:
+        memo = {}  # A list does not end at one lost key.
     record = memo.get(RECORD_MEMO)
     return Execution(
         id=UUID(found.id.removeprefix(WORKFLOW_ID_PREFIX)),

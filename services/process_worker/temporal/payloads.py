@@ -12,6 +12,7 @@ from typing import Final
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
     ExternalStorage,
     StorageDriver,
     StorageDriverClaim,
@@ -22,6 +23,7 @@ from temporalio.converter import (
 )
 
 from process_worker.records.record import EXECUTIONS
+from process_worker.temporal.codec import Codec, Keys, is_encrypted
 from process_worker.workflow.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
 from refinery_client import Draft, Refinery
 from refinery_core.errors import RequestIdReused
@@ -32,15 +34,28 @@ _PART_BYTES: Final = 384 << 10
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "refinery:payload")
 
 
-def converter(refinery: Refinery, author_ref: str) -> DataConverter:
-    """The data converter of workers, and of clients that read their payloads."""
+def converter(refinery: Refinery, author_ref: str, keys: Keys | None = None) -> DataConverter:
+    """The data converter of workers, and of clients that read their payloads; with keys, it encrypts."""
     ledger = LedgerStorage(refinery, author_ref)
 
     def chosen(_: StorageDriverSelectContext, payload: Payload) -> StorageDriver | None:
-        return None if ANSWER_MARK in payload.metadata else ledger
+        return ledger if _goes_to_ledger(payload) else None
 
     storage = ExternalStorage([ledger], driver_selector=chosen, payload_size_threshold=MAX_INLINE_BYTES)
-    return dataclasses.replace(DataConverter.default, external_storage=storage)
+    # The codec comes before the storage. It passes what the ledger gets: encrypted anew whenever a history is
+    # replayed, the same payload would become another RECORD each time.
+    plain = dataclasses.replace(
+        DataConverter.default, external_storage=storage, payload_codec=Codec(keys, _goes_to_ledger)
+    )
+    if keys is None:
+        return plain
+    return dataclasses.replace(plain, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+def _goes_to_ledger(payload: Payload) -> bool:
+    """Whether a payload becomes RECORDs. An encrypted one was smaller before, and stays inline."""
+    inline = ANSWER_MARK in payload.metadata or is_encrypted(payload)
+    return payload.ByteSize() >= MAX_INLINE_BYTES and not inline
 
 
 class LedgerStorage(StorageDriver):

@@ -67,9 +67,11 @@ class Timetable:
         found = await known(self._handle(schedule_id).describe(rpc_timeout=RPC))
         if found is None:
             return None
+        with answering():
+            memo = await found.memo()
         schedule = _schedule(
             schedule_id,
-            await found.memo(),
+            memo,
             state=found.schedule.state,
             next_times=found.info.next_action_times,
         )
@@ -186,9 +188,11 @@ async def _listed(found: temporal.ScheduleListDescription) -> Schedule | None:
     action = found.schedule.action
     if not isinstance(action, temporal.ScheduleListActionStartWorkflow) or action.workflow != FIRE:
         return None
+    with answering():
+        memo = await found.memo()
     return _schedule(
         id_,
-        await found.memo(),
+        memo,
         state=found.schedule.state,
         next_times=found.info.next_action_times,
     )
