@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import os
+import subprocess
+import sys
+import sysconfig
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +24,7 @@ from refinery_client import Draft, Execution, ExecutionState, Refinery
 from refinery_core.vibe.model import VibeType
 from tests.integration.conftest import AUTHOR, Services
 from tests.integration.process.replaying import histories
+from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import PATIENCE, until
 from tests.support.web import web
@@ -164,6 +171,42 @@ async def worker(services: Services, temporal: Client, tmp_path: Path) -> AsyncI
             program.kill()
 
 
+@asynccontextmanager
+async def codec_server(keys: Path) -> AsyncIterator[str]:
+    """The codec server with the key `one`, and its address."""
+    listen = f"127.0.0.1:{free_port()}"
+    names = {"REFINERY_TEMPORAL_KEYS": str(keys), "REFINERY_TEMPORAL_KEY": "one"}
+    module = [sys.executable, "-m", "process_worker.temporal.codec_server"]
+    server = await asyncio.create_subprocess_exec(
+        *module, env={**os.environ, **names, "REFINERY_CODEC_LISTEN": listen}
+    )
+
+    async def listens() -> bool:
+        assert server.returncode is None
+        try:
+            _, writer = await asyncio.open_connection(*listen.split(":"))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    try:
+        await until(listens)
+        yield f"http://{listen}"
+    finally:
+        server.kill()
+        await server.wait()
+
+
+async def temporal_says(*arguments: str) -> str:
+    """The output of Temporal's command."""
+    program = str(Path(sysconfig.get_path("scripts"), "temporal"))
+    command = await asyncio.create_subprocess_exec(program, *arguments, stdout=subprocess.PIPE)
+    out, _ = await command.communicate()
+    assert command.returncode == 0
+    return out.decode()
+
+
 @pytest.mark.parametrize("current", ["one", None])
 async def test_with_keys_temporal_and_the_log_see_no_data(worker: Worker, current: str | None) -> None:
     worker.make("one")
@@ -252,3 +295,16 @@ async def test_a_schedule_is_read_and_fires_with_keys(worker: Worker) -> None:
     raw = (await handle.describe()).raw_description.SerializeToString() + await worker.raw()
     assert CANARY.encode() not in raw
     assert b"aug:/processes/rare" not in raw
+
+
+async def test_the_command_of_temporal_reads_histories_through_the_codec_server(worker: Worker) -> None:
+    worker.make("one")
+    await worker.serve("one")
+    id_ = await worker.execute()
+    async with codec_server(worker.keys) as endpoint:
+        show = ["workflow", "show", "--workflow-id", workflow_id(id_), "--output", "json"]
+        address = ["--address", worker.environment["REFINERY_TEMPORAL_ADDRESS"]]
+        said = await temporal_says(*show, *address, "--codec-endpoint", endpoint)
+    answer = base64.b64encode(f'{{"output":"{CANARY}-answer"}}'.encode()).decode()
+    assert answer in said
+    assert answer not in await temporal_says(*show, *address)
