@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -164,12 +165,8 @@ async def list_vibes(vibes: Vibes, filter_: VibeFilter, asked: Asked[Vibe, M], *
     async def read(key: Key, count: int) -> list[Candidate[Vibe]]:
         query, arguments = _vibe_query(filter_, until, key, count)
         rows = await database.fetch(query, *arguments)
-        names = ("key", "at", "nth") if by_id else ("at", "nth")
-        return [
-            (tuple(row[name] for name in names), _vibe(row, asked.reader))
-            for row in rows
-            if row["at"] <= until or by_id
-        ]
+        key_of = itemgetter("key", "at", "nth") if by_id else itemgetter("at", "nth")
+        return [(key_of(row), _vibe(row, asked.reader)) for row in rows if row["at"] <= until or by_id]
 
     candidates = in_chunks(read, key, min(FIRST_AT_ONCE, asked.size + 1), VIBES_AT_ONCE)
     items, last = await filled(whole(vibes, candidates) if full else candidates, asked.size, asked.write)
