@@ -27,7 +27,7 @@ from refinery_local.secured import Secured, in_the_clear
 
 RULES: Final = 50
 PAGE: Final = 1_000
-PAGES: Final = 5
+PAGES: Final = 20
 """Pages that are read in a round."""
 START_SECONDS: Final = 60.0
 _TOKEN_SECONDS: Final = 12 * 3_600
