@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,9 +50,11 @@ async def detached(data: Path, **options: str | int | bool) -> int:
 def _opened(data: Path) -> BinaryIO:
     try:
         data.mkdir(parents=True, exist_ok=True)
-        return (data / LOG).open("ab")
+        log = os.open(data / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.fchmod(log, 0o600)
     except OSError as fault:
         raise CannotStart(f"Cannot use the folder {data}: {fault.strerror}.") from fault
+    return os.fdopen(log, "ab")
 
 
 def _tokens(options: dict[str, str | int | bool]) -> list[str]:

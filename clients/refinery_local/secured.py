@@ -56,7 +56,6 @@ class Secured:
         Raises:
             CannotStart: the folder cannot be used.
         """
-        data.chmod(0o700)  # Temporal's database and the logs have what is in the ledger.
         authority = Authority(data.resolve() / FOLDER)
         authority.prepare()
         issuer = Issuer(authority.folder)

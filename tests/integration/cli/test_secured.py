@@ -68,6 +68,9 @@ def test_one_option_secures_everything_and_the_command_works_with_what_is_printe
         assert json.loads(unknown.stderr)["hints"][1].startswith(hint)
 
     assert stat.S_IMODE(secure.stat().st_mode) == 0o700
+    databases = list(data.glob("temporal.db*"))
+    assert databases
+    assert {stat.S_IMODE(file.stat().st_mode) for file in databases} == {0o600}
     files = list(secure.iterdir())
     assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in files} == {
         file.name: 0o600 for file in files
