@@ -85,7 +85,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Ledgers:
-    """Two ledgers of one database: one in the clear that asks nobody, one with mTLS, tokens and Roles."""
+    """Two ledgers of one database: one without authentication, one with mTLS, tokens and Roles."""
 
     clear: pb_grpc.LedgerServiceStub
     secured: pb_grpc.LedgerServiceStub

@@ -24,7 +24,7 @@ Exit codes: 0 fine
 VERBS: Final = (
     ("This machine", "up", "up_", "Run everything on this machine until Ctrl-C."),
     ("This machine", "down", "down", "Stop everything that runs in the background."),
-    ("This machine", "token", "token", "Sign a token for somebody, on this machine."),
+    ("This machine", "token", "token", "Sign a token for a principal, on this machine."),
     ("This machine", "migrate", "migrate_", "Bring a database up to this version."),
     ("This machine", "verify", "verify_", "Derive digests, chain and edges again, and compare."),
     ("Write", "refine", "refine", "Commit Vibes: all of the request, or nothing."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import logging
 import os
 import shlex
 import time
@@ -20,6 +21,8 @@ from refinery_core.settings import CannotStart
 
 Ask = Callable[[], Awaitable[str]]
 """Gives a token. It is asked again when the last one is about to expire, or was refused."""
+
+_log = logging.getLogger("refinery_client")
 
 _KEPT_SECONDS: Final = 60.0
 """For which a token is kept that does not say when it expires."""
@@ -74,10 +77,12 @@ class Tokens:
         now = time.time()
         try:
             token = _checked(await self._ask())
-        except Exception:
+        except Exception as error:
             if now >= self._expires:
                 raise
-            self._until = now + 1.0  # The last one still holds.
+            # The last one still holds. The error may quote the command, so its kind alone is told.
+            _log.warning("no new token (%s); the last one is sent until it expires", type(error).__name__)
+            self._until = now + 1.0
             return
         expires = _expiry_of(token)
         self._token = token

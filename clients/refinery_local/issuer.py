@@ -95,6 +95,6 @@ class Issuer:
 
 
 def not_asked() -> dict[str, str]:
-    """Give the settings of a service that asks nobody for a token, whatever is set elsewhere."""
+    """Give the settings of a service that takes no tokens, whatever is set elsewhere."""
     names = ("ISSUER", "AUDIENCE", "JWKS", "CA", "GROUPS_CLAIM")
     return {f"REFINERY_JWT_{name}": "" for name in names}

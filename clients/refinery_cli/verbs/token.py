@@ -1,4 +1,4 @@
-"""`refinery token`: a token for somebody, signed on this machine."""
+"""`refinery token`: a token for a principal, signed on this machine."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ async def test_a_token_that_is_refused_is_replaced_once_where_there_is_another()
         assert same.asked == 2
 
 
-async def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     issuing, path = Issuing(), tmp_path / "token"
     path.write_text("bad")
     async with serving(trusting(issuing), token_file=path) as small:
@@ -121,6 +121,7 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
         assert await ask(small.refinery) is None
         path.unlink()
         assert await ask(small.refinery) is None, "the last one holds"
+    assert "no new token (NoToken); the last one is sent until it expires" in caplog.messages
 
 
 async def test_a_command_is_run_again_only_when_its_token_is_about_to_expire(

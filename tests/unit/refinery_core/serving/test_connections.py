@@ -57,8 +57,8 @@ async def test_calls_that_come_faster_than_they_are_looked_at_wait_and_are_answe
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         call = channel.unary_unary(PATH + "One", REQUEST.SerializeToString, ANSWER.FromString)
         waiting = [call.future(asked("a"), timeout=PATIENCE) for _ in range(AT_ONCE)]
-        # The loop of the server stands still, so that they wait; on a slower machine fewer do.
-        time.sleep(1)  # noqa: ASYNC251 -- nothing is waited for
+        # The server shares this loop and stands still with it, so that calls pile up.
+        time.sleep(1)  # noqa: ASYNC251 -- it is the cause, and no condition is awaited
         codes = await asyncio.to_thread(lambda: Counter(one.code() for one in waiting))
     assert codes.keys() <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}, codes
 

@@ -48,7 +48,7 @@ REFUSED = {
     "TLS without AUTH": ({FILES: ""}, f"Others can reach {OPEN}: set {AUTH}."),
     "off without AUTH": ({"TLS": "off"}, f"Others can reach {OPEN}: set {AUTH}."),
     "an empty AUTH": ({FILES: "", "AUTH": ""}, f"Others can reach {OPEN}: set {AUTH}."),
-    "AUTH=tls that asks nobody": (
+    "AUTH=tls without a client CA": (
         {FILES: "", "AUTH": "tls,jwt"},
         "REFINERY_AUTH says tls: set REFINERY_TLS_CLIENT_CA, whom to trust as callers.",
     ),
