@@ -28,7 +28,7 @@ from refinery_core.stored.composition import Composer
 from refinery_core.stored.rights import Rights, hidden
 from refinery_core.stored.vibes import Vibes, vibe_from_row
 from refinery_core.vibe.model import Context, Refinement, Vibe, VibeType
-from refinery_core.vibe.refs import Ref
+from refinery_core.vibe.refs import EXECUTIONS, SCHEDULES, Ref
 from refinery_core.vibe.roles import READS_EVERYTHING, Reader, Rule, Verb
 
 MAX_ATTEMPTS = 10
@@ -37,8 +37,6 @@ _FINAL = frozenset({"OUTCOME_UNKNOWN", "DATABASE_UNAVAILABLE", "READ_ONLY", "REQ
 
 _OF_AUTHOR = frozenset({"AUTHOR_NOT_ALLOWED", "ROLE_SUPERSEDED", "PERMISSION_DENIED"})
 """Refusals that tell something about the author; with those whose field is author_ref."""
-_OF_EXECUTIONS = ("executions/", "schedules/")
-"""The folders of the RECORDs of executions and schedules."""
 _DERIVED = 5
 """The version of the UUIDs that steps of executions derive as their request_ids."""
 
@@ -123,7 +121,7 @@ class Refiner:
         is_root = command.principal in self.rights.root
         if is_root or (await self.rights.reader(_caller(command.authority))).carries_out:
             return
-        reserved = [draft for draft in command.drafts if draft.id.startswith(_OF_EXECUTIONS)]
+        reserved = [draft for draft in command.drafts if draft.id.startswith((EXECUTIONS, SCHEDULES))]
         if command.authority.behalf is not None or reserved:
             draft = reserved[0] if reserved else command.drafts[0]
             raise PermissionDenied(

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen
-from process_worker.records.record import EXECUTIONS, Record, asked, result_id
+from process_worker.records.record import Record, asked, result_id
 from process_worker.workflow.messages import Start
 from refinery_client import ABSENT, Absent
 from refinery_core.process.standard_errors import STATUSES, Problem, error_uri
 from refinery_core.vibe.model import Refinement
-from refinery_core.vibe.refs import Ref
+from refinery_core.vibe.refs import EXECUTIONS, Ref
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,8 @@ from refinery_core.fields import check_line
 from refinery_core.vibe import documents
 from refinery_core.vibe.documents import Document, DocumentFault
 from refinery_core.vibe.model import VibeType
-from refinery_core.vibe.refs import Ref
+from refinery_core.vibe.refs import EXECUTIONS, SCHEDULES, Ref
 
-EXECUTIONS: Final = "executions/"
-SCHEDULES: Final = "schedules/"
 _HOLDING: Final = "drafts[0].solution"
 """The field of a RECORD that holds its input, in the refusal of a refine."""
 

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from process_worker.door.commands import ExecuteProcess
 from process_worker.door.freeze import Frozen
-from process_worker.records.record import SCHEDULES, Record, asked, result_id
+from process_worker.records.record import Record, asked, result_id
 from refinery_client import ABSENT, Absent, Schedule, ScheduleState
 from refinery_core.errors import ProcessNotExecutable
 from refinery_core.vibe import documents
 from refinery_core.vibe.model import Refinement
+from refinery_core.vibe.refs import SCHEDULES
 
 
 @dataclass(frozen=True, kw_only=True)

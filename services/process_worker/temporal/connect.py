@@ -24,13 +24,13 @@ from temporalio.runtime import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from process_worker.records.ledger import Ledger
-from process_worker.records.record import EXECUTIONS
 from process_worker.settings import Settings
 from process_worker.workflow.messages import PROCESS_KEY
 from refinery_client import Draft, NoToken
 from refinery_core.errors import LedgerUnavailable, RefineryError, Unauthenticated
 from refinery_core.settings import CannotStart, content_of
 from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.refs import EXECUTIONS
 
 T = TypeVar("T")
 

@@ -22,12 +22,12 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-from process_worker.records.record import EXECUTIONS
 from process_worker.temporal.codec import Codec, Keys, is_encrypted
 from process_worker.workflow.messages import ANSWER_MARK, MAX_INLINE_BYTES, WORKFLOW_ID_PREFIX
 from refinery_client import Draft, Refinery
 from refinery_core.errors import RequestIdReused
 from refinery_core.vibe.model import VibeType
+from refinery_core.vibe.refs import EXECUTIONS
 
 _PART_BYTES: Final = 384 << 10
 """The size of a part of a payload: in base64 it stays well below the limit of a document."""

@@ -13,6 +13,7 @@ import orjson
 
 from refinery_core.postgres.queries import QUERIES
 from refinery_core.postgres.verify_rows import Report, Row
+from refinery_core.vibe.refs import EXECUTIONS, SCHEDULES
 from refinery_core.vibe.roles import NOBODYS, Role, Verb, escalates
 
 NOT_AUTHENTICATED: Final = frozenset({"anonymous", "migration"})
@@ -131,7 +132,7 @@ def _carries_out(roles: Roles, row: Row, execution: Row | None) -> bool:
     return (
         execution is not None
         and execution["position"] < row["position"]
-        and execution["id"].startswith(("executions/", "schedules/"))
+        and execution["id"].startswith((EXECUTIONS, SCHEDULES))
         and _id_of(execution["author_ref"]) == _id_of(row["author_ref"])
         and any(
             role.allows(Verb.CARRY_OUT, execution["id"], None, None)

@@ -25,6 +25,9 @@ from refinery_core.vibe.pointers import PointerFault, pointer_tokens
 MAX_BYTES = 512
 MAX_REVISION = 2_147_483_647
 SCHEME = "aug:"
+EXECUTIONS = "executions/"
+SCHEDULES = "schedules/"
+"""The folders of the RECORDs of executions and schedules."""
 
 _CACHED = 8_192
 
